@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node used and refused, on ``/diagnostics`` as every ROS tool expects it."""
+
+from __future__ import annotations
+
+from airtwin_core.intake import Intake
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from airtwin_ros import qos
+
+
+class Diagnostics:
+    """Publishes an ``Intake``'s counts once a second: ``<source>/used`` or ``<source>/<cause>``."""
+
+    def __init__(self, node: Node, intake: Intake) -> None:
+        self._node = node
+        self._intake = intake
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self._timer = node.create_timer(1.0, self._publish)
+
+    def _publish(self) -> None:
+        status = DiagnosticStatus(level=DiagnosticStatus.OK, message="receiving")
+        status.name = status.hardware_id = self._node.get_fully_qualified_name()
+        for source, by_cause in self._intake.counts.items():
+            for what, count in by_cause.items():
+                status.values.append(KeyValue(key=f"{source}/{what}", value=str(count)))
+        if not self._intake.counts:
+            status.level = DiagnosticStatus.STALE
+            status.message = "nothing received yet"
+        msg = DiagnosticArray(status=[status])
+        msg.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(msg)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Subscribes a node to PX4's topics: converted, time checked, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import px4_msgs.msg
+from airtwin_core.intake import Intake
+from airtwin_core.types import Sample
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+from airtwin_ros import px4, qos
+
+
+def vehicle_name(node: Node) -> str:
+    """Return the aircraft that the node's namespace stands for: "/px4_1" -> px4_1, "/" -> px4_0."""
+    return node.get_namespace().strip("/") or "px4_0"
+
+
+def subscribe(
+    node: Node, intake: Intake, sources: Iterable[str], callback: Callable[[str, Sample], None]
+) -> list[Subscription]:
+    """Subscribe ``node`` to the topics of ``sources`` (names of ``px4.READERS``) of its vehicle.
+
+    ``callback(source, sample)`` gets what ``intake`` admits; what it or ``px4`` refuses is counted
+    in ``intake.counts``.
+    """
+    return [_subscribe(node, intake, px4.reader(source), callback) for source in sources]
+
+
+def _subscribe(
+    node: Node, intake: Intake, reader: px4.Reader, callback: Callable[[str, Sample], None]
+) -> Subscription:
+    clock = node.get_clock()
+
+    def on_message(msg: Any) -> None:
+        try:
+            sample = reader.convert(msg, clock.now().nanoseconds)
+        except px4.BadMessage as error:
+            intake.reject(reader.source, error.cause)
+            node.get_logger().warning(
+                f"{reader.topic} rejected: {error}", throttle_duration_sec=1.0
+            )
+            return
+        if intake.admit(reader.source, sample):
+            callback(reader.source, sample)
+
+    message = getattr(px4_msgs.msg, reader.message)
+    return node.create_subscription(message, px4.topic(reader.topic, message), on_message, qos.PX4_OUT)
