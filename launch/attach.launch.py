@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A twin beside an aircraft that flies: ros2 launch launch/attach.launch.py vehicle:=px4_1.
+
+The uXRCE-DDS agent must run. In shadow mode, the default, nothing can be sent to the aircraft.
+"""
+
+from pathlib import Path
+
+from airtwin_bringup import graph, launching
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+
+
+def _nodes(context):
+    def value(name):
+        return LaunchConfiguration(name).perform(context)
+
+    mission = Path(value("mission")) if value("mission") else None
+    zones = Path(value("zones")) if value("zones") else None
+    aircraft = tuple(
+        graph.Aircraft(vehicle, graph.Mode(value("mode")), mission)
+        for vehicle in value("vehicle").split(",")
+    )
+    return launching.actions(graph.attached(aircraft, zones=zones))
+
+
+def generate_launch_description():
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("vehicle", default_value="px4_0", description="px4_0,px4_1,..."),
+            DeclareLaunchArgument("mode", default_value="shadow", choices=["shadow", "twin"]),
+            DeclareLaunchArgument("mission", default_value="", description=".plan or YAML file"),
+            DeclareLaunchArgument("zones", default_value="", description="ED-269 or GeoJSON file"),
+            OpaqueFunction(function=_nodes),
+        ]
+    )

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which nodes run, as data. Pure: the launch files and the in-process runner read the same tuple.
+
+    sim  ->  fmu/out/*  ->  physics  ->  twin/state  ->  consistency  ->  consistency/report
+    mission  ->  fmu/in/*                     |                 |
+    airspace  <-------------------------------+      mission <--+  (and /airspace/advisory)
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Value = bool | int | float | str | tuple[str, ...]
+
+
+class Mode(enum.Enum):
+    """What a twin may do. Only in ``twin`` does a publisher on ``fmu/in`` exist."""
+
+    MODEL = "model"
+    SHADOW = "shadow"
+    TWIN = "twin"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One node: what to start and with which values.
+
+    ``process`` groups the nodes that share an operating system process where the runner makes
+    several. ``config``: the node's YAML in ``config/``; ``parameters`` win over it.
+    """
+
+    package: str
+    name: str
+    namespace: str
+    process: str
+    parameters: dict[str, Value] = field(default_factory=dict)
+    executable: str = "node"
+
+    @property
+    def config(self) -> str:
+        """Name of the node's parameter file under ``config/``."""
+        return f"{self.name}.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Aircraft:
+    """One aircraft of a run: its name (px4_0, px4_1, ...), mission file and authority."""
+
+    vehicle: str
+    mode: Mode = Mode.SHADOW
+    mission: Path | None = None
+
+
+def namespace(vehicle: str) -> str:
+    """Return the vehicle's ROS namespace; PX4 gives its first instance none."""
+    return "" if vehicle == "px4_0" else vehicle
+
+
+def twin(aircraft: Aircraft, *, use_sim_time: bool = False) -> tuple[NodeSpec, ...]:
+    """Return the nodes beside one aircraft."""
+    where = {"namespace": namespace(aircraft.vehicle), "process": aircraft.vehicle}
+    clock: dict[str, Value] = {"use_sim_time": use_sim_time}
+    nodes = [
+        NodeSpec("airtwin_physics", "physics", parameters=clock, **where),
+        NodeSpec("airtwin_consistency", "consistency", parameters=clock, **where),
+    ]
+    if aircraft.mission is not None:
+        mission: dict[str, Value] = {
+            "mission": str(aircraft.mission),
+            "mode": aircraft.mode.value,
+            **clock,
+        }
+        nodes.append(NodeSpec("airtwin_mission", "mission", parameters=mission, **where))
+    return tuple(nodes)
+
+
+def overview(
+    vehicles: tuple[str, ...], *, zones: Path | None, use_sim_time: bool = False
+) -> tuple[NodeSpec, ...]:
+    """Return the nodes above all aircraft: airspace manager and console (RViz)."""
+    values: dict[str, Value] = {
+        "vehicles": vehicles,
+        "zones": str(zones) if zones else "",
+        "use_sim_time": use_sim_time,
+    }
+    return (
+        NodeSpec("airtwin_airspace", "airspace", "", "airspace", values),
+        NodeSpec("airtwin_console", "console", "", "airspace", values),
+    )
+
+
+def simulator(
+    scenario: Path, *, speed: float = 1.0, lockstep: bool = False, seed: int = -1
+) -> NodeSpec:
+    """Return the embedded simulator; ``seed`` -1 keeps the scenario's."""
+    values: dict[str, Value] = {
+        "scenario": str(scenario),
+        "speed": speed,
+        "lockstep": lockstep,
+        "seed": seed,
+    }
+    return NodeSpec("airtwin_sim", "sim", "", "sim", values)
+
+
+def recorder(vehicles: tuple[str, ...], path: Path) -> NodeSpec:
+    """Return the node that writes every topic of these vehicles to one MCAP file."""
+    return NodeSpec(
+        "airtwin_record",
+        "recorder",
+        "",
+        "recorder",
+        {"vehicles": vehicles, "path": str(path)},
+    )
+
+
+def simulated(
+    aircraft: tuple[Aircraft, ...],
+    scenario: Path,
+    *,
+    zones: Path | None = None,
+    speed: float = 1.0,
+    lockstep: bool = False,
+    seed: int = -1,
+) -> tuple[NodeSpec, ...]:
+    """Return everything for a flight in the embedded simulator."""
+    vehicles = tuple(a.vehicle for a in aircraft)
+    twins = (spec for a in aircraft for spec in twin(a, use_sim_time=lockstep))
+    return (
+        simulator(scenario, speed=speed, lockstep=lockstep, seed=seed),
+        *twins,
+        *overview(vehicles, zones=zones, use_sim_time=lockstep),
+    )
+
+
+def attached(aircraft: tuple[Aircraft, ...], *, zones: Path | None = None) -> tuple[NodeSpec, ...]:
+    """Return everything beside aircraft that fly already (PX4 in Gazebo, or real ones)."""
+    vehicles = tuple(a.vehicle for a in aircraft)
+    return (*(spec for a in aircraft for spec in twin(a)), *overview(vehicles, zones=zones))

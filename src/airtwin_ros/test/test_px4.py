@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PX4's messages at the border: what is right goes through, what is broken is named."""
+
+import math
+import random
+from collections import Counter
+
+import numpy as np
+import px4_msgs.msg
+import pytest
+from airtwin_core.intake import Intake
+from airtwin_ros import px4
+
+NOW_NS = 1_700_000_000_000_000_000
+SAMPLE_US = NOW_NS // 1000 - 5000
+
+GOOD = {
+    "VehicleOdometry": {"pose_frame": 1, "velocity_frame": 1, "q": (1.0, 0.0, 0.0, 0.0)},
+    "VehicleAttitude": {"q": (0.5, 0.5, -0.5, 0.5)},
+    "VehicleLocalPosition": {
+        "xy_valid": True,
+        "z_valid": True,
+        "v_xy_valid": True,
+        "v_z_valid": True,
+        "xy_global": True,
+        "z_global": True,
+        "x": 1.0,
+        "y": 2.0,
+        "z": -3.0,
+        "ref_lat": 47.4,
+        "ref_lon": 8.5,
+        "ref_alt": 488.0,
+    },
+    "SensorCombined": {
+        "gyro_integral_dt": 4000,
+        "gyro_rad": (0.1, 0.2, 0.3),
+        "accelerometer_m_s2": (0.0, 0.0, -9.8),
+    },
+    "SensorGps": {
+        "fix_type": 3,
+        "latitude_deg": 47.4,
+        "longitude_deg": 8.5,
+        "altitude_msl_m": 488.0,
+        "vel_ned_valid": True,
+        "vel_n_m_s": 1.0,
+        "eph": 0.9,
+    },
+    "VehicleMagnetometer": {"magnetometer_ga": (0.2, 0.0, 0.4)},
+    "VehicleAirData": {"baro_alt_meter": 490.0},
+    "BatteryStatus": {"voltage_v": 15.9, "current_a": -1.0, "remaining": 0.8},
+    "VehicleStatus": {"arming_state": 2, "nav_state": 14},
+}
+
+
+def message(name, **fields):
+    msg = getattr(px4_msgs.msg, name)()
+    msg.timestamp = SAMPLE_US
+    if hasattr(msg, "timestamp_sample"):
+        msg.timestamp_sample = SAMPLE_US
+    for field, value in (GOOD.get(name, {}) | fields).items():
+        setattr(msg, field, value)
+    return msg
+
+
+def read(source, **fields):
+    reader = px4.reader(source)
+    return reader.convert(message(reader.message, **fields), NOW_NS)
+
+
+@pytest.mark.parametrize("source", [r.source for r in px4.READERS])
+def test_a_good_message_goes_through_with_both_times(source):
+    sample = read(source)
+    assert sample.stamp_ns == SAMPLE_US * 1000
+    assert sample.received_ns == NOW_NS
+
+
+def test_values_arrive_in_si_and_ned():
+    body = (math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5))  # looks east
+    odometry = read("odometry", q=body, velocity_frame=3, velocity=(2.0, 0.0, 0.0))
+    np.testing.assert_allclose(odometry.velocity_ned_m_s, [0.0, 2.0, 0.0], atol=1e-6)
+    assert math.isnan(read("battery").current_a)
+    assert read("gnss", fix_type=1, latitude_deg=0.0).velocity_ned_m_s is None
+    assert read("position").origin.altitude_amsl_m == pytest.approx(488.0)
+    assert read("position", z_global=False).origin is None
+    assert read("status").armed
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "cause"),
+    [
+        ("odometry", {"pose_frame": 2}, "pose frame is not NED"),
+        ("odometry", {"velocity_frame": 2}, "velocity frame is neither NED nor body"),
+        ("odometry", {"q": (0.0, 0.0, 0.0, 0.0)}, "attitude is not a unit quaternion"),
+        ("odometry", {"position": (np.nan, 0.0, 0.0)}, "position is not finite"),
+        ("odometry", {"position_variance": (-1.0, 0.0, 0.0)}, "variance is negative"),
+        ("attitude", {"q": (np.inf, 0.0, 0.0, 0.0)}, "attitude is not finite"),
+        ("imu", {"gyro_rad": (0.0, np.nan, 0.0)}, "angular rate is not finite"),
+        ("imu", {"accelerometer_m_s2": (1e9, 0.0, 0.0)}, "specific force is impossible"),
+        ("imu", {"gyro_integral_dt": 0}, "integration time is impossible"),
+        ("gnss", {"latitude_deg": 91.0}, "latitude is impossible"),
+        ("gnss", {"longitude_deg": np.nan}, "longitude is not finite"),
+        ("position", {"x": np.nan}, "position is not finite"),
+        ("position", {"ref_lat": np.nan}, "origin is no place on Earth"),
+        ("barometer", {"baro_alt_meter": np.inf}, "pressure altitude is not finite"),
+        ("magnetometer", {"magnetometer_ga": (0.0, 0.0, 0.0)}, "magnetic field is zero"),
+        ("battery", {"voltage_v": 1e30}, "battery voltage is impossible"),
+        ("imu", {"timestamp": 0}, "time stamp is zero"),
+    ],
+)
+def test_a_broken_message_is_refused_with_its_cause(source, fields, cause):
+    with pytest.raises(px4.BadMessage) as refusal:
+        read(source, **fields)
+    assert refusal.value.cause == cause
+
+
+def test_position_that_px4_calls_invalid_may_be_nan():
+    assert not read("position", xy_valid=False, x=np.nan).xy_valid
+
+
+def test_topic_carries_the_version_of_its_message():
+    assert px4.topic("fmu/out/vehicle_status", px4_msgs.msg.VehicleStatus).endswith("_v4")
+    assert px4.topic("fmu/out/sensor_combined", px4_msgs.msg.SensorCombined).endswith("combined")
+
+
+INTEGER_LIMIT = {f"{sign}int{bits}": bits for bits in (8, 16, 32, 64) for sign in ("", "u")}
+
+
+def mutate(msg, rng):
+    """Set one field to something that a broken vehicle might send."""
+    field, kind = rng.choice(list(msg.get_fields_and_field_types().items()))
+    base = kind.split("[")[0]
+    if base in ("float", "double"):
+        largest = 3e38 if base == "float" else 1e300
+        value = rng.choice([math.nan, math.inf, -math.inf, largest, -largest, 1e9, -1.0, 0.0])
+    elif base == "boolean":
+        value = rng.random() < 0.5
+    else:
+        bits = INTEGER_LIMIT[base]
+        low, high = (0, 2**bits - 1) if base[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        value = rng.choice([low, high, rng.randint(low, high), min(high, 1)])
+    if "[" in kind:
+        array = getattr(msg, field)
+        array[rng.randrange(len(array))] = value
+    else:
+        setattr(msg, field, value)
+
+
+def test_ten_thousand_mutated_messages_crash_nothing_and_each_refusal_is_counted():
+    rng = random.Random(7)
+    intake = Intake()
+    refused: Counter[str] = Counter()
+    for i in range(10_000):
+        reader = rng.choice(px4.READERS)
+        msg = message(reader.message)
+        msg.timestamp = SAMPLE_US + 100 * i
+        if hasattr(msg, "timestamp_sample"):
+            msg.timestamp_sample = msg.timestamp
+        for _ in range(rng.randint(1, 3)):
+            mutate(msg, rng)
+        try:
+            sample = reader.convert(msg, NOW_NS + 100_000 * i)
+        except px4.BadMessage as error:
+            intake.reject(reader.source, error.cause)
+            refused[error.cause] += 1
+        else:
+            intake.admit(reader.source, sample)
+    counted: Counter[str] = Counter()
+    for by_cause in intake.counts.values():
+        counted.update(by_cause)
+    assert sum(counted.values()) == 10_000
+    assert all(counted[cause] == n for cause, n in refused.items())
+    assert counted["used"] > 5_000  # most fields are none of the twin's business
+    assert len(refused) > 12
