@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``./airtwin``: what a person types."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The digital twin for Advanced Air Mobility on ROS 2.",
+    pretty_exceptions_show_locals=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+UNUSABLE_INPUT = 2
+
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder for the results; default runs/<time>-<name>.")
+]
+Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")]
+
+
+def _out(out: Path | None, name: str) -> Path:
+    return out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+
+
+def _fail(message: object, code: int = 1) -> typer.Exit:
+    errors.print(f"[bold red]airtwin:[/] {message}", highlight=False, soft_wrap=True)
+    return typer.Exit(code)
+
+
+@app.command()
+def demo(
+    duration: Annotated[
+        float, typer.Option("--duration", min=5.0, max=600.0, help="Longest flight [s].")
+    ] = 90.0,
+    aircraft: Annotated[int, typer.Option("--aircraft", min=1, max=20)] = 3,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of noise, gusts and biases.")] = 1,
+    plain: Plain = False,
+    out: Out = None,
+) -> None:
+    """Fly several simulated aircraft with twins beside them, break them, and report."""
+    from airtwin_bringup import demo as demonstration
+
+    raise typer.Exit(
+        demonstration.run(
+            out=_out(out, "demo"),
+            flight_max_s=duration,
+            count=aircraft,
+            seed=seed,
+            plain=plain,
+            console=console,
+        )
+    )
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="ULog, or MCAP of ROS 2 topics.")],
+    out: Out = None,
+    vehicle: Annotated[
+        str | None, typer.Option("--vehicle", help="px4_0, px4_1, ...; default: all.")
+    ] = None,
+) -> None:
+    """Run the twin over a recorded flight: report.html, summary.json, twin.mcap."""
+    from airtwin_record import replay as replaying
+    from airtwin_record.flight import UnusableFlight
+    from rich.progress import Progress
+
+    from airtwin_bringup import outcome
+
+    try:
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task(file.name, total=1.0)
+            result = replaying.run(
+                file,
+                out=_out(out, file.stem),
+                vehicle=vehicle,
+                progress=lambda done: bar.update(task, completed=done),
+            )
+    except UnusableFlight as error:
+        raise _fail(error, UNUSABLE_INPUT) from None
+    outcome.show(result, console)
+
+
+@app.command()
+def attach(
+    vehicle: Annotated[
+        str, typer.Option("--vehicle", help="px4_0 (no namespace), px4_1, ... or a list with commas.")
+    ] = "px4_0",
+    mode: Annotated[
+        str, typer.Option("--mode", help="shadow: cannot command anything; twin: flies --mission.")
+    ] = "shadow",
+    mission: Annotated[
+        Path | None, typer.Option("--mission", help="QGroundControl .plan or YAML.", exists=True)
+    ] = None,
+    zones: Annotated[
+        Path | None, typer.Option("--zones", help="ED-269 or GeoJSON.", exists=True)
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option("--duration", help="End after so long in the air [s].")
+    ] = None,
+    plain: Plain = False,
+    out: Out = None,
+) -> None:
+    """Put a twin beside an aircraft that is on the uXRCE-DDS bridge. Ctrl-C ends and reports."""
+    from airtwin_bringup import attach as attaching
+
+    try:
+        session = attaching.session(
+            tuple(vehicle.split(",")),
+            mode,
+            mission=mission,
+            zones=zones,
+            out=_out(out, "attach"),
+            flight_max_s=duration,
+            plain=plain,
+        )
+    except ValueError as error:
+        raise _fail(error) from None
+    raise typer.Exit(attaching.run(session, console))
+
+
+@app.command()
+def doctor(
+    timeout: Annotated[float, typer.Option("--timeout", help="Listen so long [s].")] = 5.0,
+) -> None:
+    """Say what was found (Python, ROS, PX4 topics, agent) and what to do about each mismatch."""
+    from airtwin_bringup import doctor as doctoring
+
+    raise typer.Exit(doctoring.run(timeout))
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="foundation")],
+    json: Annotated[Path, typer.Option("--json", help="Where the figures go.")],
+) -> None:
+    """Measure every published figure and write one JSON object."""
+    from airtwin_bringup import benches
+
+    try:
+        benches.run(name, json, console)
+    except KeyError as error:
+        raise _fail(error.args[0]) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run that a person watches: graph started, table drawn, everything recorded, report written."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import rclpy
+from airtwin_console.table import Board
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rich.console import Console
+from rich.live import Live
+
+from airtwin_bringup import graph
+from airtwin_bringup.graph import NodeSpec
+from airtwin_bringup.processes import Processes
+from airtwin_bringup.watch import WatchNode
+
+REDRAW_S = 0.25
+PLAIN_LINE_S = 2.0
+RECORDING = "flight.mcap"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What to run: nodes, the aircraft to watch, where to leave the recording.
+
+    ``flight_max_s`` counts from the first take-off, ``wait_max_s`` until then; None: no limit.
+    ``until_landed``: end when every mission has ended.
+    """
+
+    specs: tuple[NodeSpec, ...]
+    vehicles: tuple[str, ...]
+    out: Path
+    title: str
+    plain: bool = False
+    flight_max_s: float | None = None
+    wait_max_s: float | None = None
+    until_landed: bool = False
+
+    @property
+    def recording(self) -> Path:
+        """The MCAP that the run leaves."""
+        return self.out / RECORDING
+
+
+def run(session: Session, console: Console) -> str:
+    """Fly the session to its end (or Ctrl-C) and return why it ended."""
+    session.out.mkdir(parents=True, exist_ok=True)
+    board = Board(session.title)
+    context = Context()
+    rclpy.init(context=context)
+    node = WatchNode(session.vehicles, board, context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    specs = (graph.recorder(session.vehicles, session.recording), *session.specs)
+
+    def on_restart(process: str, why: str) -> None:
+        board.on_note(f"process {process} restarted: {why}")
+
+    try:
+        with _interrupt() as interrupted, Processes(specs, on_restart) as processes:
+            with _display(session, board, console) as draw:
+                end = _End(session)
+                while not interrupted():
+                    executor.spin_once(timeout_sec=0.05)
+                    processes.check()
+                    draw()
+                    reason = end.reached(node)
+                    if reason:
+                        return reason
+        return "stopped by the user"
+    except ExternalShutdownException:
+        return "stopped by the user"
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
+
+
+class _End:
+    """Decides when a run is over."""
+
+    LINGER_S = 2.0  # after the last landing, so that the last verdicts are recorded
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._started = time.monotonic()
+        self._airborne: float | None = None
+        self._landed: float | None = None
+
+    def reached(self, node: WatchNode) -> str:
+        """Return why the run is over, empty while it is not."""
+        now = time.monotonic()
+        limits = self._session
+        if self._airborne is None and node.airborne:
+            self._airborne = now
+        if self._airborne is None:
+            if limits.wait_max_s is not None and now - self._started > limits.wait_max_s:
+                return f"no aircraft took off within {limits.wait_max_s:.0f} s"
+            return ""
+        if limits.flight_max_s is not None and now - self._airborne > limits.flight_max_s:
+            return f"{limits.flight_max_s:.0f} s of flight are over"
+        if limits.until_landed and node.over(limits.vehicles):
+            self._landed = self._landed or now
+            if now - self._landed > self.LINGER_S:
+                return "all missions ended"
+        return ""
+
+
+@contextmanager
+def _interrupt() -> Iterator[Callable[[], bool]]:
+    """Yield whether Ctrl-C came; the run then ends in order, with recording and report."""
+    seen: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
+    try:
+        yield lambda: bool(seen)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _display(session: Session, board: Board, console: Console) -> Iterator[Callable[[], None]]:
+    """Yield the function that redraws table or lines when it is time to."""
+    started = time.monotonic()
+    last = started
+    if session.plain or not console.is_terminal:
+
+        def print_line() -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= PLAIN_LINE_S:
+                last = now
+                console.print(board.plain_line(now - started), highlight=False, soft_wrap=True)
+
+        yield print_line
+        return
+    with Live(board.render(0.0), console=console, refresh_per_second=4) as live:
+
+        def redraw() -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= REDRAW_S:
+                last = now
+                live.update(board.render(now - started))
+
+        yield redraw
