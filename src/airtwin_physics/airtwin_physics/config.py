@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The estimator's settings: also the parameters of the node ``physics``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorConfig:
+    """Noise, delays and limits. Densities are per root hertz, random walks per root second.
+
+    PX4 states its EKF2 noise per 10 ms step; a density here is that value times sqrt(0.01 s).
+
+    Raises:
+        ValueError: a value is outside its range.
+    """
+
+    publish_period_s: float = 0.02  # [s] vehicle time between published states
+    horizon_s: float = 0.2  # [s] the filter runs this far behind, so late sensors come in order
+    gap_max_s: float = 1.0  # [s] an IMU gap longer than this loses the state: align again
+    stamp_jump_s: float = 0.05  # [s] a longer IMU stamp step must be confirmed by arrival times
+
+    # IMU. Sources: EKF2_GYR_NOISE 0.015, EKF2_ACC_NOISE 0.35, *_B_NOISE 0.001 and 0.003 of PX4.
+    gyro_noise: float = 1.5e-3  # [rad/s/sqrt(Hz)]
+    accel_noise: float = 3.5e-2  # [m/s^2/sqrt(Hz)]
+    gyro_bias_walk: float = 1e-4  # [rad/s/sqrt(s)]
+    accel_bias_walk: float = 3e-4  # [m/s^2/sqrt(s)]
+    gyro_bias_sigma: float = 0.05  # [rad/s] at start, if the aircraft was not still
+    accel_bias_sigma: float = 0.2  # [m/s^2] at start
+    gap_rate_rad_s: float = 0.3  # [rad/s] what a lost IMU sample may have held
+    gap_accel_m_s2: float = 3.0  # [m/s^2] likewise
+    clip_accel_m_s2: float = 20.0  # [m/s^2] what a clipped sample may hide
+
+    # GNSS
+    gnss_delay_s: float = 0.11  # [s] age of a fix at its stamp. Source: EKF2_GPS_DELAY of PX4
+    gnss_eph_min_m: float = 0.5  # [m] no horizontal claim below this is believed
+    gnss_epv_min_m: float = 0.8  # [m] no vertical one below this
+    gnss_eph_max_m: float = 25.0  # [m] a claim above this is not used
+    gnss_epv_max_m: float = 40.0  # [m] likewise
+    gnss_speed_min_m_s: float = 0.25  # [m/s] no speed accuracy below this is believed
+    gnss_speed_max_m_s: float = 5.0  # [m/s] above this the velocity is not used
+    gnss_white_share: float = 0.6  # [-] of a claim that is new each fix; the rest wanders
+    gnss_wander_s: float = 60.0  # [s] correlation time of what wanders
+    gnss_fix_min: int = 3  # [-] PX4's fix_type, 3 is 3D
+
+    # Barometer, heading
+    barometer_noise_m: float = 1.0  # [m] of one sample, wash and gusts included
+    barometer_walk: float = 0.05  # [m/sqrt(s)] weather and warm-up
+    barometer_period_s: float = 0.05  # [s] samples between are skipped: their noise is not new
+    barometer_delay_s: float = 0.0  # [s]
+    magnetometer_noise_rad: float = 0.2  # [rad] of the heading, with hard iron and currents
+    magnetometer_period_s: float = 0.1  # [s]
+    field_min_gauss: float = 0.15  # [gauss] Earth has 0.22 to 0.67
+    field_max_gauss: float = 0.95  # [gauss]
+    heading_noise_rad: float = 0.15  # [rad] of PX4's heading
+    heading_period_s: float = 0.2  # [s]
+
+    # Gates and recovery
+    gate_probability: float = 0.99999  # [-] of a good innovation passing
+    recover_s: float = 7.0  # [s] a gate shut for so long is opened by a reset
+    valid_s: float = 5.0  # [s] a quantity not observed for so long is not valid
+
+    # Alignment and rest
+    align_min_s: float = 0.3  # [s] IMU data before the first attitude
+    align_max_s: float = 2.0  # [s] wait no longer for a heading
+    still_rate_rad_s: float = 0.05  # [rad/s] spread of the gyro at rest
+    still_accel_m_s2: float = 0.6  # [m/s^2] spread of the accelerometer at rest
+    rest_speed_m_s: float = 0.1  # [m/s] uncertainty of the speed zero at rest
+    unaided_speed_m_s: float = 5.0  # [m/s] without any aid, speeds are of this size
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if not 0.0 <= value < 1e6:
+                raise ValueError(f"{spec.name} is {value}, expected 0 to 1e6")
+            if value == 0.0 and not spec.name.endswith(("_delay_s", "_walk")):
+                raise ValueError(f"{spec.name} is zero")
+        for name in ("gate_probability", "gnss_white_share"):
+            if not getattr(self, name) < 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected below 1")
+        if self.horizon_s > 1.0:
+            raise ValueError(f"horizon_s is {self.horizon_s}, expected at most 1")
