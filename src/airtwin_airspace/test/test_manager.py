@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole flights of point masses, and tracks that must not be believed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from airtwin_airspace.altitude import Altitude, Datum
+from airtwin_airspace.limits import Limits
+from airtwin_airspace.manager import Airspace
+from airtwin_airspace.zones import Circle, Outline, Restriction, Volume, Zone
+from airtwin_core.geodesy import LocalFrame
+from airtwin_core.types import AdvisoryAction, Array, LandDetected, Origin
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from point_mass import ORIGIN, START_NS, Flight, PointMass, twin_state
+
+HOLD, CLEAR, RETURN = AdvisoryAction.HOLD, AdvisoryAction.CLEAR, AdvisoryAction.RETURN
+
+
+def ned(*numbers: float) -> Array:
+    return np.array(numbers, dtype=np.float64)
+
+
+def fly(fleet: list[PointMass], *zones: Zone, seconds: float = 120.0) -> Flight:
+    vehicles = [one.vehicle for one in fleet]
+    flight = Flight(Airspace(zones, vehicles=vehicles, origin=ORIGIN), fleet)
+    flight.run(seconds)
+    return flight
+
+
+def crossing(speed_m_s: float = 5.0, **options: bool) -> list[PointMass]:
+    """The two aircraft of the demo whose ways cross at (40, 40)."""
+    return [
+        PointMass("px4_1", [ned(80, 80, -20)], ned(0, 0, -20), speed_m_s, **options),
+        PointMass("px4_2", [ned(0, 80, -20)], ned(80, 0, -20), speed_m_s, **options),
+    ]
+
+
+@pytest.mark.parametrize("speed_m_s", [2.0, 3.0, 5.0, 8.0, 12.0])
+@pytest.mark.parametrize("hides_target", [False, True])
+def test_of_two_crossing_aircraft_exactly_one_holds_and_goes_on(
+    speed_m_s: float, hides_target: bool
+) -> None:
+    flight = fly(crossing(speed_m_s, hides_target=hides_target))
+    assert [name for _, name in flight.held("px4_1")] == ["CLEAR"]
+    assert [name for _, name in flight.held("px4_2")] == ["CLEAR", "HOLD", "CLEAR"]
+    assert flight.both_held_s == 0.0
+    assert flight.least_m > flight.airspace.limits.horizontal_m
+    assert all(one.arrived for one in flight.fleet)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.floats(-math.pi, math.pi),
+    st.floats(0.6, 2.5),
+    st.floats(2.0, 10.0),
+    st.floats(2.0, 10.0),
+    st.floats(-3.0, 3.0),
+)
+def test_separation_is_kept_whatever_the_crossing(
+    heading: float, angle: float, speed_1: float, speed_2: float, late_s: float
+) -> None:
+    """Two straight flights of 20 s each way about one point, at any angle and speed."""
+    fleet = []
+    for vehicle, way, speed in (("px4_1", heading, speed_1), ("px4_2", heading + angle, speed_2)):
+        direction = ned(math.cos(way), math.sin(way), 0.0)
+        late = late_s * speed if vehicle == "px4_2" else 0.0
+        start = -direction * (20.0 * speed + late)
+        fleet.append(
+            PointMass(
+                vehicle, [direction * 20.0 * speed + ned(0, 0, -20)], start + ned(0, 0, -20), speed
+            )
+        )
+    if np.linalg.norm(fleet[0].position - fleet[1].position) < 30.0:
+        return
+    flight = fly(fleet, seconds=60.0)
+    assert flight.least_m > 20.0
+
+
+def test_swapping_the_order_of_arrival_changes_nothing() -> None:
+    one, other = fly(crossing()), fly(crossing()[::-1])
+    assert [a for a in one.told if a[1].action is HOLD] == [
+        a for a in other.told if a[1].action is HOLD
+    ]
+
+
+def test_head_on_both_stop_and_the_lower_one_goes_home() -> None:
+    flight = fly(
+        [
+            PointMass("px4_1", [ned(200, 0, -20)], ned(0, 0, -20)),
+            PointMass("px4_2", [ned(0, 0, -20)], ned(200, 0, -20)),
+        ],
+        seconds=60.0,
+    )
+    assert flight.least_m > 20.0
+    assert RETURN in [a.action for _, a in flight.told if a.vehicle == "px4_2"]
+    assert RETURN not in [a.action for _, a in flight.told if a.vehicle == "px4_1"]
+
+
+def test_the_overtaking_one_holds_whoever_it_is() -> None:
+    for fast, slow in (("px4_1", "px4_2"), ("px4_2", "px4_1")):
+        flight = fly(
+            [
+                PointMass(fast, [ned(200, 0, -20)], ned(0, 0, -20), 8.0),
+                PointMass(slow, [ned(200, 40, -20)], ned(60, 0, -20), 2.0),
+            ],
+            seconds=40.0,
+        )
+        assert flight.least_m > 20.0
+        assert "HOLD" in [name for _, name in flight.held(fast)]
+        assert "HOLD" not in [name for _, name in flight.held(slow)]
+
+
+def test_height_separates() -> None:
+    fleet = crossing()
+    fleet[1].position[2] = fleet[1].waypoints[0][2] = -40.0
+    flight = fly(fleet)
+    assert [a.action for _, a in flight.told] == [CLEAR, CLEAR]
+
+
+def test_an_aircraft_that_does_not_obey_makes_the_other_hold() -> None:
+    fleet = crossing()
+    fleet[1].obeys = False
+    flight = fly(fleet)
+    assert flight.least_m > 15.0
+    assert "HOLD" in [name for _, name in flight.held("px4_1")]
+
+
+def test_silence_is_not_separation() -> None:
+    """One falls silent on its way to the crossing: the other holds, and is not let go."""
+    fleet = crossing()
+    flight = Flight(Airspace((), vehicles=["px4_1", "px4_2"], origin=ORIGIN), fleet)
+    flight.run(1.0)
+    fleet[0].silent = True
+    flight.run(40.0)
+    assert flight.airspace.advisory("px4_2").action is HOLD  # type: ignore[union-attr]
+    assert dict(flight.airspace.picture.unknown)["px4_1"].startswith("track is")
+
+
+def test_a_vehicle_never_seen_is_said() -> None:
+    airspace = Airspace((), vehicles=["px4_1", "px4_2"], origin=ORIGIN)
+    airspace.on_track("px4_1", twin_state(ned(0, 0, -20), ned(0, 0, 0), START_NS))
+    airspace.tick(START_NS)
+    assert airspace.picture.unknown == (("px4_2", "no track yet"),)
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ({"position_ned_m": ned(math.nan, 0, 0)}, "not finite"),
+        ({"velocity_ned_m_s": ned(0, math.inf, 0)}, "not finite"),
+        ({"position_ned_m": ned(1e9, 0, 0)}, "too large"),
+        ({"covariance": np.full((15, 15), math.nan)}, "covariance"),
+        ({"covariance": -np.eye(15)}, "covariance"),
+        ({"aligned": False}, "aligned"),
+        ({"horizontal_valid": False}, "position not valid"),
+        ({"vertical_valid": False}, "position not valid"),
+        ({"velocity_valid": False}, "velocity not valid"),
+        ({"origin": None}, "no origin"),
+        ({"origin": Origin(math.nan, 0.0, 0.0)}, "no place"),
+        ({"origin": Origin(91.0, 0.0, 0.0)}, "no place"),
+    ],
+)
+def test_rubbish_is_refused_counted_and_never_clear(fault: dict[str, object], cause: str) -> None:
+    airspace = Airspace((), vehicles=["px4_1", "px4_2"], origin=ORIGIN)
+    good = twin_state(ned(0, 0, -20), ned(0, 0, 0), START_NS)
+    bad = dataclasses.replace(good, **fault)  # type: ignore[arg-type]
+    assert cause in str(airspace.on_track("px4_2", bad))
+    airspace.on_track("px4_1", good)
+    told = airspace.tick(START_NS)
+    assert [a.vehicle for a in told] == ["px4_1"]
+    assert dict(airspace.picture.unknown)["px4_2"].startswith("no track yet (")
+    assert sum(airspace.tracks["px4_2"].intake.counts["track"].values()) == 1
+
+
+def test_a_frozen_stamp_grows_old() -> None:
+    airspace = Airspace((), vehicles=["px4_1"], origin=ORIGIN)
+    state = twin_state(ned(0, 0, -20), ned(0, 0, 0), START_NS)
+    for k in range(30):
+        now = START_NS + k * 100_000_000
+        airspace.on_track("px4_1", dataclasses.replace(state, received_ns=now))
+    airspace.tick(START_NS + 3_000_000_000)
+    assert "old" in dict(airspace.picture.unknown)["px4_1"]
+
+
+def test_parked_aircraft_do_not_hold_each_other() -> None:
+    fleet = [
+        PointMass("px4_1", [], ned(0, 0, 0), landed=True),
+        PointMass("px4_2", [], ned(6, 0, 0), landed=True),
+    ]
+    flight = Flight(Airspace((), origin=ORIGIN), fleet)
+    for _ in range(60):
+        flight.step()
+    assert {a.action for _, a in flight.told} == {CLEAR}
+
+
+def test_tracks_of_other_origins_meet_on_one_plane() -> None:
+    """The same two places, told from two origins 3 km apart."""
+    far = Origin(47.42, 8.57, 500.0)
+    common, other = LocalFrame(ORIGIN), LocalFrame(far)
+    airspace = Airspace((), origin=ORIGIN)
+    place = ned(40, 40, -20)
+    moved = other.to_ned(*common.to_geodetic(place))
+    airspace.on_track("px4_1", twin_state(place, ned(0, 0, 0), START_NS))
+    airspace.on_track("px4_2", twin_state(moved, ned(0, 0, 0), START_NS, origin=far))
+    airspace.tick(START_NS)
+    a, b = airspace.picture.placed
+    assert np.linalg.norm(a.position_ned_m - b.position_ned_m) < 0.01
+
+
+# --- zones ---------------------------------------------------------------------------------------
+
+
+def square(
+    north: float, east: float, half_m: float, restriction: Restriction = Restriction.PROHIBITED
+) -> Zone:
+    frame = LocalFrame(ORIGIN)
+    corners = [(-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1)]
+    ring = []
+    for n, e in corners:
+        lat, lon, _ = frame.to_geodetic(ned(north + n * half_m, east + e * half_m, 0.0))
+        ring.append((lon, lat))
+    volume = Volume((Outline(tuple(ring)),), None, Altitude(600.0, Datum.AMSL))
+    return Zone("Z1", "a square", restriction, (volume,))
+
+
+def test_an_aircraft_holds_before_a_prohibited_zone_and_is_sent_back() -> None:
+    fleet = [PointMass("px4_1", [ned(200, 0, -20)], ned(0, 0, -20), 5.0)]
+    deepest = 0.0
+    flight = Flight(Airspace([square(100, 0, 30)], origin=ORIGIN), fleet)
+    for _ in range(900):
+        flight.step()
+        deepest = max(deepest, float(fleet[0].position[0]))
+    assert deepest < 70.0
+    assert [name for _, name in flight.held("px4_1")] == ["CLEAR", "HOLD", "RETURN"]
+    assert fleet[0].position[0] == pytest.approx(0.0, abs=1.0)
+
+
+def test_an_aircraft_inside_is_sent_back_at_once() -> None:
+    fleet = [PointMass("px4_1", [ned(200, 0, -20)], ned(100, 0, -20), 5.0)]
+    flight = fly(fleet, square(100, 0, 30), seconds=1.0)
+    assert flight.told[-1][1].action is RETURN
+    assert flight.told[-1][1].other == "Z1"
+
+
+def test_above_the_zone_is_outside_until_it_sinks() -> None:
+    airspace = Airspace([square(0, 0, 30)], origin=ORIGIN)
+    airspace.on_track("px4_1", twin_state(ned(0, 0, -150), ned(0, 0, 0), START_NS))
+    assert [a.action for a in airspace.tick(START_NS)] == [CLEAR]
+    sinking = twin_state(ned(0, 0, -118), ned(0, 0, 2.0), START_NS + 100_000_000)
+    airspace.on_track("px4_1", sinking)
+    (told,) = airspace.tick(START_NS + 100_000_000)
+    # 600 m AMSL and 3 m margin and two sigma above an origin at 488 m: 2.4 m below it
+    assert told.action is HOLD
+    assert told.time_to_s == pytest.approx((118 - 112 - 3 - 0.6) / 2.0, abs=0.01)
+
+
+def test_authorised_and_unrestricted_zones_let_pass() -> None:
+    for restriction, authorised, action in (
+        (Restriction.NO_RESTRICTION, frozenset(), CLEAR),
+        (Restriction.REQ_AUTHORISATION, frozenset({"Z1"}), CLEAR),
+        (Restriction.REQ_AUTHORISATION, frozenset(), RETURN),
+        (Restriction.CONDITIONAL, frozenset(), RETURN),
+    ):
+        zone = square(0, 0, 30, restriction)
+        airspace = Airspace([zone], origin=ORIGIN, authorised=authorised)
+        airspace.on_track("px4_1", twin_state(ned(0, 0, -20), ned(0, 0, 0), START_NS))
+        assert [a.action for a in airspace.tick(START_NS)] == [action]
+
+
+def test_a_limit_above_unknown_ground_is_no_limit_and_said() -> None:
+    volume = Volume((Circle(47.3977419, 8.5455938, 50.0),), None, Altitude(30.0, Datum.AGL))
+    zone = Zone("Z2", "", Restriction.PROHIBITED, (volume,))
+    airspace = Airspace([zone], origin=ORIGIN)
+    airspace.on_track("px4_1", twin_state(ned(0, 0, -2000), ned(0, 0, 0), START_NS))
+    assert [a.action for a in airspace.tick(START_NS)] == [RETURN]
+    assert any("30 m AGL" in remark and "no limit" in remark for remark in airspace.remarks)
+
+
+def test_limits_that_mean_nothing_are_refused() -> None:
+    for fault in ({"horizontal_m": math.nan}, {"look_ahead_s": 0.0}, {"release_margin": 0.5}):
+        with pytest.raises(ValueError, match=next(iter(fault))):
+            Limits(**fault)
+
+
+def test_a_landed_aircraft_that_falls_silent_stays_landed() -> None:
+    airspace = Airspace((), origin=ORIGIN)
+    land = LandDetected(START_NS, START_NS, True, False, True, False)
+    airspace.on_track("px4_1", twin_state(ned(0, 0, 0), ned(0, 0, 0), START_NS))
+    airspace.on_land("px4_1", land)
+    later = START_NS + 60_000_000_000
+    airspace.on_track("px4_2", twin_state(ned(30, 0, 0), ned(0, 0, 0), later))
+    assert {a.action for a in airspace.tick(later)} == {CLEAR}
