@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+from setuptools import find_packages, setup
+
+NAME = "airtwin_console"
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="What a person looks at: markers, paths, tables.",
+    license="Apache-2.0",
+    maintainer="AirTwin",
+    maintainer_email="maintainers@airtwin.dev",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    include_package_data=True,
+    package_data={NAME: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+    ],
+    zip_safe=True,
+    entry_points={"console_scripts": [f"node = {NAME}.node:main"]},
+)
