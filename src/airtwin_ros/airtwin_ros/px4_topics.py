@@ -21,18 +21,28 @@ def vehicle_name(node: Node) -> str:
 
 
 def subscribe(
-    node: Node, intake: Intake, sources: Iterable[str], callback: Callable[[str, Sample], None]
+    node: Node,
+    intake: Intake,
+    sources: Iterable[str],
+    callback: Callable[[str, Sample], None],
+    *,
+    prefix: str = "",
 ) -> list[Subscription]:
     """Subscribe ``node`` to the topics of ``sources`` (names of ``px4.READERS``) of its vehicle.
 
+    ``prefix``: for a node above several vehicles, where the topics are ("/px4_1/", or "/").
     ``callback(source, sample)`` gets what ``intake`` admits; what it or ``px4`` refuses is counted
     in ``intake.counts``.
     """
-    return [_subscribe(node, intake, px4.reader(source), callback) for source in sources]
+    return [_subscribe(node, intake, px4.reader(source), callback, prefix) for source in sources]
 
 
 def _subscribe(
-    node: Node, intake: Intake, reader: px4.Reader, callback: Callable[[str, Sample], None]
+    node: Node,
+    intake: Intake,
+    reader: px4.Reader,
+    callback: Callable[[str, Sample], None],
+    prefix: str,
 ) -> Subscription:
     clock = node.get_clock()
 
@@ -49,4 +59,5 @@ def _subscribe(
             callback(reader.source, sample)
 
     message = getattr(px4_msgs.msg, reader.message)
-    return node.create_subscription(message, px4.topic(reader.topic, message), on_message, qos.PX4_OUT)
+    topic = prefix + px4.topic(reader.topic, message)
+    return node.create_subscription(message, topic, on_message, qos.PX4_OUT)
