@@ -12,14 +12,13 @@ from airtwin_core.types import Array
 TILT_SIGMA_STILL_RAD = 0.02
 TILT_SIGMA_PX4_RAD = 0.05
 TILT_SIGMA_MOVING_RAD = 0.35
-YAW_SIGMA_FIELD_RAD = 0.2
-YAW_SIGMA_PX4_RAD = 0.1
 YAW_SIGMA_UNKNOWN_RAD = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class FirstAttitude:
-    """q_ned_frd (4,), covariance of its error (3, 3) [rad^2] FRD, and whether yaw is known."""
+    """q_ned_frd (4,), covariance of its error (3, 3) [rad^2] FRD with the heading still free, and
+    whether the heading was found."""
 
     q_ned_frd: Array
     covariance: Array
@@ -65,7 +64,7 @@ def first_attitude(
     declination_rad: float,
     q_px4: Array | None,
 ) -> FirstAttitude:
-    """Return the best attitude that the data allow, with an honest covariance.
+    """Return the best attitude that the data allow, with an honest covariance of the tilt.
 
     mean_force_frd: (3,) [m/s^2]; field_frd: (3,) any unit; q_px4: PX4's q_ned_frd (4,).
 
@@ -80,13 +79,9 @@ def first_attitude(
         q, tilt_sigma = level(mean_force_frd), TILT_SIGMA_MOVING_RAD
     if field_frd is not None:
         q = turned(q, field_heading(q, field_frd, declination_rad))
-        yaw_sigma = max(YAW_SIGMA_FIELD_RAD, 2.0 * tilt_sigma)
     elif q_px4 is not None:
         twist = frames.quat_multiply(q_px4, frames.quat_conjugate(q))
         q = turned(q, 2.0 * float(np.arctan2(twist[3], twist[0])))
-        yaw_sigma = YAW_SIGMA_PX4_RAD
-    else:
-        yaw_sigma = YAW_SIGMA_UNKNOWN_RAD
     r = frames.rotation_from_quat(q)
-    about_ned = np.diag([tilt_sigma**2, tilt_sigma**2, yaw_sigma**2])
-    return FirstAttitude(q, r.T @ about_ned @ r, yaw_sigma < YAW_SIGMA_UNKNOWN_RAD)
+    about_ned = np.diag([tilt_sigma**2, tilt_sigma**2, YAW_SIGMA_UNKNOWN_RAD**2])
+    return FirstAttitude(q, r.T @ about_ned @ r, field_frd is not None or q_px4 is not None)

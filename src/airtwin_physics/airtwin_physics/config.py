@@ -49,11 +49,14 @@ class EstimatorConfig:
     barometer_walk: float = 0.05  # [m/sqrt(s)] weather and warm-up
     barometer_period_s: float = 0.05  # [s] samples between are skipped: their noise is not new
     barometer_delay_s: float = 0.0  # [s]
-    magnetometer_noise_rad: float = 0.2  # [rad] of the heading, with hard iron and currents
+    magnetometer_noise_rad: float = 0.05  # [rad] of the heading, new with each sample
+    magnetometer_offset_rad: float = 0.15  # [rad] of the heading by hard iron and currents
     magnetometer_period_s: float = 0.1  # [s]
     field_min_gauss: float = 0.15  # [gauss] Earth has 0.22 to 0.67
     field_max_gauss: float = 0.95  # [gauss]
-    heading_noise_rad: float = 0.15  # [rad] of PX4's heading
+    heading_noise_rad: float = 0.05  # [rad] of PX4's heading, new with each sample
+    heading_offset_rad: float = 0.1  # [rad] of PX4's heading, lasting
+    heading_wander_s: float = 100.0  # [s] correlation time of either offset
     heading_period_s: float = 0.2  # [s]
 
     # Gates and recovery

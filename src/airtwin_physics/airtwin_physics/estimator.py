@@ -43,6 +43,7 @@ _REST_PERIOD_S = 0.1
 _AGE_MAX_S = 0.5  # a stamp further from the IMU's is of another clock: go by arrival
 _LATE_MAX_S = 0.3  # behind the horizon
 _UNKNOWN_SPEED_M_S = 30.0
+_STEEP_MAX = 10.0  # tangent of the dip beyond which a compass shows nothing
 
 
 class Estimator:
@@ -58,8 +59,9 @@ class Estimator:
         self._density = np.array(
             [c.gyro_noise, c.accel_noise, c.gyro_bias_walk, c.accel_bias_walk, c.barometer_walk]
         )
-        sizes = [1e5] * 3 + [300.0] * 3 + [3.2] * 3 + [0.5] * 3 + [3.0] * 3 + [1e4] + [1e3] * 3
+        sizes = [1e5] * 3 + [300.0] * 3 + [3.2] * 3 + [0.5] * 3 + [3.0] * 3 + [1e4, 1e3, 1e3, 1e3, 3.2]
         self._cap = np.array(sizes) ** 2
+        self._wander_s = np.array([c.gnss_wander_s] * 3 + [c.heading_wander_s])
         self.imu_refused: dict[str, int] = {}
         self.resets: dict[str, int] = {}
         limits = {n: stats.chi2_limit(n, c.gate_probability) for n in (1, 2, 3)}
@@ -119,8 +121,8 @@ class Estimator:
             self._first,
             self._last,
             self._density,
-            self._gnss_sigma,
-            c.gnss_wander_s,
+            self._offset_sigma,
+            self._wander_s,
             self._cap,
         )
         imu = self._imu
@@ -171,10 +173,11 @@ class Estimator:
         self._rest = np.zeros(9)
         self._aligned = False
         self._heading_known = False
+        self._heading_source = ""
         self._pending: list[tuple[float, int, Callable[..., None], Sample]] = []
         self._field: Magnetometer | None = None
         self._attitude: Attitude | None = None
-        self._gnss_sigma = np.ones(3)
+        self._offset_sigma = np.ones(4)
         self._gnss_started = False
         self._barometer_started = False
         self._datum_free = True
@@ -367,16 +370,15 @@ class Estimator:
         if still:
             x[10:13] = rest[1:4]
         p[:] = 0.0
-        p[0:3, 0:3] = np.eye(3)  # about a local zero; GNSS places it in the world
+        p[0:3, 0:3] = np.diag([1e6, 1e6, 1.0])  # down is from a local zero, the rest unknown
         p[3:6, 3:6] = np.eye(3) * speed**2
         p[6:9, 6:9] = first.covariance
         p[9:12, 9:12] = np.eye(3) * gyro_bias**2
         p[12:15, 12:15] = np.eye(3) * c.accel_bias_sigma**2
-        p[15, 15] = 1.0
-        p[16:19, 16:19] = np.eye(3)
-        self._heading_known = first.heading_known
+        p[15:20, 15:20] = np.eye(5)
         if first.heading_known:
             source = "heading" if field is None else "magnetometer"
+            self._take_heading(0.0, source)
             self._gates[source].passed_s = self._now_s
         self._aligned = True
 
@@ -405,8 +407,8 @@ class Estimator:
                 self._p,
                 self._ring[slot],
                 self._density,
-                self._gnss_sigma,
-                c.gnss_wander_s,
+                self._offset_sigma,
+                self._wander_s,
                 self._cap,
             )
             self._first += 1
@@ -451,7 +453,7 @@ class Estimator:
         measured = np.array([xy[0], xy[1], down])
         eph, epv = max(fix.eph_m, c.gnss_eph_min_m), max(fix.epv_m, c.gnss_epv_min_m)
         sigma = np.array([eph, eph, epv])
-        self._gnss_sigma = np.sqrt(1.0 - c.gnss_white_share**2) * sigma
+        self._offset_sigma[0:3] = np.sqrt(1.0 - c.gnss_white_share**2) * sigma
         variance = (c.gnss_white_share * sigma) ** 2
         if not self._gnss_started:
             self._place(measured, variance, lag_s, (0, 1, 2))
@@ -485,7 +487,7 @@ class Estimator:
         """Take the position of ``axes`` from GNSS as it is."""
         x, p = self._x, self._p
         for axis in axes:
-            kernel.forget(p, kernel.GNSS + axis, float(self._gnss_sigma[axis] ** 2))
+            kernel.forget(p, kernel.GNSS + axis, float(self._offset_sigma[axis] ** 2))
             kernel.forget(p, kernel.POS + axis, 1.0)
             before = float(x[axis])
             x[kernel.X_GNSS + axis] = 0.0
@@ -559,16 +561,16 @@ class Estimator:
         c, tally = self._config, self._tallies["magnetometer"]
         if self._late(lag_s, tally):
             return
-        h = np.empty((1, kernel.N))
-        shown = kernel.magnetic_model(self._x, sample.field_frd_gauss, h[0])
+        h, tilted = np.empty((1, kernel.N)), np.empty(kernel.N)
+        shown = kernel.magnetic_model(self._x, sample.field_frd_gauss, h[0], tilted)
         residual = frames.wrap_pi((self._declination_rad or 0.0) - shown)
-        if not np.all(np.isfinite(h)) or float(h[0] @ h[0]) > 100.0:
+        if not float(tilted @ tilted) < _STEEP_MAX**2:
             tally.refuse("field is vertical")
             return
-        variance = c.magnetometer_noise_rad**2
+        variance = c.magnetometer_noise_rad**2 + kernel.spread(self._p, tilted)
         gate = self._gates["magnetometer"]
-        if not self._heading_known:
-            self._take_heading(residual, variance)
+        if not self._heading_known or self._heading_source != "magnetometer":
+            self._take_heading(residual, "magnetometer")
             residual = 0.0
         self._scalar(h, residual, variance, at_s, gate, tally, sample.stamp_ns)
 
@@ -581,25 +583,35 @@ class Estimator:
         residual = kernel.heading_model(self._x, sample.q_ned_frd, h[0])
         variance = c.heading_noise_rad**2
         gate = self._gates["heading"]
-        if not self._heading_known or gate.shut_for_s(at_s) > c.recover_s:
-            if self._heading_known:
+        if self._heading_source != "heading" or gate.shut_for_s(at_s) > c.recover_s:
+            if self._heading_source == "heading":
                 tally.refuse(RESET)
-            self._take_heading(residual, variance)
+            self._take_heading(residual, "heading")
             residual = 0.0
             gate.forget()
         self._scalar(h, residual, variance, at_s, gate, tally, sample.stamp_ns)
 
-    def _take_heading(self, angle_rad: float, variance: float) -> None:
-        """Turn the attitude about down, and make the new heading independent of all else."""
+    def _take_heading(self, angle_rad: float, source: str) -> None:
+        """Turn the attitude about down; the new heading is wrong by the offset of its source."""
+        c, p = self._config, self._p
+        if source == "magnetometer":
+            noise, offset = c.magnetometer_noise_rad, c.magnetometer_offset_rad
+        else:
+            noise, offset = c.heading_noise_rad, c.heading_offset_rad
+        self._offset_sigma[3] = offset
         self._x[6:10] = alignment.turned(self._x[6:10], angle_rad)
+        self._x[kernel.X_HEADING] = 0.0
+        kernel.forget(p, kernel.HEADING, offset**2)
         r = frames.rotation_from_quat(self._x[6:10])
-        tilt = r @ self._p[6:9, 6:9] @ r.T
-        self._p[6:9, :] = 0.0
-        self._p[:, 6:9] = 0.0
+        tilt = r @ p[6:9, 6:9] @ r.T
+        p[6:9, :] = 0.0
+        p[:, 6:9] = 0.0
         tilt[2, :] = tilt[:, 2] = 0.0
-        tilt[2, 2] = variance
-        self._p[6:9, 6:9] = r.T @ tilt @ r
+        tilt[2, 2] = noise**2 + offset**2
+        p[6:9, 6:9] = r.T @ tilt @ r
+        p[6:9, kernel.HEADING] = p[kernel.HEADING, 6:9] = r[2] * offset**2
         self._heading_known = True
+        self._heading_source = source
 
     def _scalar(
         self,

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The filter's arithmetic, compiled: an error-state EKF on arrays, changed in place.
 
-Nominal state ``x`` (20,): position NED [m], velocity NED [m/s], q_ned_frd [-], gyro bias FRD
-[rad/s], accelerometer bias FRD [m/s^2], barometer offset [m], GNSS offset NED [m].
-Error state (19,): the same, with the attitude as a rotation vector [rad] in FRD,
-``R_true = R @ exp(skew(error))``; ``P`` (19, 19) is its covariance. The first 15 are those of
-``types.TwinState``. ``reference.py`` says the same slowly; README.md gives the equations.
+Nominal state ``x`` (21,): position NED [m], velocity NED [m/s], q_ned_frd [-], gyro bias FRD
+[rad/s], accelerometer bias FRD [m/s^2], barometer offset [m], GNSS offset NED [m], heading offset
+[rad]. Error state (20,): the same, with the attitude as a rotation vector [rad] in FRD,
+``R_true = R @ exp(skew(error))``; ``P`` (20, 20) is its covariance. The first 15 are those of
+``types.TwinState``. The last four wander and come back: first-order Gauss-Markov processes. ``reference.py`` says the same slowly; README.md gives the equations.
 Source: Sola, "Quaternion kinematics for the error-state Kalman filter" (2017), ch. 5 to 7.
 """
 
@@ -14,10 +14,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-N_NOMINAL = 20
-N = 19
-X_POS, X_VEL, X_Q, X_GYRO_BIAS, X_ACCEL_BIAS, X_BARO, X_GNSS = 0, 3, 6, 10, 13, 16, 17
-POS, VEL, ATT, GYRO_BIAS, ACCEL_BIAS, BARO, GNSS = 0, 3, 6, 9, 12, 15, 16
+N_NOMINAL = 21
+N = 20
+X_POS, X_VEL, X_Q, X_GYRO_BIAS, X_ACCEL_BIAS, X_BARO, X_GNSS, X_HEADING = 0, 3, 6, 10, 13, 16, 17, 20
+POS, VEL, ATT, GYRO_BIAS, ACCEL_BIAS, BARO, GNSS, HEADING = 0, 3, 6, 9, 12, 15, 16, 19
 GRAVITY_M_S2 = 9.80665
 """Standard gravity; latitude changes it by 0.3 %, which the accelerometer bias takes up."""
 
@@ -63,8 +63,8 @@ def turn(q, rx, ry, rz):
 def advance(x, gyro, accel, dt, decay):
     """Move the nominal state over dt [s]; gyro [rad/s], accel [m/s^2] (3,) FRD, averages over dt.
 
-    The specific force is turned by the attitude at the middle of the step; ``decay`` [-] is
-    exp(-dt / tau) of the GNSS offset.
+    The specific force is turned by the attitude at the middle of the step; ``decay`` (4,) [-] is
+    exp(-dt / tau) of the offsets of GNSS (3,) and heading.
     """
     rx = (gyro[0] - x[X_GYRO_BIAS]) * dt
     ry = (gyro[1] - x[X_GYRO_BIAS + 1]) * dt
@@ -83,7 +83,8 @@ def advance(x, gyro, accel, dt, decay):
             change += GRAVITY_M_S2 * dt
         x[X_POS + i] += (x[X_VEL + i] + 0.5 * change) * dt
         x[X_VEL + i] += change
-        x[X_GNSS + i] *= decay
+    for i in range(4):
+        x[X_GNSS + i] *= decay[i]
 
 
 @njit(cache=True)
@@ -114,7 +115,7 @@ def _exp_and_jacobian(rx, ry, rz, turned, jacobian):
 
 @njit(cache=True)
 def transition(x, gyro, accel, dt, decay, f):
-    """Write the exact Jacobian F (19, 19) of ``advance`` at x, error after by error before."""
+    """Write the exact Jacobian F (20, 20) of ``advance`` at x, error after by error before."""
     rx = (gyro[0] - x[X_GYRO_BIAS]) * dt
     ry = (gyro[1] - x[X_GYRO_BIAS + 1]) * dt
     rz = (gyro[2] - x[X_GYRO_BIAS + 2]) * dt
@@ -138,9 +139,10 @@ def transition(x, gyro, accel, dt, decay, f):
     f[:, :] = 0.0
     for i in range(N):
         f[i, i] = 1.0
+    for i in range(4):
+        f[GNSS + i, GNSS + i] = decay[i]
     for i in range(3):
         f[POS + i, VEL + i] = dt
-        f[GNSS + i, GNSS + i] = decay
         # d velocity / d attitude = -R [b]x dt
         f[VEL + i, ATT] = -(r[i, 1] * bz - r[i, 2] * by) * dt
         f[VEL + i, ATT + 1] = -(r[i, 2] * bx - r[i, 0] * bz) * dt
@@ -165,7 +167,7 @@ def transition(x, gyro, accel, dt, decay, f):
 
 @njit(cache=True)
 def propagate(p, f, noise, work):
-    """Replace P by F P F^T + diag(noise); noise (19,) variances, work (19, 19) scratch.
+    """Replace P by F P F^T + diag(noise); noise (20,) variances, work (20, 20) scratch.
 
     Uses that only the rows of F for position, velocity and attitude couple, and only up to BARO.
     """
@@ -198,13 +200,13 @@ def propagate(p, f, noise, work):
 
 
 @njit(cache=True)
-def process_noise(density, dt, missing, decay, gnss_sigma, noise):
-    """Write the variances (19,) that one step adds.
+def process_noise(density, dt, missing, decay, sigma, noise):
+    """Write the variances (20,) that one step adds.
 
     density (5,): white noise of gyro [rad/s/sqrt(Hz)], of accelerometer [m/s^2/sqrt(Hz)], random
     walk of gyro bias [rad/s/sqrt(s)], accelerometer bias [m/s^2/sqrt(s)], barometer offset
     [m/sqrt(s)]. missing (2,): what the IMU may have missed in a gap, as standard deviations of
-    angle [rad] and speed [m/s]. gnss_sigma (3,) [m]: size of the GNSS offset.
+    angle [rad] and speed [m/s]. sigma (4,): size of the offsets of GNSS (3,) [m], heading [rad].
     """
     for i in range(3):
         accel = density[1] * density[1] * dt
@@ -213,24 +215,26 @@ def process_noise(density, dt, missing, decay, gnss_sigma, noise):
         noise[ATT + i] = density[0] * density[0] * dt + missing[0] * missing[0]
         noise[GYRO_BIAS + i] = density[2] * density[2] * dt
         noise[ACCEL_BIAS + i] = density[3] * density[3] * dt
-        noise[GNSS + i] = gnss_sigma[i] * gnss_sigma[i] * (1.0 - decay * decay)
+    for i in range(4):
+        noise[GNSS + i] = sigma[i] * sigma[i] * (1.0 - decay[i] * decay[i])
     noise[BARO] = density[4] * density[4] * dt
 
 
 @njit(cache=True)
-def predict(x, p, imu, density, gnss_sigma, gnss_tau, cap):
+def predict(x, p, imu, density, sigma, tau, cap):
     """Move state and covariance over one IMU step.
 
     imu (9,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], missing angle [rad], missing speed
-    [m/s]. cap (19,): no variance grows beyond it, so that years without aid stay finite; the
+    [m/s]. density: see ``process_noise``; sigma (4,), tau (4,) [s] of the offsets that wander.
+    cap (20,): no variance grows beyond it, so that years without aid stay finite; the
     whole row and column shrink, which keeps P positive definite.
     """
     dt = imu[0]
-    decay = np.exp(-dt / gnss_tau)
+    decay = np.exp(-dt / tau)
     f = np.empty((N, N))
     transition(x, imu[1:4], imu[4:7], dt, decay, f)
     noise = np.empty(N)
-    process_noise(density, dt, imu[7:9], decay, gnss_sigma, noise)
+    process_noise(density, dt, imu[7:9], decay, sigma, noise)
     propagate(p, f, noise, np.empty((N, N)))
     advance(x, imu[1:4], imu[4:7], dt, decay)
     for i in range(N):
@@ -242,7 +246,7 @@ def predict(x, p, imu, density, gnss_sigma, gnss_tau, cap):
 
 
 @njit(cache=True)
-def forecast(x, p, ring, first, last, density, gnss_sigma, gnss_tau, cap):
+def forecast(x, p, ring, first, last, density, sigma, tau, cap):
     """Carry copies of x and P from the filter's horizon to now; return (x, P).
 
     ring (m, 9): IMU steps as in ``predict``; those from ``first`` up to ``last`` (counted without
@@ -255,7 +259,7 @@ def forecast(x, p, ring, first, last, density, gnss_sigma, gnss_tau, cap):
     for index in range(first, last):
         imu = ring[index % size]
         dt = imu[0]
-        advance(now, imu[1:4], imu[4:7], dt, np.exp(-dt / gnss_tau))
+        advance(now, imu[1:4], imu[4:7], dt, np.exp(-dt / tau))
         total[0] += dt
         for i in range(1, 7):
             total[i] += imu[i] * dt
@@ -266,13 +270,13 @@ def forecast(x, p, ring, first, last, density, gnss_sigma, gnss_tau, cap):
             total[i] /= total[0]
         for i in range(7, 9):
             total[i] = np.sqrt(total[i])
-        predict(x.copy(), cov, total, density, gnss_sigma, gnss_tau, cap)
+        predict(x.copy(), cov, total, density, sigma, tau, cap)
     return now, cov
 
 
 @njit(cache=True)
 def gnss_position_model(x, axis, lag, h):
-    """Write the row h (19,) of one axis of a GNSS position taken ``lag`` [s] before x.
+    """Write the row h (20,) of one axis of a GNSS position taken ``lag`` [s] before x.
 
     Returns the predicted value [m]: p - v lag + offset.
     """
@@ -285,7 +289,7 @@ def gnss_position_model(x, axis, lag, h):
 
 @njit(cache=True)
 def velocity_model(x, axis, h):
-    """Write the row h (19,) of one axis of a velocity; returns the predicted value [m/s]."""
+    """Write the row h (20,) of one axis of a velocity; returns the predicted value [m/s]."""
     h[:] = 0.0
     h[VEL + axis] = 1.0
     return x[X_VEL + axis]
@@ -293,7 +297,7 @@ def velocity_model(x, axis, h):
 
 @njit(cache=True)
 def barometer_model(x, lag, h):
-    """Write the row h (19,) of a barometer; returns the predicted pressure altitude [m]."""
+    """Write the row h (20,) of a barometer; returns the predicted pressure altitude [m]."""
     h[:] = 0.0
     h[POS + 2] = -1.0
     h[VEL + 2] = lag
@@ -302,11 +306,13 @@ def barometer_model(x, lag, h):
 
 
 @njit(cache=True)
-def magnetic_model(x, field, h):
-    """Write the row h (19,) of the declination that the field (3,) [any unit] FRD shows.
+def magnetic_model(x, field, h, tilted):
+    """Write the row h (20,) of the declination that the field (3,) [any unit] FRD shows.
 
-    Returns atan2(east, north) [rad] of the field turned by the estimated attitude; it equals the
-    true declination when the attitude is right.
+    Returns atan2(east, north) [rad] of the field turned by the estimated attitude, less the
+    heading offset; it equals the true declination when both are right. ``h`` is its derivative
+    for turns about the vertical only: a disturbed field must not tilt the aircraft. What the tilt
+    error does is the rest of the exact derivative, ``tilted`` (20,), for the noise.
     """
     r = np.empty((3, 3))
     rotation(x[X_Q : X_Q + 4], r)
@@ -314,21 +320,25 @@ def magnetic_model(x, field, h):
     east = r[1, 0] * field[0] + r[1, 1] * field[1] + r[1, 2] * field[2]
     level2 = north * north + east * east
     h[:] = 0.0
+    tilted[:] = 0.0
     for j in range(3):
         k, m = (j + 1) % 3, (j + 2) % 3
         # column j of -R [field]x
         d_north = -(r[0, k] * field[m] - r[0, m] * field[k])
         d_east = -(r[1, k] * field[m] - r[1, m] * field[k])
-        h[ATT + j] = (north * d_east - east * d_north) / level2
-    return np.arctan2(east, north)
+        h[ATT + j] = r[2, j]
+        tilted[ATT + j] = (north * d_east - east * d_north) / level2 - r[2, j]
+    h[HEADING] = -1.0
+    return np.arctan2(east, north) - x[X_HEADING]
 
 
 @njit(cache=True)
 def heading_model(x, q_measured, h):
-    """Write the row h (19,) of a heading taken from another attitude; return its residual [rad].
+    """Write the row h (20,) of a heading taken from another attitude; return its residual [rad].
 
     The residual is the turn about the vertical that carries the estimate into ``q_measured``
-    (4,): no Euler angle, so it holds with the nose up. Exact to first order in the tilt error.
+    (4,), plus the heading offset, by which the measured one is too small. No Euler angle, so it
+    holds with the nose up. Exact to first order in the tilt error.
     """
     w, x1, y1, z1 = q_measured[0], q_measured[1], q_measured[2], q_measured[3]
     a, b, c, d = x[X_Q], -x[X_Q + 1], -x[X_Q + 2], -x[X_Q + 3]
@@ -339,7 +349,8 @@ def heading_model(x, q_measured, h):
     h[:] = 0.0
     for j in range(3):
         h[ATT + j] = r[2, j]
-    residual = 2.0 * np.arctan2(dz, dw)
+    h[HEADING] = -1.0
+    residual = 2.0 * np.arctan2(dz, dw) + x[X_HEADING]
     if residual > np.pi:
         residual -= 2.0 * np.pi
     elif residual < -np.pi:
@@ -348,8 +359,19 @@ def heading_model(x, q_measured, h):
 
 
 @njit(cache=True)
+def spread(p, row):
+    """Return row P row^T, the variance of a linear function (20,) of the error."""
+    total = 0.0
+    for i in range(N):
+        if row[i] != 0.0:
+            for j in range(N):
+                total += row[i] * p[i, j] * row[j]
+    return total
+
+
+@njit(cache=True)
 def innovation_statistic(p, h, residual, variance):
-    """Return r^T (H P H^T + R)^-1 r [-]; h (m, 19), residual (m,), variance (m,), m at most 3.
+    """Return r^T (H P H^T + R)^-1 r [-]; h (m, 20), residual (m,), variance (m,), m at most 3.
 
     NaN if the innovation covariance is not positive definite.
     """
@@ -388,7 +410,7 @@ def innovation_statistic(p, h, residual, variance):
 
 @njit(cache=True)
 def update(x, p, h, residual, variance):
-    """Fuse m scalars one after another, each in Joseph form; h (m, 19), residual, variance (m,)."""
+    """Fuse m scalars one after another, each in Joseph form; h (m, 20), residual, variance (m,)."""
     m = h.shape[0]
     error = np.zeros(N)
     ph = np.empty(N)
@@ -428,7 +450,7 @@ def update(x, p, h, residual, variance):
 
 @njit(cache=True)
 def inject(x, p, error):
-    """Move the error (19,) into x, and the frame of the attitude error with it."""
+    """Move the error (20,) into x, and the frame of the attitude error with it."""
     for i in range(3):
         x[X_POS + i] += error[POS + i]
         x[X_VEL + i] += error[VEL + i]
@@ -436,6 +458,7 @@ def inject(x, p, error):
         x[X_ACCEL_BIAS + i] += error[ACCEL_BIAS + i]
         x[X_GNSS + i] += error[GNSS + i]
     x[X_BARO] += error[BARO]
+    x[X_HEADING] += error[HEADING]
     tx, ty, tz = error[ATT], error[ATT + 1], error[ATT + 2]
     turn(x[X_Q : X_Q + 4], tx, ty, tz)
     # G = I - skew(theta / 2)
@@ -518,17 +541,18 @@ def warm_up() -> None:
     x = np.zeros(N_NOMINAL)
     x[X_Q] = 1.0
     p, h = np.eye(N), np.zeros((3, N))
-    three, ring = np.ones(3), np.zeros((2, 9))
+    three, four, ring = np.ones(3), np.ones(4), np.zeros((2, 9))
     ring[:, 0] = 1e-3
     density, cap = np.ones(5), np.full(N, 1e9)
-    predict(x, p, ring[0], density, three, 60.0, cap)
-    forecast(x, p, ring, 0, 2, density, three, 60.0, cap)
+    predict(x, p, ring[0], density, four, four, cap)
+    forecast(x, p, ring, 0, 2, density, four, four, cap)
     follow(np.zeros(9), three, three, 1e-3, 0.5)
     for axis in range(3):
         gnss_position_model(x, axis, 0.0, h[axis])
         velocity_model(x, axis, h[axis])
     barometer_model(x, 0.0, h[0])
-    magnetic_model(x, three, h[0])
+    magnetic_model(x, three, h[0], h[1])
+    spread(p, h[1])
     heading_model(x, x[X_Q : X_Q + 4], h[0])
     innovation_statistic(p, h, three, three)
     update(x, p, h, three, three)

@@ -23,7 +23,7 @@ SOURCES = (
     "barometer",
     "magnetometer",
     "attitude",
-    "local_position",
+    "position",
     "land_detected",
     "status",
 )
