@@ -21,6 +21,8 @@ from rclpy.context import Context
 from airtwin_bringup.graph import NodeSpec
 from airtwin_bringup.in_process import RESTART_WINDOW_S, RESTARTS_MAX, InProcess
 
+PACE_S = 0.01
+"""Twins take their messages together every 10 ms; the simulator keeps its own beat."""
 END_TIMEOUT_S = 3.0
 """A child that has not ended so long after it was asked to is killed (rclpy may ignore signals)."""
 
@@ -120,7 +122,8 @@ def _child() -> None:
 
     threading.Thread(target=wait_for_end_of_input, daemon=True).start()
     try:
-        with InProcess(specs, context) as nodes:
+        simulates = any(spec.package == "airtwin_sim" for spec in specs)
+        with InProcess(specs, context, pace_s=0.0 if simulates else PACE_S) as nodes:
             nodes.spin(orphaned.is_set)
     except KeyboardInterrupt:
         pass
