@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every threshold of the mission executor and of its PX4 adapter; also parameters of the node."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How fast to fly, how long to wait, and what to do when twin and aircraft disagree."""
+
+    # Flying. Horizontal speed of missions that give none: MPC_XY_CRUISE of PX4.
+    cruise_m_s: float = 5.0  # [m/s]
+    climb_m_s: float = 2.0  # [m/s]
+    descend_m_s: float = 1.5  # [m/s] between waypoints; PX4 lands at its own speed
+    acceleration_m_s2: float = 2.5  # [m/s^2] of the moving setpoint
+    yaw_rate_rad_s: float = 0.8  # [rad/s] of the heading setpoint
+    lead_m: float = 4.0  # [m] the setpoint waits when the aircraft falls this far behind
+    acceptance_m: float = 1.5  # [m] horizontal distance at which a waypoint is reached
+    acceptance_height_m: float = 1.0  # [m]
+    # Talking to PX4.
+    lead_in_s: float = 1.2  # [s] of setpoints before the mode switch; PX4 wants more than 1
+    ack_timeout_s: float = 1.0  # [s] until a command is sent again
+    tries: int = 5  # of one command
+    preflight_wait_s: float = 30.0  # [s] for PX4's preflight checks to pass
+    stale_s: float = 1.5  # [s] a position older than this is none
+    silent_s: float = 3.0  # [s] without vehicle_status (2 Hz): link lost
+    # Inconsistency: the factors of the consistency report that end the mission, and how.
+    inconsistent_s: float = 2.0  # [s] a factor must disagree without a break
+    return_factors: tuple[str, ...] = ("velocity", "attitude", "barometer", "height", "actuation")
+    land_factors: tuple[str, ...] = ("position", "gnss")  # return would trust the wrong position
+    monitor_silent_s: float = 5.0  # [s] without a report, once there was one: hold
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot be flown.
+
+        Raises:
+            ValueError: a limit is not positive, or the lead-in is too short for PX4.
+        """
+        for spec in dataclasses.fields(self):
+            value = getattr(self, spec.name)
+            if isinstance(value, float) and not 0.0 < value < 1e6:
+                raise ValueError(f"{spec.name} is {value}, must be positive")
+        if self.lead_in_s <= 1.0:
+            raise ValueError("lead_in_s must be above 1: PX4 refuses offboard before")
+        if self.tries < 1:
+            raise ValueError("tries must be at least 1")
+        both = set(self.return_factors) & set(self.land_factors)
+        if both:
+            raise ValueError(f"{sorted(both)} in return_factors and in land_factors")

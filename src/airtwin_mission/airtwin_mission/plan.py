@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a mission is: steps, places with their altitude's datum, fences. Read by ``load``.
+
+``qgc`` reads QGroundControl's ``.plan``, ``yaml_mission`` reads AirTwin's YAML; both give the same
+``Mission``. A file is either understood whole or refused with one sentence that names the file,
+the item and what to do: a step that is left out in silence would be flown as another mission.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from airtwin_core.types import Origin
+
+MAX_BYTES = 10_000_000
+"""A longer file is refused unread; QGroundControl's largest surveys stay below 2 MB."""
+MAX_STEPS = 10_000
+"""Most steps of a mission after surveys and jumps are unrolled."""
+MAX_ALTITUDE_M = 20_000.0
+"""Largest altitude or height of a place [m], either sign."""
+MAX_SPEED_M_S = 100.0
+MAX_HOLD_S = 86_400.0
+
+
+class MissionError(ValueError):
+    """The mission is refused; the text is one sentence for the person who wrote the file."""
+
+
+class Datum(enum.Enum):
+    """What an altitude is measured from."""
+
+    AMSL = "amsl"  # mean sea level
+    HOME = "home"  # the ground where the aircraft took off
+    AGL = "agl"  # the ground below; needs a terrain model
+
+
+@dataclass(frozen=True, slots=True)
+class Altitude:
+    """Metres above ``datum``. Two altitudes of different datum cannot be compared."""
+
+    value_m: float
+    datum: Datum
+
+    def minus_m(self, other: Altitude) -> float:
+        """Return the difference [m].
+
+        Raises:
+            MissionError: the datums differ.
+        """
+        if self.datum is not other.datum:
+            raise MissionError(
+                f"altitudes above {self.datum.value} and {other.datum.value} do not mix"
+            )
+        return self.value_m - other.value_m
+
+
+@dataclass(frozen=True, slots=True)
+class GeoPlace:
+    """A place on Earth [deg], WGS-84."""
+
+    latitude_deg: float
+    longitude_deg: float
+    altitude: Altitude
+
+
+@dataclass(frozen=True, slots=True)
+class NedPlace:
+    """A place [m], NED around the mission's ``origin``, else around the vehicle's own."""
+
+    north_m: float
+    east_m: float
+    down_m: float
+
+
+Place = GeoPlace | NedPlace
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOff:
+    """Climb straight up to ``altitude``; ``to`` is flown to afterwards, at that altitude."""
+
+    altitude: Altitude
+    to: GeoPlace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoTo:
+    """Fly straight to ``place``."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Stay for ``seconds`` (infinite: until somebody decides otherwise)."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Fly the following legs at this speed over ground [m/s]."""
+
+    speed_m_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Land:
+    """Land; over ``place`` if there is one (its altitude is the ground, not flown to)."""
+
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Fly home and land there, as the autopilot does it."""
+
+
+Step = TakeOff | GoTo | Hold | Speed | Land | Return
+
+
+class Craft(enum.Enum):
+    """What the mission was planned for."""
+
+    MULTIROTOR = "multirotor"
+    VTOL = "VTOL"
+    FIXED_WING = "fixed-wing aircraft"
+    ROVER = "rover"
+    OTHER = "craft of unknown type"
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Where the aircraft may be (``inside``) or may not be: a polygon or a circle.
+
+    ``corners_deg``: (latitude, longitude) of each corner, else empty and the circle counts.
+    """
+
+    inside: bool
+    corners_deg: tuple[tuple[float, float], ...] = ()
+    centre_deg: tuple[float, float] | None = None
+    radius_m: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Mission:
+    """One flight, as a person planned it.
+
+    ``origin``: zero of the mission's own NED places, None for the vehicle's. ``notes``: what the
+    file says that AirTwin leaves out (a camera trigger, say), one sentence each.
+    """
+
+    name: str
+    craft: Craft
+    steps: tuple[Step, ...]
+    cruise_m_s: float | None = None
+    origin: Origin | None = None
+    planned_home: Origin | None = None
+    fences: tuple[Fence, ...] = ()
+    rally: tuple[GeoPlace, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def why_not_flown(mission: Mission) -> str:
+    """Return why AirTwin will not command this mission, in one sentence; empty if it will.
+
+    A mission that is understood can be followed in shadow mode even if it is not flown.
+    """
+    if mission.craft in (Craft.FIXED_WING, Craft.ROVER, Craft.VTOL):
+        return f"planned for a {mission.craft.value}; only multirotor missions are flown"
+    if not isinstance(mission.steps[0], TakeOff | Speed):
+        return "does not begin with a take-off: add one as the first item"
+    for number, step in enumerate(mission.steps, start=1):
+        before = mission.steps[: number - 1]
+        if isinstance(step, TakeOff) and any(not isinstance(s, Speed) for s in before):
+            return f"step {number} is a second take-off: one flight per mission"
+        if any(isinstance(s, Land | Return) for s in before):
+            return f"step {number} comes after the landing: one flight per mission"
+        if Datum.AGL in _datums(step):
+            return f"step {number} has a height above terrain: AirTwin has no terrain model"
+    return ""
+
+
+def reference(mission: Mission) -> Origin | None:
+    """Return a place to put local NED's zero where no aircraft gives one, None if there is none.
+
+    A place whose altitude is not above sea level gets 0 m: heights above home do not depend on it.
+    """
+    if mission.origin is not None or mission.planned_home is not None:
+        return mission.origin or mission.planned_home
+    for step in mission.steps:
+        if isinstance(step, GoTo) and isinstance(step.place, GeoPlace):
+            return Origin(step.place.latitude_deg, step.place.longitude_deg, 0.0)
+    return None
+
+
+def _datums(step: Step) -> set[Datum]:
+    if isinstance(step, TakeOff):
+        return {step.altitude.datum}
+    if isinstance(step, GoTo) and isinstance(step.place, GeoPlace):
+        return {step.place.altitude.datum}
+    return set()
+
+
+def parse(text: str, *, name: str) -> Mission:
+    """Return the mission in ``text``; ``name`` is the file's name and decides the format.
+
+    Raises:
+        MissionError: not a mission that AirTwin understands whole; one sentence says why.
+    """
+    # The readers build the types of this module.
+    from airtwin_mission import qgc, yaml_mission
+
+    readers = {".plan": qgc.parse, ".yaml": yaml_mission.parse, ".yml": yaml_mission.parse}
+    suffix = Path(name).suffix.lower()
+    if suffix == ".mission":
+        raise MissionError(
+            f"{name}: the .mission format ended in 2017; "
+            "open it in QGroundControl and save it as .plan"
+        )
+    if suffix not in readers:
+        raise MissionError(f"{name}: a mission file ends in .plan, .yaml or .yml")
+    if len(text) > MAX_BYTES:
+        raise MissionError(f"{name}: larger than {MAX_BYTES // 1_000_000} MB, no mission is")
+    try:
+        return readers[suffix](text, Path(name).stem)
+    except RecursionError:
+        raise MissionError(f"{name}: nested too deeply to be a mission") from None
+    except MissionError as error:
+        raise MissionError(f"{name}: {error}") from None
+
+
+def load(path: str | Path) -> Mission:
+    """Read a mission file.
+
+    Raises:
+        MissionError: the file cannot be read or is refused.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise MissionError(f"{path.name}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise MissionError(f"{path.name}: not a text file in UTF-8") from None
+    return parse(text, name=path.name)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the mission must give way to: an advisory, or a twin that no longer agrees. Pure."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from airtwin_core.types import Advisory, AdvisoryAction, Report, Verdict
+from airtwin_mission.limits import Limits
+
+
+class Demand(enum.IntEnum):
+    """What has to happen instead of the mission; the larger wins."""
+
+    NONE = 0
+    HOLD = 1
+    RETURN = 2
+    LAND = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Demanded:
+    """A demand and who makes it, in words for a person."""
+
+    demand: Demand = Demand.NONE
+    reason: str = ""
+
+
+class Trust:
+    """Collects advisories and consistency reports; ``demanded`` says what follows from them.
+
+    A factor counts once it has been inconsistent in every report for ``inconsistent_s``.
+    UNKNOWN breaks the run: without evidence there is no ground to end a mission.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._advisory: Advisory | None = None
+        self._report: Report | None = None
+        self._new = False
+        self._heard_ns: int | None = None
+        self._since_ns: dict[str, int] = {}
+
+    def on(self, value: Advisory | Report) -> None:
+        """Take the newest advisory for this aircraft, or the newest report about it."""
+        if isinstance(value, Advisory):
+            self._advisory = value
+        else:
+            self._report = value
+            self._new = True
+
+    def demanded(self, now_ns: int) -> Demanded:
+        """Return the strongest demand now."""
+        found = (self._from_advisory(), self._from_report(now_ns), self._from_silence(now_ns))
+        return max(found, key=lambda d: d.demand)
+
+    def _from_advisory(self) -> Demanded:
+        advisory = self._advisory
+        if advisory is None or advisory.action is AdvisoryAction.CLEAR:
+            return Demanded()
+        about = f" ({advisory.other})" if advisory.other else ""
+        reason = f"airspace: {advisory.reason or advisory.kind}{about}"
+        return Demanded(Demand[advisory.action.name], reason)
+
+    def _from_report(self, now_ns: int) -> Demanded:
+        if self._new and self._report is not None:
+            self._new = False
+            self._heard_ns = now_ns
+            bad = {
+                check.factor
+                for check in self._report.checks
+                if check.verdict is Verdict.INCONSISTENT
+            }
+            self._since_ns = {factor: self._since_ns.get(factor, now_ns) for factor in bad}
+        limit_ns = int(self._limits.inconsistent_s * 1e9)
+        lasting = {f for f, since in self._since_ns.items() if now_ns - since >= limit_ns}
+        for demand, factors in (
+            (Demand.LAND, self._limits.land_factors),
+            (Demand.RETURN, self._limits.return_factors),
+        ):
+            named = [factor for factor in factors if factor in lasting]
+            if named:
+                what = ", ".join(named)
+                return Demanded(demand, f"twin and aircraft disagree: {what}")
+        return Demanded()
+
+    def _from_silence(self, now_ns: int) -> Demanded:
+        if self._heard_ns is None:
+            return Demanded()
+        silent_s = (now_ns - self._heard_ns) * 1e-9
+        if silent_s <= self._limits.monitor_silent_s:
+            return Demanded()
+        # No run of agreement can be built on reports that stopped.
+        self._since_ns.clear()
+        return Demanded(Demand.HOLD, "consistency monitor is silent")
