@@ -11,11 +11,11 @@ setup(
     maintainer="AirTwin",
     maintainer_email="maintainers@airtwin.dev",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    include_package_data=True,
     package_data={NAME: ["py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
     ],
     zip_safe=True,
+    entry_points={"console_scripts": [f"node = {NAME}.node:main"]},
 )
