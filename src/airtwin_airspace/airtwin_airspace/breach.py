@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import shapely
@@ -14,7 +14,7 @@ from airtwin_core.geodesy import LocalFrame
 from airtwin_core.types import Array
 from shapely.geometry.base import BaseGeometry
 
-from airtwin_airspace.altitude import Altitude, DatumMismatch, Reference
+from airtwin_airspace.altitude import Altitude, Datum, DatumMismatch, Reference
 from airtwin_airspace.outline import BadOutline, Surroundings
 from airtwin_airspace.zones import Volume, Zone
 
@@ -84,7 +84,9 @@ def _heights(
         try:
             return reference.amsl_m(limit)
         except DatumMismatch as error:
-            say(f"{error}: no limit")
+            # from the ground up needs no height of the ground: nobody flies below it
+            if limit.datum is not Datum.AGL or limit.metres > 0.0 or unlimited > 0.0:
+                say(f"{error}: no limit")
             return unlimited
 
     bottom, top = amsl(volume.lower, -math.inf), amsl(volume.upper, math.inf)
@@ -155,3 +157,47 @@ def _time_between(
         return (0.0, look_ahead_s) if low <= value <= high else (1.0, 0.0)
     at_low, at_high = (low - value) / rate, (high - value) / rate
     return max(0.0, min(at_low, at_high)), min(look_ahead_s, max(at_low, at_high))
+
+
+@dataclass(slots=True)
+class ZoneIndex:
+    """Finds the prisms near a path among many; ``origin_amsl_m``: altitude of the plane's zero."""
+
+    prisms: tuple[Prism, ...]
+    origin_amsl_m: float
+    _tree: shapely.STRtree = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tree = shapely.STRtree([prism.area for prism in self.prisms])
+
+    def breaches(
+        self,
+        position_ned_m: Array,
+        velocity_ned_m_s: Array,
+        *,
+        horizontal_m: float,
+        vertical_m: float,
+        look_ahead_s: float,
+        now_ns: int,
+    ) -> tuple[tuple[str, Breach], ...]:
+        """Return (zone, breach) of all zones that are not left OUTSIDE, soonest first."""
+        end = position_ned_m[:2] + velocity_ned_m_s[:2] * look_ahead_s
+        low = np.minimum(position_ned_m[:2], end) - horizontal_m
+        high = np.maximum(position_ned_m[:2], end) + horizontal_m
+        found: list[tuple[str, Breach]] = []
+        for index in self._tree.query(shapely.box(*low, *high)):
+            prism = self.prisms[int(index)]
+            if not prism.zone.active(now_ns, now_ns + int(look_ahead_s * 1e9)):
+                continue
+            breach = entry(
+                prism,
+                position_ned_m,
+                velocity_ned_m_s,
+                origin_amsl_m=self.origin_amsl_m,
+                horizontal_m=horizontal_m,
+                vertical_m=vertical_m,
+                look_ahead_s=look_ahead_s,
+            )
+            if breach.where is not Where.OUTSIDE:
+                found.append((prism.zone.identifier, breach))
+        return tuple(sorted(found, key=lambda item: item[1].time_to_s))

@@ -35,7 +35,7 @@ class Limits:
     patience_s: float = 8.0  # [s] one that waits for what does not move is sent back
 
     def __post_init__(self) -> None:
-        for item in fields(self):
+        for item in fields(Limits):
             value = getattr(self, item.name)
             if not (math.isfinite(value) and value >= 0.0):
                 raise ValueError(f"{item.name} is {value}, expected a finite number >= 0")
