@@ -43,6 +43,7 @@ _REST_PERIOD_S = 0.1
 _AGE_MAX_S = 0.5  # a stamp further from the IMU's is of another clock: go by arrival
 _LATE_MAX_S = 0.3  # behind the horizon
 _UNKNOWN_SPEED_M_S = 30.0
+_ORIGIN_DISTANCE_MAX_M = 5e4  # PX4's origin is where it found its first fix, on this flight
 _STEEP_MAX = 10.0  # tangent of the dip beyond which a compass shows nothing
 
 
@@ -95,7 +96,7 @@ class Estimator:
         }
         self._origin: Origin | None = None
         self._origin_seen: Origin | None = None
-        self._origin_is_px4s = False
+        self._fix: GnssFix | None = None
         self._declination_rad: float | None = None
         self._landed: bool | None = None
         self._armed: bool | None = None
@@ -200,18 +201,24 @@ class Estimator:
             self.reset("IMU gap")
             step_s = imu.dt_s
         kernel.follow(self._rest, gyro, accel, step_s, _REST_WINDOW_S)
+        before = self._imu
         self._imu = imu
         self._now_s += step_s
         if not self._aligned:
             self._align()
             return None
-        missing_s = max(0.0, step_s - 1.5 * imu.dt_s)
         entry = self._ring[self._last % _RING]
         entry[0] = step_s
         entry[1:4] = gyro
         entry[4:7] = accel
-        entry[7] = c.gap_rate_rad_s * missing_s
-        entry[8] = c.gap_accel_m_s2 * missing_s
+        entry[7:9] = 0.0
+        missing_s = step_s - 1.5 * imu.dt_s
+        if missing_s > 0.0 and before is not None:
+            # samples were lost: go by both ends, and doubt the rest as much as the IMU is shaken
+            entry[1:4] = 0.5 * (gyro + before.rate_frd_rad_s)
+            entry[4:7] = 0.5 * (accel + before.specific_force_frd_m_s2)
+            entry[7] = max(c.gap_rate_rad_s, float(np.sqrt(self._rest[7]))) * missing_s
+            entry[8] = max(c.gap_accel_m_s2, float(np.sqrt(self._rest[8]))) * missing_s
         if imu.clipped:
             entry[8] += c.clip_accel_m_s2 * step_s
         self._ring_s[self._last % _RING] = self._now_s
@@ -309,10 +316,10 @@ class Estimator:
                     self._x[kernel.X_BARO] += shift_m
                     self._datum_free = False
             return
-        if origin == self._origin_seen and origin != self._origin:
+        # twice the same and not far from GNSS: a broken message moves nothing
+        if origin == self._origin_seen and origin != self._origin and self._near_gnss(origin):
             self._adopt(origin)
-            self._origin_is_px4s = True
-        self._origin_seen = origin  # twice the same: a single broken message moves nothing
+        self._origin_seen = origin
 
     def _on_land_detected(self, sample: LandDetected) -> None:
         self._landed = sample.landed
@@ -335,6 +342,13 @@ class Estimator:
         if self._declination_rad is None and self._aligned and self._field is not None:
             self._turn(declination)
         self._declination_rad = declination
+
+    def _near_gnss(self, origin: Origin) -> bool:
+        fix = self._fix
+        if fix is None:
+            return True
+        away = px4_to_ned(origin, fix.latitude_deg, fix.longitude_deg)
+        return float(np.hypot(away[0], away[1])) < _ORIGIN_DISTANCE_MAX_M
 
     def _turn(self, angle_rad: float) -> None:
         """Turn heading and velocity about down: the heading was measured from a wrong north."""
@@ -445,7 +459,8 @@ class Estimator:
 
     def _fuse_gnss_position(self, fix: GnssFix, at_s: float, lag_s: float, tally: Tally) -> None:
         c, x, p = self._config, self._x, self._p
-        if self._origin is None:
+        self._fix = fix
+        if self._origin is None or not (self._gnss_started or self._near_gnss(self._origin)):
             self._adopt(Origin(fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m))
         assert self._origin is not None
         xy = px4_to_ned(self._origin, fix.latitude_deg, fix.longitude_deg)
