@@ -31,9 +31,12 @@ class EstimatorConfig:
     gap_rate_rad_s: float = 0.3  # [rad/s] what a lost IMU sample may have held
     gap_accel_m_s2: float = 3.0  # [m/s^2] likewise
     clip_accel_m_s2: float = 20.0  # [m/s^2] what a clipped sample may hide
+    accel_range_m_s2: float = 150.0  # [m/s^2] a sample beyond this counts as clipped; 16 g is 157
 
     # GNSS
-    gnss_delay_s: float = 0.11  # [s] age of a fix at its stamp. Source: EKF2_GPS_DELAY of PX4
+    gnss_delay_s: float = 0.08  # [s] age of a fix stamped on arrival: simulators 0, receivers 0.12
+    gnss_delay_sigma_s: float = 0.05  # [s] of that; the filter finds the rest
+    gnss_delay_max_s: float = 0.35  # [s] no fix is older than this at its stamp
     gnss_eph_min_m: float = 0.5  # [m] no horizontal claim below this is believed
     gnss_epv_min_m: float = 0.8  # [m] no vertical one below this
     gnss_eph_max_m: float = 25.0  # [m] a claim above this is not used

@@ -38,8 +38,11 @@ from airtwin_physics.magnetic import declination_rad
 from airtwin_physics.tally import NEVER_S, RESET, Gate, Tally
 
 _RING = 512  # IMU steps kept; 0.2 s at 1 kHz are 200
+_AGE_STAMPED_S = 0.04
+_AGE_CREEP_S = 0.005  # the smallest age counts, but not for ever
 _REST_WINDOW_S = 0.5
 _REST_PERIOD_S = 0.1
+_ACCELERATION_S = 0.1  # over which the acceleration of the GNSS delay is taken
 _AGE_MAX_S = 0.5  # a stamp further from the IMU's is of another clock: go by arrival
 _LATE_MAX_S = 0.3  # behind the horizon
 _UNKNOWN_SPEED_M_S = 30.0
@@ -60,7 +63,7 @@ class Estimator:
         self._density = np.array(
             [c.gyro_noise, c.accel_noise, c.gyro_bias_walk, c.accel_bias_walk, c.barometer_walk]
         )
-        sizes = [1e5] * 3 + [300.0] * 3 + [3.2] * 3 + [0.5] * 3 + [3.0] * 3 + [1e4, 1e3, 1e3, 1e3, 3.2]
+        sizes = [1e5] * 3 + [300.0] * 3 + [3.2] * 3 + [0.5] * 3 + [3.0] * 3 + [1e4, 1e3, 1e3, 1e3, 3.2, 1.0]
         self._cap = np.array(sizes) ** 2
         self._wander_s = np.array([c.gnss_wander_s] * 3 + [c.heading_wander_s])
         self.imu_refused: dict[str, int] = {}
@@ -180,6 +183,9 @@ class Estimator:
         self._attitude: Attitude | None = None
         self._offset_sigma = np.ones(4)
         self._gnss_started = False
+        self._gnss_age_s = 0.2
+        self._speed_before = np.zeros(4)
+        self._acceleration = np.zeros(3)
         self._barometer_started = False
         self._datum_free = True
         self._rest_s = NEVER_S
@@ -219,7 +225,7 @@ class Estimator:
             entry[4:7] = 0.5 * (accel + before.specific_force_frd_m_s2)
             entry[7] = max(c.gap_rate_rad_s, float(np.sqrt(self._rest[7]))) * missing_s
             entry[8] = max(c.gap_accel_m_s2, float(np.sqrt(self._rest[8]))) * missing_s
-        if imu.clipped:
+        if imu.clipped or float(accel @ accel) > c.accel_range_m_s2**2:
             entry[8] += c.clip_accel_m_s2 * step_s
         self._ring_s[self._last % _RING] = self._now_s
         self._last += 1
@@ -257,7 +263,16 @@ class Estimator:
         self.imu_refused[cause] = self.imu_refused.get(cause, 0) + 1
 
     def _on_gnss(self, fix: GnssFix) -> None:
-        self._enqueue(fix, self._config.gnss_delay_s, self._fuse_gnss, "gnss_position")
+        c = self._config
+        if self._imu is not None:
+            age_s = (self._imu.stamp_ns - fix.stamp_ns) * 1e-9
+            self._gnss_age_s = min(self._gnss_age_s + _AGE_CREEP_S, max(age_s, 0.0))
+        # a stamp well before the arrival has a delay taken off already; no fix is from the future
+        nominal_s = 0.0 if self._gnss_age_s > _AGE_STAMPED_S else c.gnss_delay_s
+        delay_s = nominal_s + float(self._x[kernel.X_DELAY])
+        delay_s = min(max(delay_s, -self._gnss_age_s), c.gnss_delay_max_s)
+        self._x[kernel.X_DELAY] = delay_s - nominal_s
+        self._enqueue(fix, delay_s, self._fuse_gnss, "gnss_position")
 
     def _on_barometer(self, sample: Barometer) -> None:
         if not np.isfinite(sample.altitude_m):
@@ -390,6 +405,7 @@ class Estimator:
         p[9:12, 9:12] = np.eye(3) * gyro_bias**2
         p[12:15, 12:15] = np.eye(3) * c.accel_bias_sigma**2
         p[15:20, 15:20] = np.eye(5)
+        p[20, 20] = c.gnss_delay_sigma_s**2
         if first.heading_known:
             source = "heading" if field is None else "magnetometer"
             self._take_heading(0.0, source)
@@ -427,6 +443,11 @@ class Estimator:
             )
             self._first += 1
             at_s = self._ring_s[slot]
+            if at_s - self._speed_before[0] >= _ACCELERATION_S:
+                change = self._x[3:6] - self._speed_before[1:4]
+                self._acceleration = change / (at_s - self._speed_before[0])
+                self._speed_before[0] = at_s
+                self._speed_before[1:4] = self._x[3:6]
             fused = False
             while self._pending and self._pending[0][0] <= at_s:
                 when_s, _, fuse, sample = heapq.heappop(self._pending)
@@ -455,7 +476,7 @@ class Estimator:
             tally.refuse(cause)
         else:
             self._fuse_gnss_position(fix, at_s, lag_s, tally)
-        self._fuse_gnss_velocity(fix, cause, at_s)
+        self._fuse_gnss_velocity(fix, cause, at_s, lag_s)
 
     def _fuse_gnss_position(self, fix: GnssFix, at_s: float, lag_s: float, tally: Tally) -> None:
         c, x, p = self._config, self._x, self._p
@@ -515,7 +536,7 @@ class Estimator:
                 kernel.forget(p, kernel.BARO, spread)
                 kernel.place(p, kernel.BARO, kernel.POS + 2, 1.0, spread)
 
-    def _fuse_gnss_velocity(self, fix: GnssFix, cause: str, at_s: float) -> None:
+    def _fuse_gnss_velocity(self, fix: GnssFix, cause: str, at_s: float, lag_s: float) -> None:
         c, tally = self._config, self._tallies["gnss_velocity"]
         if fix.velocity_ned_m_s is None:
             tally.refuse("no velocity")
@@ -526,7 +547,8 @@ class Estimator:
         sigma = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s)
         variance = np.array([1.0, 1.0, 2.25]) * sigma**2  # vertical worse by half, as in EKF2
         h = np.empty((3, kernel.N))
-        predicted = [kernel.velocity_model(self._x, axis, h[axis]) for axis in range(3)]
+        x, a = self._x, self._acceleration
+        predicted = [kernel.gnss_velocity_model(x, axis, a, lag_s, h[axis]) for axis in range(3)]
         residual = fix.velocity_ned_m_s - np.array(predicted)
         statistic = kernel.innovation_statistic(self._p, h, residual, variance)
         tally.tested(statistic, residual)

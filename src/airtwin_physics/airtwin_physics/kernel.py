@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The filter's arithmetic, compiled: an error-state EKF on arrays, changed in place.
 
-Nominal state ``x`` (21,): position NED [m], velocity NED [m/s], q_ned_frd [-], gyro bias FRD
+Nominal state ``x`` (22,): position NED [m], velocity NED [m/s], q_ned_frd [-], gyro bias FRD
 [rad/s], accelerometer bias FRD [m/s^2], barometer offset [m], GNSS offset NED [m], heading offset
-[rad]. Error state (20,): the same, with the attitude as a rotation vector [rad] in FRD,
-``R_true = R @ exp(skew(error))``; ``P`` (20, 20) is its covariance. The first 15 are those of
-``types.TwinState``. The last four wander and come back: first-order Gauss-Markov processes. ``reference.py`` says the same slowly; README.md gives the equations.
+[rad], GNSS delay beyond the nominal one [s]. Error state (21,): the same, with the attitude as a
+rotation vector [rad] in FRD, ``R_true = R @ exp(skew(error))``; ``P`` (21, 21) is its covariance.
+The first 15 are those of ``types.TwinState``. The offsets of GNSS and heading wander and come
+back: first-order Gauss-Markov processes; the delay is a constant. ``reference.py`` says the same slowly; README.md gives the equations.
 Source: Sola, "Quaternion kinematics for the error-state Kalman filter" (2017), ch. 5 to 7.
 """
 
@@ -14,10 +15,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-N_NOMINAL = 21
-N = 20
-X_POS, X_VEL, X_Q, X_GYRO_BIAS, X_ACCEL_BIAS, X_BARO, X_GNSS, X_HEADING = 0, 3, 6, 10, 13, 16, 17, 20
-POS, VEL, ATT, GYRO_BIAS, ACCEL_BIAS, BARO, GNSS, HEADING = 0, 3, 6, 9, 12, 15, 16, 19
+N_NOMINAL = 22
+N = 21
+X_POS, X_VEL, X_Q, X_GYRO_BIAS, X_ACCEL_BIAS = 0, 3, 6, 10, 13
+X_BARO, X_GNSS, X_HEADING, X_DELAY = 16, 17, 20, 21
+POS, VEL, ATT, GYRO_BIAS, ACCEL_BIAS = 0, 3, 6, 9, 12
+BARO, GNSS, HEADING, DELAY = 15, 16, 19, 20
 GRAVITY_M_S2 = 9.80665
 """Standard gravity; latitude changes it by 0.3 %, which the accelerometer bias takes up."""
 
@@ -115,7 +118,7 @@ def _exp_and_jacobian(rx, ry, rz, turned, jacobian):
 
 @njit(cache=True)
 def transition(x, gyro, accel, dt, decay, f):
-    """Write the exact Jacobian F (20, 20) of ``advance`` at x, error after by error before."""
+    """Write the exact Jacobian F (21, 21) of ``advance`` at x, error after by error before."""
     rx = (gyro[0] - x[X_GYRO_BIAS]) * dt
     ry = (gyro[1] - x[X_GYRO_BIAS + 1]) * dt
     rz = (gyro[2] - x[X_GYRO_BIAS + 2]) * dt
@@ -167,7 +170,7 @@ def transition(x, gyro, accel, dt, decay, f):
 
 @njit(cache=True)
 def propagate(p, f, noise, work):
-    """Replace P by F P F^T + diag(noise); noise (20,) variances, work (20, 20) scratch.
+    """Replace P by F P F^T + diag(noise); noise (21,) variances, work (21, 21) scratch.
 
     Uses that only the rows of F for position, velocity and attitude couple, and only up to BARO.
     """
@@ -201,7 +204,7 @@ def propagate(p, f, noise, work):
 
 @njit(cache=True)
 def process_noise(density, dt, missing, decay, sigma, noise):
-    """Write the variances (20,) that one step adds.
+    """Write the variances (21,) that one step adds.
 
     density (5,): white noise of gyro [rad/s/sqrt(Hz)], of accelerometer [m/s^2/sqrt(Hz)], random
     walk of gyro bias [rad/s/sqrt(s)], accelerometer bias [m/s^2/sqrt(s)], barometer offset
@@ -218,6 +221,7 @@ def process_noise(density, dt, missing, decay, sigma, noise):
     for i in range(4):
         noise[GNSS + i] = sigma[i] * sigma[i] * (1.0 - decay[i] * decay[i])
     noise[BARO] = density[4] * density[4] * dt
+    noise[DELAY] = 0.0
 
 
 @njit(cache=True)
@@ -226,7 +230,7 @@ def predict(x, p, imu, density, sigma, tau, cap):
 
     imu (9,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], missing angle [rad], missing speed
     [m/s]. density: see ``process_noise``; sigma (4,), tau (4,) [s] of the offsets that wander.
-    cap (20,): no variance grows beyond it, so that years without aid stay finite; the
+    cap (21,): no variance grows beyond it, so that years without aid stay finite; the
     whole row and column shrink, which keeps P positive definite.
     """
     dt = imu[0]
@@ -276,28 +280,34 @@ def forecast(x, p, ring, first, last, density, sigma, tau, cap):
 
 @njit(cache=True)
 def gnss_position_model(x, axis, lag, h):
-    """Write the row h (20,) of one axis of a GNSS position taken ``lag`` [s] before x.
+    """Write the row h (21,) of one axis of a GNSS position taken ``lag`` [s] before x.
 
-    Returns the predicted value [m]: p - v lag + offset.
+    Returns the predicted value [m]: p - v lag + offset. ``lag`` holds the estimated delay, so an
+    error of the delay shows as minus the velocity.
     """
     h[:] = 0.0
     h[POS + axis] = 1.0
     h[VEL + axis] = -lag
     h[GNSS + axis] = 1.0
+    h[DELAY] = -x[X_VEL + axis]
     return x[X_POS + axis] - x[X_VEL + axis] * lag + x[X_GNSS + axis]
 
 
 @njit(cache=True)
-def velocity_model(x, axis, h):
-    """Write the row h (20,) of one axis of a velocity; returns the predicted value [m/s]."""
+def gnss_velocity_model(x, axis, acceleration, lag, h):
+    """Write the row h (21,) of one axis of a GNSS velocity taken ``lag`` [s] before x.
+
+    acceleration: (3,) [m/s^2] NED, smooth. Returns the predicted value [m/s].
+    """
     h[:] = 0.0
     h[VEL + axis] = 1.0
-    return x[X_VEL + axis]
+    h[DELAY] = -acceleration[axis]
+    return x[X_VEL + axis] - acceleration[axis] * lag
 
 
 @njit(cache=True)
 def barometer_model(x, lag, h):
-    """Write the row h (20,) of a barometer; returns the predicted pressure altitude [m]."""
+    """Write the row h (21,) of a barometer; returns the predicted pressure altitude [m]."""
     h[:] = 0.0
     h[POS + 2] = -1.0
     h[VEL + 2] = lag
@@ -307,12 +317,12 @@ def barometer_model(x, lag, h):
 
 @njit(cache=True)
 def magnetic_model(x, field, h, tilted):
-    """Write the row h (20,) of the declination that the field (3,) [any unit] FRD shows.
+    """Write the row h (21,) of the declination that the field (3,) [any unit] FRD shows.
 
     Returns atan2(east, north) [rad] of the field turned by the estimated attitude, less the
     heading offset; it equals the true declination when both are right. ``h`` is its derivative
     for turns about the vertical only: a disturbed field must not tilt the aircraft. What the tilt
-    error does is the rest of the exact derivative, ``tilted`` (20,), for the noise.
+    error does is the rest of the exact derivative, ``tilted`` (21,), for the noise.
     """
     r = np.empty((3, 3))
     rotation(x[X_Q : X_Q + 4], r)
@@ -334,7 +344,7 @@ def magnetic_model(x, field, h, tilted):
 
 @njit(cache=True)
 def heading_model(x, q_measured, h):
-    """Write the row h (20,) of a heading taken from another attitude; return its residual [rad].
+    """Write the row h (21,) of a heading taken from another attitude; return its residual [rad].
 
     The residual is the turn about the vertical that carries the estimate into ``q_measured``
     (4,), plus the heading offset, by which the measured one is too small. No Euler angle, so it
@@ -360,7 +370,7 @@ def heading_model(x, q_measured, h):
 
 @njit(cache=True)
 def spread(p, row):
-    """Return row P row^T, the variance of a linear function (20,) of the error."""
+    """Return row P row^T, the variance of a linear function (21,) of the error."""
     total = 0.0
     for i in range(N):
         if row[i] != 0.0:
@@ -371,7 +381,7 @@ def spread(p, row):
 
 @njit(cache=True)
 def innovation_statistic(p, h, residual, variance):
-    """Return r^T (H P H^T + R)^-1 r [-]; h (m, 20), residual (m,), variance (m,), m at most 3.
+    """Return r^T (H P H^T + R)^-1 r [-]; h (m, 21), residual (m,), variance (m,), m at most 3.
 
     NaN if the innovation covariance is not positive definite.
     """
@@ -410,7 +420,7 @@ def innovation_statistic(p, h, residual, variance):
 
 @njit(cache=True)
 def update(x, p, h, residual, variance):
-    """Fuse m scalars one after another, each in Joseph form; h (m, 20), residual, variance (m,)."""
+    """Fuse m scalars one after another, each in Joseph form; h (m, 21), residual, variance (m,)."""
     m = h.shape[0]
     error = np.zeros(N)
     ph = np.empty(N)
@@ -450,7 +460,7 @@ def update(x, p, h, residual, variance):
 
 @njit(cache=True)
 def inject(x, p, error):
-    """Move the error (20,) into x, and the frame of the attitude error with it."""
+    """Move the error (21,) into x, and the frame of the attitude error with it."""
     for i in range(3):
         x[X_POS + i] += error[POS + i]
         x[X_VEL + i] += error[VEL + i]
@@ -459,6 +469,7 @@ def inject(x, p, error):
         x[X_GNSS + i] += error[GNSS + i]
     x[X_BARO] += error[BARO]
     x[X_HEADING] += error[HEADING]
+    x[X_DELAY] += error[DELAY]
     tx, ty, tz = error[ATT], error[ATT + 1], error[ATT + 2]
     turn(x[X_Q : X_Q + 4], tx, ty, tz)
     # G = I - skew(theta / 2)
@@ -549,7 +560,7 @@ def warm_up() -> None:
     follow(np.zeros(9), three, three, 1e-3, 0.5)
     for axis in range(3):
         gnss_position_model(x, axis, 0.0, h[axis])
-        velocity_model(x, axis, h[axis])
+        gnss_velocity_model(x, axis, three, 0.0, h[axis])
     barometer_model(x, 0.0, h[0])
     magnetic_model(x, three, h[0], h[1])
     spread(p, h[1])
