@@ -74,10 +74,10 @@ class Executor:
         now = self._now
         eta_s = math.nan
         position = now.view.position_ned_m
-        as_planned = now.phase in (Phase.TAKEOFF, Phase.ENROUTE, Phase.LAND, Phase.RETURN)
+        flying = now.phase not in (Phase.IDLE, Phase.ARMING)
         if now.route is not None and position is not None and not now.over:
             eta_s = now.route.eta_s(now.leg, position, held_s=now.held_s)
-            if as_planned and not now.ending.reason and not now.view.failsafe:
+            if flying and not now.ending.reason and not now.view.failsafe:
                 share = now.route.progress(now.leg, position)
                 self._progress = max(self._progress, share)
         if now.ending.reason or now.view.failsafe:

@@ -20,6 +20,7 @@ class Limits:
     lead_m: float = 4.0  # [m] the setpoint waits when the aircraft falls this far behind
     acceptance_m: float = 1.5  # [m] horizontal distance at which a waypoint is reached
     acceptance_height_m: float = 1.0  # [m]
+    acceptance_pad_m: float = 0.5  # [m] horizontal distance to a landing place before landing
     # Talking to PX4.
     lead_in_s: float = 1.2  # [s] of setpoints before the mode switch; PX4 wants more than 1
     ack_timeout_s: float = 1.0  # [s] until a command is sent again

@@ -49,12 +49,12 @@ class ModelVehicle:
         self._view = replace(self._view, armed=True)
         return DONE
 
-    def goto(self, position_ned_m: Array, *, speed_m_s: float) -> Outcome:
-        """Move there; done within the same distance as the real one."""
+    def goto(self, position_ned_m: Array, *, speed_m_s: float, within_m: float) -> Outcome:
+        """Move there."""
         self._view = replace(self._view, landed=False)
         self._move(position_ned_m, speed_m_s)
         miss = float(np.linalg.norm(position_ned_m - self._point.position_ned_m))
-        return DONE if miss <= self._limits.acceptance_height_m else running()
+        return DONE if miss <= within_m else running()
 
     def hold(self) -> Outcome:
         """Brake and stay."""

@@ -80,8 +80,11 @@ class Vehicle(Protocol):
     def arm(self) -> Outcome:
         """Take command and start the motors."""
 
-    def goto(self, position_ned_m: Array, *, speed_m_s: float) -> Outcome:
-        """Fly straight to (3,) [m] NED around the vehicle's origin; also how it takes off."""
+    def goto(self, position_ned_m: Array, *, speed_m_s: float, within_m: float) -> Outcome:
+        """Fly straight to (3,) [m] NED around the vehicle's origin; also how it takes off.
+
+        Done once the horizontal distance is at most ``within_m``; it goes on to the place itself.
+        """
 
     def hold(self) -> Outcome:
         """Stop and stay; done once it stands still."""

@@ -275,7 +275,7 @@ class Px4Vehicle:
         why = self._arm_request.failure(self._now_ns)
         return failed(why) if why else running("asking PX4: arm")
 
-    def goto(self, position_ned_m: Array, *, speed_m_s: float) -> Outcome:
+    def goto(self, position_ned_m: Array, *, speed_m_s: float, within_m: float) -> Outcome:
         """Move the setpoint there; done when the aircraft is."""
         blocked = self._not_flying()
         if blocked is not None:
@@ -290,7 +290,7 @@ class Px4Vehicle:
         if position is None:
             return running("PX4 has no valid position")
         miss = self._target_ned_m - position.position_ned_m
-        near = math.hypot(miss[0], miss[1]) <= self._limits.acceptance_m
+        near = math.hypot(miss[0], miss[1]) <= within_m
         return DONE if near and abs(miss[2]) <= self._limits.acceptance_height_m else running()
 
     def hold(self) -> Outcome:

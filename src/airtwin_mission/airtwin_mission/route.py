@@ -37,6 +37,7 @@ class Leg:
     """One part of the flight. TAKEOFF climbs to ``altitude``, ENROUTE goes to ``place``.
 
     ENROUTE without altitude of its own (``level``) keeps the height: the way to a landing place.
+    ``within_m``: how near the end has to be reached.
     """
 
     phase: Phase
@@ -45,32 +46,35 @@ class Leg:
     altitude: Altitude | None = None
     level: bool = False
     seconds: float = 0.0
+    within_m: float = 1.5
 
 
 def legs(mission: Mission, limits: Limits) -> tuple[Leg, ...]:
     """Return the flight's parts; a mission that does not land ends in an endless hold."""
     speed = mission.cruise_m_s or limits.cruise_m_s
+    near, pad = limits.acceptance_m, limits.acceptance_pad_m
     found: list[Leg] = []
     for step in mission.steps:
         match step:
             case Speed(speed_m_s=new):
                 speed = new
             case TakeOff(altitude=altitude, to=to):
-                found.append(Leg(Phase.TAKEOFF, limits.climb_m_s, altitude=altitude))
+                climb = limits.climb_m_s
+                found.append(Leg(Phase.TAKEOFF, climb, altitude=altitude, within_m=near))
                 if to is not None:
-                    found.append(Leg(Phase.ENROUTE, speed, place=to))
+                    found.append(Leg(Phase.ENROUTE, speed, place=to, within_m=near))
             case GoTo(place=place):
-                found.append(Leg(Phase.ENROUTE, speed, place=place))
+                found.append(Leg(Phase.ENROUTE, speed, place=place, within_m=near))
             case Hold(seconds=seconds):
-                found.append(Leg(Phase.HOLD, speed, seconds=seconds))
+                found.append(Leg(Phase.HOLD, speed, seconds=seconds, within_m=near))
             case Land(place=place):
                 if place is not None:
-                    found.append(Leg(Phase.ENROUTE, speed, place=place, level=True))
+                    found.append(Leg(Phase.ENROUTE, speed, place=place, level=True, within_m=pad))
                 found.append(Leg(Phase.LAND, speed))
             case Return():
                 found.append(Leg(Phase.RETURN, speed))
     if found[-1].phase not in (Phase.LAND, Phase.RETURN, Phase.HOLD):
-        found.append(Leg(Phase.HOLD, speed, seconds=math.inf))
+        found.append(Leg(Phase.HOLD, speed, seconds=math.inf, within_m=near))
     return tuple(found)
 
 

@@ -26,7 +26,7 @@ from py_trees.common import Status
 from airtwin_core.types import Array, Phase
 from airtwin_mission.plan import Mission
 from airtwin_mission.ports import Outcome, Progress, Vehicle, View
-from airtwin_mission.route import Route
+from airtwin_mission.route import Flown, Route
 from airtwin_mission.trust import Demand, Demanded
 
 RETRY_NS = 5_000_000_000
@@ -241,14 +241,19 @@ class Branches:
             case Phase.RETURN:
                 return self._vehicle.return_home()
             case Phase.HOLD:
-                return self._held(number, flown.leg.seconds)
+                return self._held(number, flown)
             case _:
-                return self._vehicle.goto(flown.end_ned_m, speed_m_s=flown.leg.speed_m_s)
+                return self._go(flown)
 
-    def _held(self, number: int, seconds: float) -> Outcome:
-        outcome = self._vehicle.hold()
+    def _go(self, flown: Flown) -> Outcome:
+        leg = flown.leg
+        return self._vehicle.goto(flown.end_ned_m, speed_m_s=leg.speed_m_s, within_m=leg.within_m)
+
+    def _held(self, number: int, flown: Flown) -> Outcome:
+        outcome = self._go(flown)
         if outcome.progress is Progress.FAILED:
             return outcome
+        seconds = flown.leg.seconds
         since = self._hold_since_ns.setdefault(number, self._now.now_ns)
         self._now.held_s = (self._now.now_ns - since) * 1e-9
         if self._now.held_s >= seconds:

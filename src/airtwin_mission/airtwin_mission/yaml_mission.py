@@ -30,6 +30,7 @@ from airtwin_mission.plan import (
 
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 8
+PLAIN_TAGS = ("str", "int", "float", "bool", "null", "timestamp", "value")
 LOCAL_LIMIT_M = 100_000.0
 
 _Latitude = Annotated[float, Field(ge=-90.0, le=90.0)]
@@ -220,6 +221,8 @@ def _plain(node: yaml.Node | None, path: _Path, lines: dict[_Path, int]) -> Any:
 
 def _scalar(node: yaml.Node, line: int) -> Any:
     tag, word = node.tag.removeprefix("tag:yaml.org,2002:"), node.value
+    if tag not in PLAIN_TAGS:
+        raise MissionError(f"line {line}: tags (!) are not used in missions")
     try:
         if tag == "int":
             return int(word.replace("_", ""))
