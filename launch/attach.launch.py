@@ -6,10 +6,11 @@ The uXRCE-DDS agent must run. In shadow mode, the default, nothing can be sent t
 
 from pathlib import Path
 
-from airtwin_bringup import graph, launching
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
+
+from airtwin_bringup import graph, launching
 
 
 def _nodes(context):

@@ -8,12 +8,13 @@ Needs a built PX4 (``make px4_sitl``), ``MicroXRCEAgent`` and ``gz`` on the PATH
 
 from pathlib import Path
 
-from airtwin_bringup import graph, launching, paths
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, TimerAction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+
+from airtwin_bringup import graph, launching, paths
 
 SPACING_M = 5.0
 
@@ -55,7 +56,9 @@ def _everything(context):
 def generate_launch_description():
     return LaunchDescription(
         [
-            DeclareLaunchArgument("px4", default_value="~/PX4-Autopilot", description="PX4 checkout"),
+            DeclareLaunchArgument(
+                "px4", default_value="~/PX4-Autopilot", description="PX4 checkout"
+            ),
             DeclareLaunchArgument("vehicles", default_value="1"),
             DeclareLaunchArgument("model", default_value="x500"),
             DeclareLaunchArgument("world", default_value="default"),

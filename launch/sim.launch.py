@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Twins over the embedded simulator: ros2 launch launch/sim.launch.py scenario:=demo."""
 
-from airtwin_bringup import graph, launching, paths, scenarios
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
+
+from airtwin_bringup import graph, launching, paths, scenarios
 
 
 def _nodes(context):
@@ -25,8 +26,12 @@ def _nodes(context):
 def generate_launch_description():
     return LaunchDescription(
         [
-            DeclareLaunchArgument("scenario", default_value="demo", description="config/scenarios/"),
-            DeclareLaunchArgument("zones", default_value="demo_zones", description="config/airspace/"),
+            DeclareLaunchArgument(
+                "scenario", default_value="demo", description="config/scenarios/"
+            ),
+            DeclareLaunchArgument(
+                "zones", default_value="demo_zones", description="config/airspace/"
+            ),
             DeclareLaunchArgument("speed", default_value="1.0", description="times real time"),
             DeclareLaunchArgument("lockstep", default_value="false", description="publish /clock"),
             OpaqueFunction(function=_nodes),

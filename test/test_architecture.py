@@ -36,5 +36,7 @@ def test_nodes_hold_no_mathematics():
     for path in SOURCES:
         if path.name != "node.py":
             continue
-        calls = re.findall(r"np\.(linalg|cross|dot|sin|cos|sqrt|hypot|arctan2|matmul)", path.read_text())
+        calls = re.findall(
+            r"np\.(linalg|cross|dot|sin|cos|sqrt|hypot|arctan2|matmul)", path.read_text()
+        )
         assert not calls, f"{path} computes: {calls}"

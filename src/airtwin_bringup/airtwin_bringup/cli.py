@@ -70,11 +70,11 @@ def replay(
     ] = None,
 ) -> None:
     """Run the twin over a recorded flight: report.html, summary.json, twin.mcap."""
-    from airtwin_record import replay as replaying
-    from airtwin_record.flight import UnusableFlight
     from rich.progress import Progress
 
     from airtwin_bringup import outcome
+    from airtwin_record import replay as replaying
+    from airtwin_record.flight import UnusableFlight
 
     try:
         with Progress(console=console, transient=True) as bar:
@@ -93,7 +93,8 @@ def replay(
 @app.command()
 def attach(
     vehicle: Annotated[
-        str, typer.Option("--vehicle", help="px4_0 (no namespace), px4_1, ... or a list with commas.")
+        str,
+        typer.Option("--vehicle", help="px4_0 (no namespace), px4_1, ... or a list with commas."),
     ] = "px4_0",
     mode: Annotated[
         str, typer.Option("--mode", help="shadow: cannot command anything; twin: flies --mission.")

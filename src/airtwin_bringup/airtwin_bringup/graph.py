@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which nodes run, as data. Pure: the launch files and the in-process runner read the same tuple.
 
-    sim  ->  fmu/out/*  ->  physics  ->  twin/state  ->  consistency  ->  consistency/report
-    mission  ->  fmu/in/*                     |                 |
-    airspace  <-------------------------------+      mission <--+  (and /airspace/advisory)
+sim  ->  fmu/out/*  ->  physics  ->  twin/state  ->  consistency  ->  consistency/report
+mission  ->  fmu/in/*                     |                 |
+airspace  <-------------------------------+      mission <--+  (and /airspace/advisory)
 """
 
 from __future__ import annotations

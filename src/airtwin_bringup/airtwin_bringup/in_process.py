@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-from airtwin_ros import qos
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.context import Context
 from rclpy.executors import (
@@ -31,6 +30,7 @@ from rclpy.subscription import Subscription
 
 from airtwin_bringup import paths
 from airtwin_bringup.graph import NodeSpec
+from airtwin_ros import qos
 
 RESTARTS_MAX = 5
 """So many restarts within ``RESTART_WINDOW_S`` mean that restarting does not help."""
@@ -123,7 +123,7 @@ def _drain(subscription: Subscription) -> BaseException | None:
                 subscription.msg_type, subscription.raw
             ):
                 subscription.callback(taken[0])
-    except Exception as error:  # a node's bug, whatever it is: the supervisor restarts the node
+    except Exception as error:  # noqa: BLE001 - a node's bug, whatever it is: it is restarted
         return error
     return None
 
@@ -151,7 +151,10 @@ class InProcess:
         self._context = context
         self._executor = _Executor(context=context)
         self._supervisor = Node(
-            "supervisor", context=context, use_global_arguments=False, start_parameter_services=False
+            "supervisor",
+            context=context,
+            use_global_arguments=False,
+            start_parameter_services=False,
         )
         self._diagnostics = self._supervisor.create_publisher(
             DiagnosticArray, "/diagnostics", qos.RELIABLE
@@ -213,7 +216,9 @@ class InProcess:
         trace = "".join(traceback.format_exception(error))
         self._supervisor.get_logger().error(f"{name} crashed and is restarted:\n{trace}")
         if len(running.restarts) > RESTARTS_MAX:
-            raise NodeGaveUp(f"{name} crashed {RESTARTS_MAX} times in a minute: {error}") from error
+            raise NodeGaveUp(
+                f"{name} crashed {RESTARTS_MAX} times in a minute: {error}"
+            ) from error
         self._executor.remove_node(node)
         node.destroy_node()
         running.node = build(running.spec, self._context)

@@ -24,7 +24,7 @@ from airtwin_bringup.in_process import RESTART_WINDOW_S, RESTARTS_MAX, InProcess
 PACE_S = 0.01
 """Twins take their messages together every 10 ms; the simulator keeps its own beat."""
 END_TIMEOUT_S = 3.0
-"""A child that has not ended so long after it was asked to is killed (rclpy may ignore signals)."""
+"""A child that has not ended so long after it was asked to is killed."""
 
 
 class _Child:
@@ -59,9 +59,7 @@ class Processes:
     ``on_restart(process, why)`` is called for each restart.
     """
 
-    def __init__(
-        self, specs: Iterable[NodeSpec], on_restart: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, specs: Iterable[NodeSpec], on_restart: Callable[[str, str], None]) -> None:
         groups: dict[str, list[NodeSpec]] = {}
         for spec in specs:
             groups.setdefault(spec.process, []).append(spec)

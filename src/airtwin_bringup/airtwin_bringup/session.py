@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rclpy
-from airtwin_console.table import Board
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rich.console import Console
@@ -21,6 +20,7 @@ from airtwin_bringup import graph
 from airtwin_bringup.graph import NodeSpec
 from airtwin_bringup.processes import Processes
 from airtwin_bringup.watch import WatchNode
+from airtwin_console.table import Board
 
 REDRAW_S = 0.25
 PLAIN_LINE_S = 2.0
@@ -65,16 +65,19 @@ def run(session: Session, console: Console) -> str:
         board.on_note(f"process {process} restarted: {why}")
 
     try:
-        with _interrupt() as interrupted, Processes(specs, on_restart) as processes:
-            with _display(session, board, console) as draw:
-                end = _End(session)
-                while not interrupted():
-                    executor.spin_once(timeout_sec=0.05)
-                    processes.check()
-                    draw()
-                    reason = end.reached(node)
-                    if reason:
-                        return reason
+        with (
+            _interrupt() as interrupted,
+            Processes(specs, on_restart) as processes,
+            _display(session, board, console) as draw,
+        ):
+            end = _End(session)
+            while not interrupted():
+                executor.spin_once(timeout_sec=0.05)
+                processes.check()
+                draw()
+                reason = end.reached(node)
+                if reason:
+                    return reason
         return "stopped by the user"
     except ExternalShutdownException:
         return "stopped by the user"

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from airtwin_console.table import Board
-from airtwin_core.types import Phase, Verdict
 from airtwin_msgs.msg import (
     Advisory,
     ConsistencyReport,
@@ -14,10 +12,12 @@ from airtwin_msgs.msg import (
     MissionBelief,
     TwinState,
 )
-from airtwin_ros import convert, qos
 from rclpy.node import Node
 
 from airtwin_bringup import graph
+from airtwin_console.table import Board
+from airtwin_core.types import Phase, Verdict
+from airtwin_ros import convert, qos
 
 OVER = (Phase.DONE, Phase.ABORTED)
 
@@ -63,7 +63,9 @@ class WatchNode(Node):
         self.create_subscription(
             DeviationEvent, f"{prefix}/consistency/event", on_event, qos.EVENT
         )
-        self.create_subscription(MissionBelief, f"{prefix}/mission/belief", on_belief, qos.RELIABLE)
+        self.create_subscription(
+            MissionBelief, f"{prefix}/mission/belief", on_belief, qos.RELIABLE
+        )
 
     def _on_advisory(self, msg: Advisory) -> None:
         self._board.on_advisory(convert.advisory(msg))
@@ -71,9 +73,7 @@ class WatchNode(Node):
     @property
     def airborne(self) -> bool:
         """Whether a mission has left the ground."""
-        return any(
-            phase not in (Phase.IDLE, Phase.ARMING) for phase in self._phases.values()
-        )
+        return any(phase not in (Phase.IDLE, Phase.ARMING) for phase in self._phases.values())
 
     def over(self, vehicles: tuple[str, ...]) -> bool:
         """Whether every mission has ended."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AirTwin's one vocabulary: values, frames, geodesy, statistics, geometry. numpy and scipy only."""
+"""AirTwin's one vocabulary: values, frames, geodesy, statistics, geometry; numpy, scipy."""

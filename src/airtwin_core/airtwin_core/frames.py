@@ -106,7 +106,8 @@ def rotation_vector_from_quat(q: Array) -> Array:
     sine = float(np.linalg.norm(q[1:]))
     if sine < 1e-12:
         return 2.0 * np.asarray(q[1:])
-    return np.asarray(q[1:]) * (2.0 * np.arctan2(sine, q[0]) / sine)
+    angle = 2.0 * float(np.arctan2(sine, q[0]))
+    return np.asarray(q[1:]) * (angle / sine)
 
 
 def quat_from_euler(roll_rad: float, pitch_rad: float, yaw_rad: float) -> Array:

@@ -3,10 +3,11 @@
 
 import numpy as np
 import pytest
-from airtwin_core import frames
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+
+from airtwin_core import frames
 
 ANGLE = st.floats(-3.1, 3.1)
 VECTOR = st.tuples(ANGLE, ANGLE, ANGLE).map(np.array)
@@ -51,7 +52,9 @@ def test_euler_is_yaw_pitch_roll(roll, pitch, yaw):
     np.testing.assert_allclose(frames.euler_from_quat(q), (roll, pitch, yaw), atol=1e-6)
     assert frames.yaw_from_quat(q) == pytest.approx(yaw, abs=1e-6)
     down_frd = expected.T @ np.array([0.0, 0.0, 1.0])
-    assert frames.tilt_from_quat(q) == pytest.approx(np.arccos(np.clip(down_frd[2], -1, 1)), abs=1e-6)
+    assert frames.tilt_from_quat(q) == pytest.approx(
+        np.arccos(np.clip(down_frd[2], -1, 1)), abs=1e-6
+    )
 
 
 @given(VECTOR)
@@ -69,8 +72,12 @@ def test_enu_flu_shows_the_same_body_axes(v):
 def test_north_in_ros_is_a_quarter_turn():
     """REP-103: yaw 0 is east in ENU; an aircraft that looks north has yaw +90 degrees there."""
     q = frames.quat_enu_flu_from_ned_frd(np.array([1.0, 0.0, 0.0, 0.0]))
-    assert Rotation.from_quat([q[1], q[2], q[3], q[0]]).as_euler("ZYX")[0] == pytest.approx(np.pi / 2)
-    np.testing.assert_array_equal(frames.enu_to_ned(frames.ned_to_enu(np.arange(3.0))), np.arange(3.0))
+    assert Rotation.from_quat([q[1], q[2], q[3], q[0]]).as_euler("ZYX")[0] == pytest.approx(
+        np.pi / 2
+    )
+    np.testing.assert_array_equal(
+        frames.enu_to_ned(frames.ned_to_enu(np.arange(3.0))), np.arange(3.0)
+    )
 
 
 @given(st.floats(-1e4, 1e4))

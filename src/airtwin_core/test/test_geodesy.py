@@ -3,11 +3,12 @@
 
 import numpy as np
 import pytest
-from airtwin_core.geodesy import LocalFrame, px4_to_ned
-from airtwin_core.types import Origin
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod
+
+from airtwin_core.geodesy import LocalFrame, px4_to_ned
+from airtwin_core.types import Origin
 
 LATITUDE = st.floats(-80.0, 80.0)
 LONGITUDE = st.floats(-180.0, 180.0)

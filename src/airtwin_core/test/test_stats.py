@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from airtwin_core.stats import Cusum, WindowedChiSquare, chi2_limit, nis
 
 

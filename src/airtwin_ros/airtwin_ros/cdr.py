@@ -13,7 +13,7 @@ CORBA 3.1 part 2, section 9.3: each primitive is aligned to its size from the st
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ _PRIMITIVES = {
 _ARRAY = re.compile(r"(\w+)\[(\d+)\]")
 
 
-@lru_cache(maxsize=None)
+@cache
 def layout(message: Any) -> np.dtype[np.void]:
     """Return the record type of a message class; fields carry the message's names.
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
+from airtwin_msgs import msg as wire
+
 from airtwin_core.types import (
     N_ERROR,
     Advisory,
@@ -19,7 +21,6 @@ from airtwin_core.types import (
     TwinState,
     Verdict,
 )
-from airtwin_msgs import msg as wire
 
 
 def _us(stamp_ns: int) -> int:

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from airtwin_core.intake import Intake
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from airtwin_core.intake import Intake
 from airtwin_ros import qos
 
 
 class Diagnostics:
-    """Publishes an ``Intake``'s counts once a second: ``<source>/used`` or ``<source>/<cause>``."""
+    """Publishes an ``Intake``'s counts each second: ``<source>/used``, ``<source>/<cause>``."""
 
     def __init__(self, node: Node, intake: Intake) -> None:
         self._node = node

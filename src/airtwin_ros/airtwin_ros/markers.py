@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from airtwin_core.marks import Mark, MarkKind
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Quaternion, Vector3
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
+
+from airtwin_core.marks import Mark, MarkKind
 
 
 def marker_array(marks: Iterable[Mark], stamp: Time) -> MarkerArray:

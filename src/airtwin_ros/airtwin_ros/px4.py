@@ -54,7 +54,7 @@ VOLTAGE_MAX_V = 2000.0
 
 
 class BadMessage(ValueError):
-    """A message that the twin must not use. ``cause`` is constant per kind, so it can be counted."""
+    """A message that the twin must not use. ``cause`` is constant per kind: it is counted."""
 
     def __init__(self, cause: str, detail: str = "") -> None:
         super().__init__(f"{cause}: {detail}" if detail else cause)
@@ -109,7 +109,9 @@ def _positive_or_nan(value: Any) -> float:
 
 def imu(msg: Any, received_ns: int) -> Imu:
     """SensorCombined: one averaged sample of the primary IMU."""
-    clipping = int(getattr(msg, "accelerometer_clipping", 0)) | int(getattr(msg, "gyro_clipping", 0))
+    clipping = int(getattr(msg, "accelerometer_clipping", 0)) | int(
+        getattr(msg, "gyro_clipping", 0)
+    )
     dt_s = float(msg.gyro_integral_dt) * 1e-6
     if not 0.0 < dt_s < 1.0:
         raise BadMessage("integration time is impossible", f"{dt_s} s")
@@ -194,7 +196,7 @@ def attitude(msg: Any, received_ns: int) -> Attitude:
 
 
 def local_position(msg: Any, received_ns: int) -> LocalPosition:
-    """VehicleLocalPosition; what PX4 itself calls invalid may be NaN, what it calls valid may not."""
+    """VehicleLocalPosition; what PX4 calls invalid may be NaN, what it calls valid may not."""
     position = np.array((msg.x, msg.y, msg.z), dtype=np.float64)
     velocity = np.array((msg.vx, msg.vy, msg.vz), dtype=np.float64)
     xy_valid, z_valid = bool(msg.xy_valid), bool(msg.z_valid)
@@ -245,7 +247,7 @@ def _origin(msg: Any) -> Origin | None:
 
 
 def odometry(msg: Any, received_ns: int) -> Odometry:
-    """VehicleOdometry, with the pose in NED and the velocity in NED or body FRD (turned to NED)."""
+    """VehicleOdometry: pose in NED, velocity in NED or body FRD (turned to NED)."""
     if int(msg.pose_frame) != POSE_FRAME_NED:
         raise BadMessage("pose frame is not NED", f"pose_frame {int(msg.pose_frame)}")
     q = _quaternion(msg.q)
@@ -254,13 +256,12 @@ def odometry(msg: Any, received_ns: int) -> Odometry:
     if velocity_frame == 3:
         velocity = frames.rotation_from_quat(q) @ velocity
     elif velocity_frame != 1:
-        raise BadMessage("velocity frame is neither NED nor body", f"velocity_frame {velocity_frame}")
-    variances = [
-        np.array(getattr(msg, name, (np.nan,) * 3), dtype=np.float64)
-        for name in ("position_variance", "velocity_variance", "orientation_variance")
-    ]
-    if any((variance < 0.0).any() for variance in variances):
-        raise BadMessage("variance is negative")
+        raise BadMessage(
+            "velocity frame is neither NED nor body", f"velocity_frame {velocity_frame}"
+        )
+    position_variance = _variance(msg, "position_variance")
+    velocity_variance = _variance(msg, "velocity_variance")
+    orientation_variance = _variance(msg, "orientation_variance")
     return Odometry(
         _stamp_ns(msg),
         received_ns,
@@ -268,9 +269,18 @@ def odometry(msg: Any, received_ns: int) -> Odometry:
         velocity,
         q,
         _vector(msg.angular_velocity, RATE_MAX_RAD_S, "angular rate"),
-        *variances,
+        position_variance,
+        velocity_variance,
+        orientation_variance,
         int(msg.reset_counter),
     )
+
+
+def _variance(msg: Any, field: str) -> Array:
+    variance = np.array(getattr(msg, field, (np.nan,) * 3), dtype=np.float64)
+    if (variance < 0.0).any():
+        raise BadMessage("variance is negative", f"{field} {variance}")
+    return variance
 
 
 def status(msg: Any, received_ns: int) -> VehicleStatus:
@@ -329,7 +339,7 @@ def battery(msg: Any, received_ns: int) -> Battery:
 
 
 def estimator_flags(msg: Any, received_ns: int) -> EstimatorFlags:
-    """EstimatorStatusFlags of 1.12 to 1.18: ``cs_gps`` became ``cs_gnss_pos`` and ``cs_gnss_vel``."""
+    """EstimatorStatusFlags of 1.12 to 1.18; ``cs_gps`` became ``cs_gnss_pos``, ``cs_gnss_vel``."""
     position = bool(getattr(msg, "cs_gnss_pos", getattr(msg, "cs_gps", False)))
     return EstimatorFlags(
         _stamp_ns(msg),

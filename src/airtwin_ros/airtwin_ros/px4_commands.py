@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-from airtwin_core.types import Array
 from px4_msgs.msg import OffboardControlMode, TrajectorySetpoint, VehicleCommand
+
+from airtwin_core.types import Array
 
 COMPONENT_AUTOPILOT = 1
 SOURCE_SYSTEM = 255  # as a ground station

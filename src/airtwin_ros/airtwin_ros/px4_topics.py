@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import px4_msgs.msg
-from airtwin_core.intake import Intake
-from airtwin_core.types import Sample
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
+from airtwin_core.intake import Intake
+from airtwin_core.types import Sample
 from airtwin_ros import px4, qos
 
 
 def vehicle_name(node: Node) -> str:
-    """Return the aircraft that the node's namespace stands for: "/px4_1" -> px4_1, "/" -> px4_0."""
+    """Return the aircraft of the node's namespace: "/px4_1" is px4_1, "/" is px4_0."""
     return node.get_namespace().strip("/") or "px4_0"
 
 

@@ -20,7 +20,7 @@ def name(message: type) -> str:
 
 
 def text(message: type) -> str:
-    """Return the definition as schema encoding ``ros2msg``: own text, then that of what it holds."""
+    """Return the definition as encoding ``ros2msg``: own text, then that of what it holds."""
     package = message.__module__.split(".")[0]
     own = _definition(package, message.__name__)
     nested = [

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from rclpy.serialization import deserialize_message, serialize_message
+
 from airtwin_core import types as t
 from airtwin_ros import convert
-from rclpy.serialization import deserialize_message, serialize_message
 
 NOW_NS = 1_700_000_000_000_000_000
 STATE = t.TwinState(

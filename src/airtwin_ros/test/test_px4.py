@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import px4_msgs.msg
 import pytest
+
 from airtwin_core.intake import Intake
 from airtwin_ros import px4
 
@@ -136,7 +137,9 @@ def mutate(msg, rng):
         value = rng.random() < 0.5
     else:
         bits = INTEGER_LIMIT[base]
-        low, high = (0, 2**bits - 1) if base[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        low, high = (
+            (0, 2**bits - 1) if base[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        )
         value = rng.choice([low, high, rng.randint(low, high), min(high, 1)])
     if "[" in kind:
         array = getattr(msg, field)

@@ -5,15 +5,18 @@ import io
 
 import pytest
 from airtwin_msgs.msg import Advisory, Check, ConsistencyReport, TwinState
-from airtwin_ros import schemas
 from mcap.writer import Writer
 from mcap_ros2.reader import read_ros2_messages
 from px4_msgs.msg import VehicleStatus
 from rclpy.serialization import serialize_message
 from tf2_msgs.msg import TFMessage
 
+from airtwin_ros import schemas
 
-@pytest.mark.parametrize("kind", [Advisory, ConsistencyReport, TwinState, VehicleStatus, TFMessage])
+
+@pytest.mark.parametrize(
+    "kind", [Advisory, ConsistencyReport, TwinState, VehicleStatus, TFMessage]
+)
 def test_an_independent_reader_understands_it(kind):
     msg = kind()
     if kind is ConsistencyReport:
