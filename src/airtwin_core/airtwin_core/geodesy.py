@@ -109,7 +109,7 @@ class LocalFrame:
         for _ in range(4):
             miss = np.asarray(position_ned_m)[:2] - self.to_ned(lat, lon, altitude)[:2]
             lat += float(np.degrees(miss[0] / north_radius))
-            lon += float(np.degrees(miss[1] / east_radius))
+            lon = (lon + float(np.degrees(miss[1] / east_radius)) + 180.0) % 360.0 - 180.0
         return lat, lon, altitude
 
 
