@@ -168,13 +168,13 @@ class Estimator:
         self._x = np.zeros(kernel.N_NOMINAL)
         self._x[kernel.X_Q] = 1.0
         self._p = np.zeros((kernel.N, kernel.N))
-        self._ring = np.zeros((_RING, 9))
+        self._ring = np.zeros((_RING, 11))
         self._ring_s = [0.0] * _RING
         self._first = self._last = 0
         self._now_s = 0.0
         self._published_s = NEVER_S
         self._imu: Imu | None = None
-        self._rest = np.zeros(9)
+        self._rest = np.zeros(kernel.N_REST)
         self._aligned = False
         self._heading_known = False
         self._heading_source = ""
@@ -214,19 +214,16 @@ class Estimator:
             self._align()
             return None
         entry = self._ring[self._last % _RING]
-        entry[0] = step_s
-        entry[1:4] = gyro
-        entry[4:7] = accel
-        entry[7:9] = 0.0
+        kernel.enter(entry, self._rest, gyro, accel, step_s)
         missing_s = step_s - 1.5 * imu.dt_s
         if missing_s > 0.0 and before is not None:
             # samples were lost: go by both ends, and doubt the rest as much as the IMU is shaken
             entry[1:4] = 0.5 * (gyro + before.rate_frd_rad_s)
             entry[4:7] = 0.5 * (accel + before.specific_force_frd_m_s2)
-            entry[7] = max(c.gap_rate_rad_s, float(np.sqrt(self._rest[7]))) * missing_s
-            entry[8] = max(c.gap_accel_m_s2, float(np.sqrt(self._rest[8]))) * missing_s
+            entry[7:10] += max(c.gap_rate_rad_s**2, float(self._rest[7])) * missing_s**2
+            entry[10] += max(c.gap_accel_m_s2**2, float(self._rest[8])) * missing_s**2
         if imu.clipped or float(accel @ accel) > c.accel_range_m_s2**2:
-            entry[8] += c.clip_accel_m_s2 * step_s
+            entry[10] += (c.clip_accel_m_s2 * step_s) ** 2
         self._ring_s[self._last % _RING] = self._now_s
         self._last += 1
         self._advance_horizon()

@@ -203,19 +203,18 @@ def propagate(p, f, noise, work):
 
 
 @njit(cache=True)
-def process_noise(density, dt, missing, decay, sigma, noise):
+def process_noise(density, dt, shaken, decay, sigma, noise):
     """Write the variances (21,) that one step adds.
 
     density (5,): white noise of gyro [rad/s/sqrt(Hz)], of accelerometer [m/s^2/sqrt(Hz)], random
     walk of gyro bias [rad/s/sqrt(s)], accelerometer bias [m/s^2/sqrt(s)], barometer offset
-    [m/sqrt(s)]. missing (2,): what the IMU may have missed in a gap, as standard deviations of
-    angle [rad] and speed [m/s]. sigma (4,): size of the offsets of GNSS (3,) [m], heading [rad].
+    [m/sqrt(s)]. shaken (4,): what vibration and lost samples add in this step, as variances of the
+    angle about each axis FRD (3,) [rad^2] and of the speed [m^2/s^2]. sigma (4,): size of the offsets of GNSS (3,) [m], heading [rad].
     """
     for i in range(3):
-        accel = density[1] * density[1] * dt
-        noise[POS + i] = 0.25 * dt * dt * (accel + missing[1] * missing[1])
-        noise[VEL + i] = accel + missing[1] * missing[1]
-        noise[ATT + i] = density[0] * density[0] * dt + missing[0] * missing[0]
+        noise[VEL + i] = density[1] * density[1] * dt + shaken[3]
+        noise[POS + i] = 0.25 * dt * dt * noise[VEL + i]
+        noise[ATT + i] = density[0] * density[0] * dt + shaken[i]
         noise[GYRO_BIAS + i] = density[2] * density[2] * dt
         noise[ACCEL_BIAS + i] = density[3] * density[3] * dt
     for i in range(4):
@@ -228,8 +227,7 @@ def process_noise(density, dt, missing, decay, sigma, noise):
 def predict(x, p, imu, density, sigma, tau, cap):
     """Move state and covariance over one IMU step.
 
-    imu (9,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], missing angle [rad], missing speed
-    [m/s]. density: see ``process_noise``; sigma (4,), tau (4,) [s] of the offsets that wander.
+    imu (11,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], ``shaken`` (4,). density: see ``process_noise``; sigma (4,), tau (4,) [s] of the offsets that wander.
     cap (21,): no variance grows beyond it, so that years without aid stay finite; the
     whole row and column shrink, which keeps P positive definite.
     """
@@ -238,7 +236,7 @@ def predict(x, p, imu, density, sigma, tau, cap):
     f = np.empty((N, N))
     transition(x, imu[1:4], imu[4:7], dt, decay, f)
     noise = np.empty(N)
-    process_noise(density, dt, imu[7:9], decay, sigma, noise)
+    process_noise(density, dt, imu[7:11], decay, sigma, noise)
     propagate(p, f, noise, np.empty((N, N)))
     advance(x, imu[1:4], imu[4:7], dt, decay)
     for i in range(N):
@@ -253,12 +251,12 @@ def predict(x, p, imu, density, sigma, tau, cap):
 def forecast(x, p, ring, first, last, density, sigma, tau, cap):
     """Carry copies of x and P from the filter's horizon to now; return (x, P).
 
-    ring (m, 9): IMU steps as in ``predict``; those from ``first`` up to ``last`` (counted without
+    ring (m, 11): IMU steps as in ``predict``; those from ``first`` up to ``last`` (counted without
     wrapping) are still ahead of the horizon. The state takes each step, the covariance one step
     with their mean.
     """
     now, cov = x.copy(), p.copy()
-    total = np.zeros(9)
+    total = np.zeros(11)
     size = ring.shape[0]
     for index in range(first, last):
         imu = ring[index % size]
@@ -267,13 +265,11 @@ def forecast(x, p, ring, first, last, density, sigma, tau, cap):
         total[0] += dt
         for i in range(1, 7):
             total[i] += imu[i] * dt
-        for i in range(7, 9):
-            total[i] += imu[i] * imu[i]
+        for i in range(7, 11):
+            total[i] += imu[i]
     if total[0] > 0.0:
         for i in range(1, 7):
             total[i] /= total[0]
-        for i in range(7, 9):
-            total[i] = np.sqrt(total[i])
         predict(x.copy(), cov, total, density, sigma, tau, cap)
     return now, cov
 
@@ -524,18 +520,22 @@ def healthy(x, p):
     return True
 
 
+N_REST = 21
+
+
 @njit(cache=True)
 def follow(rest, gyro, accel, dt, window):
     """Update running means and spreads of the IMU over ``window`` [s].
 
-    rest (9,): elapsed [s], mean gyro (3,), mean accel (3,), variance of gyro [rad^2/s^2] and of
-    accel [m^2/s^4], each summed over the axes.
+    rest (21,): elapsed [s], mean gyro (3,), mean accel (3,), variance of gyro [rad^2/s^2] and of
+    accel [m^2/s^4], each summed over the axes; variance of gyro (3,) and accel (3,) from sample
+    to sample, which motion hardly enters; last gyro (3,), last accel (3,).
     """
     rest[0] += dt
-    share = max(dt / window, dt / rest[0])
-    share = min(share, 1.0)
+    share = min(max(dt / window, dt / rest[0]), 1.0)
     gyro2 = 0.0
     accel2 = 0.0
+    first = rest[0] == dt
     for i in range(3):
         d = gyro[i] - rest[1 + i]
         rest[1 + i] += share * d
@@ -543,8 +543,28 @@ def follow(rest, gyro, accel, dt, window):
         d = accel[i] - rest[4 + i]
         rest[4 + i] += share * d
         accel2 += d * d
+        if not first:
+            d = gyro[i] - rest[15 + i]
+            rest[9 + i] += share * (0.5 * d * d - rest[9 + i])
+            d = accel[i] - rest[18 + i]
+            rest[12 + i] += share * (0.5 * d * d - rest[12 + i])
+        rest[15 + i] = gyro[i]
+        rest[18 + i] = accel[i]
     rest[7] = (1.0 - share) * (rest[7] + share * gyro2)
     rest[8] = (1.0 - share) * (rest[8] + share * accel2)
+
+
+@njit(cache=True)
+def enter(entry, rest, gyro, accel, dt):
+    """Write one IMU step, the arguments of ``predict``; vibration counts as white noise."""
+    entry[0] = dt
+    worst = 0.0
+    for i in range(3):
+        entry[1 + i] = gyro[i]
+        entry[4 + i] = accel[i]
+        entry[7 + i] = rest[9 + i] * dt * dt
+        worst = max(worst, rest[12 + i])
+    entry[10] = worst * dt * dt
 
 
 def warm_up() -> None:
@@ -552,12 +572,13 @@ def warm_up() -> None:
     x = np.zeros(N_NOMINAL)
     x[X_Q] = 1.0
     p, h = np.eye(N), np.zeros((3, N))
-    three, four, ring = np.ones(3), np.ones(4), np.zeros((2, 9))
+    three, four, ring = np.ones(3), np.ones(4), np.zeros((2, 11))
     ring[:, 0] = 1e-3
     density, cap = np.ones(5), np.full(N, 1e9)
     predict(x, p, ring[0], density, four, four, cap)
     forecast(x, p, ring, 0, 2, density, four, four, cap)
-    follow(np.zeros(9), three, three, 1e-3, 0.5)
+    follow(np.zeros(N_REST), three, three, 1e-3, 0.5)
+    enter(ring[0], np.zeros(N_REST), three, three, 1e-3)
     for axis in range(3):
         gnss_position_model(x, axis, 0.0, h[axis])
         gnss_velocity_model(x, axis, three, 0.0, h[axis])
