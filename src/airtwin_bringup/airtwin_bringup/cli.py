@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from airtwin_bringup.graph import Mode
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -50,7 +52,7 @@ def demo(
     from airtwin_bringup import demo as demonstration
 
     raise typer.Exit(
-        demonstration.run(
+        demonstration.fly(
             out=_out(out, "demo"),
             flight_max_s=duration,
             count=aircraft,
@@ -97,8 +99,8 @@ def attach(
         typer.Option("--vehicle", help="px4_0 (no namespace), px4_1, ... or a list with commas."),
     ] = "px4_0",
     mode: Annotated[
-        str, typer.Option("--mode", help="shadow: cannot command anything; twin: flies --mission.")
-    ] = "shadow",
+        Mode, typer.Option("--mode", help="shadow: cannot command anything; twin: flies --mission.")
+    ] = Mode.SHADOW,
     mission: Annotated[
         Path | None, typer.Option("--mission", help="QGroundControl .plan or YAML.", exists=True)
     ] = None,
@@ -126,7 +128,7 @@ def attach(
         )
     except ValueError as error:
         raise _fail(error) from None
-    raise typer.Exit(attaching.run(session, console))
+    raise typer.Exit(attaching.attach(session, console))
 
 
 @app.command()

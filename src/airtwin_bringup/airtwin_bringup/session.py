@@ -53,7 +53,7 @@ class Session:
 def run(session: Session, console: Console) -> str:
     """Fly the session to its end (or Ctrl-C) and return why it ended."""
     session.out.mkdir(parents=True, exist_ok=True)
-    board = Board(session.title)
+    board = Board(session.title, session.vehicles)
     context = Context()
     rclpy.init(context=context)
     node = WatchNode(session.vehicles, board, context=context)

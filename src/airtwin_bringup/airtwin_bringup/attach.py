@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``./airtwin attach``: a twin beside an aircraft that is on the uXRCE-DDS bridge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from airtwin_bringup import graph, outcome
+from airtwin_bringup.graph import Aircraft, Mode
+from airtwin_bringup.session import Session, run
+
+
+def session(
+    vehicles: tuple[str, ...],
+    mode: Mode,
+    *,
+    mission: Path | None,
+    zones: Path | None,
+    out: Path,
+    flight_max_s: float | None,
+    plain: bool,
+) -> Session:
+    """Return what to run.
+
+    Raises:
+        ValueError: mode twin without a mission, or one mission for several aircraft.
+    """
+    if mode is Mode.TWIN and mission is None:
+        raise ValueError("mode twin flies a mission: name it with --mission, or use --mode shadow")
+    if mission is not None and len(vehicles) != 1:
+        raise ValueError(f"one mission for {len(vehicles)} aircraft: attach them one by one")
+    aircraft = tuple(Aircraft(vehicle, mode, mission) for vehicle in vehicles)
+    return Session(
+        specs=graph.attached(aircraft, zones=zones),
+        vehicles=vehicles,
+        out=out,
+        title=f"AirTwin beside {', '.join(vehicles)}, mode {mode.value}",
+        plain=plain,
+        flight_max_s=flight_max_s,
+        until_landed=mode is Mode.TWIN,
+    )
+
+
+def attach(session: Session, console: Console) -> int:
+    """Follow until Ctrl-C (or the mission's end), then report; return the exit code."""
+    reason = run(session, console)
+    console.print(f"{reason}; writing the report", highlight=False)
+    return outcome.report(session.recording, session.out, console)
