@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from airtwin_core.types import Advisory, MissionBelief, Phase, Report, Sample
-from airtwin_mission import route, tree
+from airtwin_mission import fence, route, tree
 from airtwin_mission.limits import Limits
 from airtwin_mission.plan import Mission, MissionError, why_not_flown
 from airtwin_mission.ports import Vehicle
@@ -22,7 +22,7 @@ class Executor:
 
     def __init__(self, mission: Mission, vehicle: Vehicle, limits: Limits) -> None:
         """Raises: MissionError: the mission is one that AirTwin does not fly."""
-        why = why_not_flown(mission)
+        why = why_not_flown(mission) or fence.breach(mission)
         if why:
             raise MissionError(why)
         self._mission = mission

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import airtwin_msgs.msg as wire
-from px4_msgs.msg import OffboardControlMode, TrajectorySetpoint
-from px4_msgs.msg import VehicleCommand as VehicleCommandMsg
 from rclpy.node import Node
 
 from airtwin_core.intake import Intake
@@ -81,13 +79,13 @@ class MissionNode(Node):
             self._subscribe()
         if self._px4 is not None:
             self._commands = self.create_publisher(
-                VehicleCommandMsg, "fmu/in/vehicle_command", qos.PX4_IN
+                px4_commands.VehicleCommand, "fmu/in/vehicle_command", qos.PX4_IN
             )
             self._heartbeats = self.create_publisher(
-                OffboardControlMode, "fmu/in/offboard_control_mode", qos.PX4_IN
+                px4_commands.OffboardControlMode, "fmu/in/offboard_control_mode", qos.PX4_IN
             )
             self._setpoints = self.create_publisher(
-                TrajectorySetpoint, "fmu/in/trajectory_setpoint", qos.PX4_IN
+                px4_commands.TrajectorySetpoint, "fmu/in/trajectory_setpoint", qos.PX4_IN
             )
         self._timer = self.create_timer(STREAM_PERIOD_S, self._on_timer)
 
