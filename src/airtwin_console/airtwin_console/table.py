@@ -12,6 +12,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
+from rich import box
+from rich.console import Group
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
 from airtwin_core.types import (
     POS,
     Advisory,
@@ -23,12 +30,6 @@ from airtwin_core.types import (
     TwinState,
     Verdict,
 )
-from rich import box
-from rich.console import Group
-from rich.panel import Panel
-from rich.rule import Rule
-from rich.table import Table
-from rich.text import Text
 
 WIDTH = 100
 LINES_BELOW = 11
@@ -154,7 +155,7 @@ class Board:
         cause = f", cause: {deviation.cause}" if deviation.cause else ""
         self._note(
             vehicle,
-            f"{deviation.requirement} {deviation.factor} agrees again after {lasted_s:.1f} s{cause}",
+            f"{deviation.requirement} {deviation.factor} agrees after {lasted_s:.1f} s{cause}",
             "green",
         )
 
@@ -193,8 +194,8 @@ class Board:
         events = self._event_lines(LINES_BELOW - len(opened))
         return Panel(
             Group(table, *opened, Rule(style="dim"), *events),
-            title=Text(f" {self._title} ", style="bold"),
-            subtitle=Text(f" {_clock(now_s)} ", style="bold cyan"),
+            title=Text(self._title, style="bold"),
+            subtitle=Text(_clock(now_s), style="bold cyan"),
             width=WIDTH,
             padding=(0, 1),
             border_style="blue",
@@ -272,7 +273,8 @@ class Board:
             if row.report.verdict is Verdict.INCONSISTENT:
                 words.append("(" + ",".join(_failing(row.report)) + ")")
         if row.advisory is not None and row.advisory.action is not AdvisoryAction.CLEAR:
-            words.append(f"{row.advisory.action.name} {row.advisory.other}".strip())
+            other = _printable(row.advisory.other)
+            words.append(f"{row.advisory.action.name} {other}".strip())
         return " ".join(words)
 
     # --- rows and times --------------------------------------------------------------------------
@@ -281,7 +283,7 @@ class Board:
         return self._rows.setdefault(vehicle, Row())
 
     def _note(self, vehicle: str, text: str, style: str) -> None:
-        event = Event(self._time_s(), vehicle, text, style)
+        event = Event(self._time_s(), vehicle, _printable(text), style)
         self._events.append(event)
         self._unsaid.append(event)
 
@@ -298,7 +300,9 @@ class Board:
 
 def _failing(report: Report) -> tuple[str, ...]:
     return tuple(
-        dict.fromkeys(c.factor for c in report.checks if c.verdict is Verdict.INCONSISTENT)
+        dict.fromkeys(
+            _printable(c.factor) for c in report.checks if c.verdict is Verdict.INCONSISTENT
+        )
     )
 
 
@@ -315,7 +319,7 @@ def _mission_cell(belief: MissionBelief | None) -> Text:
     full = round(min(1.0, max(0.0, progress)) * _BAR)
     leg = min(belief.leg + 1, belief.legs)
     return Text.assemble(
-        ("━" * full, "cyan"), ("━" * (_BAR - full), "grey30"), (f" {leg}/{belief.legs}", "default")
+        ("━" * full, "cyan"), ("─" * (_BAR - full), "grey30"), (f" {leg}/{belief.legs}", "default")
     )
 
 
@@ -349,12 +353,14 @@ def _advisory_cell(advisory: Advisory | None) -> Text:
         return Text("-", style="dim")
     text = advisory.action.name
     if advisory.action is not AdvisoryAction.CLEAR:
-        text = f"{text} {advisory.other}".strip()
+        text = f"{text} {_printable(advisory.other)}".strip()
     return Text(text.lower() if text == "CLEAR" else text, style=_ACTION[advisory.action])
 
 
 def _line(when: str, vehicle: str, text: str, style: str) -> Text:
-    line = Text.assemble((f"{when:>8} ", "dim"), (f"{vehicle:<7.7} ", "bold"), (text, style))
+    line = Text.assemble(
+        (f"{when:>8} ", "dim"), (f"{vehicle:<7.7} ", "bold"), (_printable(text), style)
+    )
     line.truncate(WIDTH - 4, overflow="ellipsis")
     line.no_wrap = True
     return line
@@ -370,8 +376,13 @@ def _number(value: float, decimals: int, width: int) -> str:
     return text if len(text) <= width else f"{value:.0e}"
 
 
+def _printable(text: str) -> str:
+    """Return the text on one line and without control sequences: it came from a message."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def _speed(state: TwinState) -> float:
-    return float(np.linalg.norm(state.velocity_ned_m_s))
+    return math.hypot(*state.velocity_ned_m_s)
 
 
 def _clock(seconds: float) -> str:

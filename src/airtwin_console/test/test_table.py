@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live table: always 100 columns, always as high, says what must be said."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from airtwin_console.table import LINES_BELOW, WIDTH, Board
+from airtwin_core.types import (
+    Advisory,
+    AdvisoryAction,
+    Check,
+    Deviation,
+    MissionBelief,
+    Origin,
+    Phase,
+    Report,
+    TwinState,
+    Verdict,
+)
+
+SECOND = 1_000_000_000
+
+
+def twin_state(position: tuple[float, ...], now_ns: int = SECOND, speed: float = 0.0) -> TwinState:
+    return TwinState(
+        stamp_ns=now_ns,
+        received_ns=now_ns,
+        position_ned_m=np.array(position, dtype=np.float64),
+        velocity_ned_m_s=np.array([speed, 0.0, 0.0]),
+        q_ned_frd=np.array([1.0, 0.0, 0.0, 0.0]),
+        rate_frd_rad_s=np.zeros(3),
+        acceleration_ned_m_s2=np.zeros(3),
+        gyro_bias_frd_rad_s=np.zeros(3),
+        accel_bias_frd_m_s2=np.zeros(3),
+        covariance=np.eye(15) * 0.01,
+        origin=Origin(47.0, 8.0, 400.0),
+        aligned=True,
+        horizontal_valid=True,
+        vertical_valid=True,
+        velocity_valid=True,
+        heading_valid=True,
+    )
+
+
+def lines(board: Board, now_s: float) -> list[str]:
+    console = Console(width=140, color_system=None)
+    with console.capture() as capture:
+        console.print(board.render(now_s))
+    return capture.get().rstrip("\n").split("\n")
+
+
+def report(verdict: Verdict, factor: str = "gnss") -> Report:
+    return Report(0, verdict, (Check("CON-GNSS-1", factor, 24.0, 16.3, verdict),), ())
+
+
+def deviation(number: int, end_ns: int | None = None) -> Deviation:
+    return Deviation(
+        f"d{number}", "gnss", f"CON-GNSS-{number}", SECOND, end_ns, "spoof", 24.0, 16.3, ""
+    )
+
+
+numbers = st.floats(allow_nan=True, allow_infinity=True, width=64)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.tuples(numbers, numbers, numbers),
+    numbers,
+    st.sampled_from(Verdict),
+    st.sampled_from(Phase),
+    st.sampled_from(AdvisoryAction),
+    numbers,
+    st.text(max_size=200),
+    st.integers(0, 6),
+)
+def test_width_and_height_never_change(
+    position: tuple[float, ...],
+    speed: float,
+    verdict: Verdict,
+    phase: Phase,
+    action: AdvisoryAction,
+    progress: float,
+    text: str,
+    opened: int,
+) -> None:
+    board = Board("a run", ("px4_1", "px4_2"))
+    high = len(lines(board, 0.0))
+    board.on_state("px4_1", twin_state(position, speed=speed))
+    board.on_report("px4_1", report(verdict, text))
+    board.on_belief("px4_1", MissionBelief(0, 0, phase, 3, 7, progress, None, 0.0, text))
+    board.on_advisory(Advisory("px4_1", action, "traffic", text, math.nan, math.nan, text))
+    board.on_note(text)
+    for number in range(opened):
+        board.on_deviation("px4_1", deviation(number))
+    shown = lines(board, 1.0)
+    assert len(shown) == high
+    assert {cell_len(line) for line in shown} == {WIDTH}
+    assert len(board.plain_line(2.0).split("\n")) <= 6 + opened
+
+
+def test_a_new_aircraft_adds_one_row_and_no_more() -> None:
+    board = Board("a run", ("px4_1",))
+    high = len(lines(board, 0.0))
+    board.on_state("px4_10", twin_state((0, 0, 0)))
+    board.on_state("px4_2", twin_state((0, 0, 0)))
+    shown = lines(board, 0.1)
+    assert len(shown) == high + 2
+    order = [line.split()[1] for line in shown if line.split()[1:2][0:1] and "px4_" in line]
+    assert order[:3] == ["px4_1", "px4_2", "px4_10"]
+
+
+def test_what_is_shown() -> None:
+    board = Board("a run", ("px4_1",))
+    lines(board, 10.0)
+    board.on_state("px4_1", twin_state((1.25, -2.5, -10.04), speed=5.0))
+    board.on_report("px4_1", report(Verdict.INCONSISTENT))
+    board.on_belief("px4_1", MissionBelief(0, 0, Phase.HOLD, 1, 4, 0.5, None, 0.0, "advisory"))
+    board.on_advisory(
+        Advisory("px4_1", AdvisoryAction.HOLD, "traffic", "px4_2", 8.0, 3.0, "would pass at 3 m")
+    )
+    board.on_deviation("px4_1", deviation(1))
+    shown = "\n".join(lines(board, 10.2))
+    for word in (
+        "hold",
+        "2/4",
+        "-2.5",
+        "10.0",
+        "INCONSISTENT",
+        "HOLD px4_2",
+        "aircraft and twin disagree: gnss",
+        "airspace says HOLD for px4_2: would pass at 3 m",
+        "CON-GNSS-1 gnss: 24 over 16.3, spoof",
+    ):
+        assert word in shown
+    board.on_deviation("px4_1", deviation(1, end_ns=3 * SECOND))
+    shown = "\n".join(lines(board, 10.4))
+    assert "open" not in shown
+    assert "agrees after 2.0 s" in shown
+
+
+def test_no_report_is_not_consistent_and_silence_is_said() -> None:
+    board = Board("a run")
+    lines(board, 0.0)
+    board.on_state("px4_1", twin_state((0, 0, 0)))
+    assert "consistent" not in "\n".join(lines(board, 0.2))
+    board.on_report("px4_1", report(Verdict.CONSISTENT))
+    assert "consistent" in "\n".join(lines(board, 0.4))
+    shown = "\n".join(lines(board, 3.0))
+    assert "silent" in shown
+    assert "consistent" not in shown
+    assert "silent" in board.plain_line(3.0)
+
+
+def test_events_carry_the_time_at_which_they_came() -> None:
+    board = Board("a run")
+    board.on_state("px4_1", twin_state((0, 0, 0), SECOND))
+    board.plain_line(20.0)
+    board.on_state("px4_1", twin_state((0, 0, 0), SECOND + 1_300_000_000))
+    board.on_note("wind rises")
+    board.on_state("px4_1", twin_state((0, 0, 0), 3 * SECOND))
+    first, last = board.plain_line(22.0).split("\n")
+    assert first == "00:21.3 wind rises"
+    assert last.startswith("00:22.0 px4_1 n=0.0 e=0.0")
+    assert board.plain_line(24.0).count("\n") == 0
+
+
+@pytest.mark.parametrize("action", [AdvisoryAction.CLEAR, AdvisoryAction.HOLD])
+def test_the_first_clear_is_no_event(action: AdvisoryAction) -> None:
+    board = Board("a run")
+    board.on_advisory(Advisory("px4_1", action, "clear", "", math.nan, math.nan, "no conflict"))
+    assert ("airspace" in board.plain_line(0.0)) == (action is AdvisoryAction.HOLD)
+
+
+def test_only_the_newest_events_are_shown() -> None:
+    board = Board("a run")
+    for number in range(30):
+        board.on_note(f"event {number}.")
+    shown = "\n".join(lines(board, 0.0))
+    assert "event 29." in shown
+    assert f"event {30 - LINES_BELOW}." in shown
+    assert f"event {29 - LINES_BELOW}." not in shown
