@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PX4's cascade for multirotors, written anew: position P, velocity PID, attitude P, rate PID, mixer.
+
+Laws after PX4 v1.18 (mc_pos_control, mc_att_control, mc_rate_control, control_allocator) and
+Brescianini, Hehn, D'Andrea, "Nonlinear quadrocopter attitude control", ETH Zurich (2013). One
+aircraft is one row of ``setpoint`` and one of ``control``; kernels change rows in place.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.types import Array
+from airtwin_physics.dynamics import GRAVITY_M_S2
+
+from airtwin_sim.px4_params import Px4Params
+
+# A row of setpoints; NaN is not controlled, as in PX4's TrajectorySetpoint.
+SP_POS, SP_VEL, SP_ACC = slice(0, 3), slice(3, 6), slice(6, 9)
+SP_YAW, SP_YAW_RATE = 9, 10
+SP_V_UP, SP_V_DOWN, SP_TILT, SP_THRUST_MIN, SP_MODE = 11, 12, 13, 14, 15
+N_SETPOINT = 16
+MOTORS_OFF, MOTORS_IDLE, FLY = 0.0, 1.0, 2.0  # SP_MODE
+
+# A row of the controllers' state.
+C_VEL_INT, C_VEL_LAST, C_VEL_DOT = slice(0, 3), slice(3, 6), slice(6, 9)
+C_RATE_INT, C_RATE, C_RATE_DOT = slice(9, 12), slice(12, 15), slice(15, 18)
+C_Q, C_THRUST, C_HOVER, C_YAW_RATE, C_THRUST_DOWN = slice(18, 22), 22, 23, 24, 25
+N_CONTROL = 26
+
+
+def mixer(aircraft: Aircraft) -> Array:
+    """Return (n, 3): each motor's share of normalised roll, pitch, yaw torque; thrust's is 1.
+
+    Pseudo-inverse of the effectiveness, scaled as in PX4's control allocator: root mean square of
+    roll and pitch (the larger for both), largest element of yaw.
+    """
+    x, y = aircraft.rotor_positions_frd_m[:, 0], aircraft.rotor_positions_frd_m[:, 1]
+    yaw = -aircraft.rotor_turns * aircraft.rotors.moment_m
+    effectiveness = np.stack((-y, x, yaw, np.ones_like(x)))
+    shares = np.linalg.pinv(effectiveness)
+    n = aircraft.rotor_count
+    level = max(np.sqrt(np.sum(shares[:, axis] ** 2) / (n / 2.0)) for axis in (0, 1))
+    return np.ascontiguousarray(shares[:, :3] / np.array([level, level, shares[:, 2].max()]))
+
+
+def new_control(params: Px4Params) -> Array:
+    """Return one fresh row (26,) of the controllers' state."""
+    row = np.zeros(N_CONTROL)
+    row[C_Q.start] = 1.0
+    row[C_HOVER] = params.mpc_thr_hover
+    return row
+
+
+@numba.njit(cache=True)
+def reset_integrals(control: Array) -> None:
+    """Forget what the integrators learnt: the aircraft stands."""
+    control[0:3] = 0.0
+    control[9:12] = 0.0
+
+
+@numba.njit(cache=True)
+def position_control(
+    control: Array, setpoint: Array, pos: Array, vel: Array, yaw: float, p: Px4Params, dt_s: float
+) -> None:
+    """From position and velocity [m, m/s NED] to attitude setpoint and collective thrust 0 to 1."""
+    gain_p = (p.mpc_xy_p, p.mpc_xy_p, p.mpc_z_p)
+    gain_v = (p.mpc_xy_vel_p_acc, p.mpc_xy_vel_p_acc, p.mpc_z_vel_p_acc)
+    gain_i = (p.mpc_xy_vel_i_acc, p.mpc_xy_vel_i_acc, p.mpc_z_vel_i_acc)
+    gain_d = (p.mpc_xy_vel_d_acc, p.mpc_xy_vel_d_acc, p.mpc_z_vel_d_acc)
+    smooth = 1.0 - np.exp(-2.0 * np.pi * p.mpc_veld_lp * dt_s)
+    for k in range(3):
+        raw = (vel[k] - control[3 + k]) / dt_s
+        control[6 + k] += smooth * (raw - control[6 + k])
+        control[3 + k] = vel[k]
+
+    from_position = np.zeros(3)
+    target = np.empty(3)
+    for k in range(3):
+        wanted = setpoint[k] - pos[k]
+        if wanted == wanted:
+            from_position[k] = gain_p[k] * wanted
+        feed = setpoint[3 + k]
+        target[k] = from_position[k] + (feed if feed == feed else 0.0)
+    _limit_horizontal(target, from_position, p.mpc_xy_vel_max)
+    target[2] = min(max(target[2], -setpoint[SP_V_UP]), setpoint[SP_V_DOWN])
+
+    control[2] = min(max(control[2], -GRAVITY_M_S2), GRAVITY_M_S2)
+    error = np.zeros(3)
+    acc = np.zeros(3)
+    for k in range(3):
+        controlled = setpoint[k] == setpoint[k] or setpoint[3 + k] == setpoint[3 + k]
+        if controlled:
+            error[k] = target[k] - vel[k]
+            acc[k] = gain_v[k] * error[k] + control[k] - gain_d[k] * control[6 + k]
+        else:
+            control[k] = 0.0
+        if setpoint[6 + k] == setpoint[6 + k]:
+            acc[k] += setpoint[6 + k]
+
+    hover = control[C_HOVER]
+    # direction of thrust: horizontal acceleration against gravity, tilt limited
+    tilt = np.sqrt(acc[0] ** 2 + acc[1] ** 2) / GRAVITY_M_S2
+    most = np.tan(setpoint[SP_TILT])
+    shrink = min(1.0, most / tilt) if tilt > 0.0 else 1.0
+    bx, by, bz = -acc[0] * shrink / GRAVITY_M_S2, -acc[1] * shrink / GRAVITY_M_S2, 1.0
+    length = np.sqrt(bx * bx + by * by + 1.0)
+    bx, by, bz = bx / length, by / length, bz / length
+    collective = (acc[2] * hover / GRAVITY_M_S2 - hover) / bz
+    collective = min(collective, -max(setpoint[SP_THRUST_MIN], 1e-3))
+    tx, ty, tz = bx * collective, by * collective, bz * collective
+    if (tz >= -setpoint[SP_THRUST_MIN] and error[2] >= 0.0) or (
+        tz <= -p.mpc_thr_max and error[2] <= 0.0
+    ):
+        error[2] = 0.0
+    side = np.sqrt(tx * tx + ty * ty)
+    kept = min(side, p.mpc_thr_xy_marg)
+    tz = max(tz, -np.sqrt(p.mpc_thr_max**2 - kept**2))
+    side_most = np.sqrt(max(p.mpc_thr_max**2 - tz * tz, 0.0))
+    if side > side_most:
+        tx, ty = tx / side * side_most, ty / side * side_most
+    made_x, made_y = tx * GRAVITY_M_S2 / hover, ty * GRAVITY_M_S2 / hover
+    if acc[0] ** 2 + acc[1] ** 2 > made_x**2 + made_y**2:  # tracking anti-windup
+        back = 2.0 / p.mpc_xy_vel_p_acc
+        if error[0] != 0.0 or error[1] != 0.0:
+            error[0] -= back * (acc[0] - made_x)
+            error[1] -= back * (acc[1] - made_y)
+    for k in range(3):
+        control[k] += gain_i[k] * error[k] * dt_s
+
+    control[C_THRUST] = np.sqrt(tx * tx + ty * ty + tz * tz)
+    control[C_THRUST_DOWN] = tz
+    heading = setpoint[SP_YAW]
+    _attitude_of_thrust(control, tx, ty, tz, heading if heading == heading else yaw)
+    rate = setpoint[SP_YAW_RATE]
+    control[C_YAW_RATE] = rate if rate == rate else 0.0
+
+
+@numba.njit(cache=True)
+def _limit_horizontal(target: Array, first: Array, most: float) -> None:
+    """Keep the horizontal speed below ``most``; the position's share goes before the rest."""
+    speed = np.sqrt(target[0] ** 2 + target[1] ** 2)
+    if speed <= most:
+        return
+    base = np.sqrt(first[0] ** 2 + first[1] ** 2)
+    if base >= most:
+        target[0], target[1] = first[0] / base * most, first[1] / base * most
+        return
+    rest_x, rest_y = target[0] - first[0], target[1] - first[1]
+    # the longest share s of the rest with |first + s rest| = most
+    a = rest_x**2 + rest_y**2
+    b = first[0] * rest_x + first[1] * rest_y
+    c = base**2 - most**2
+    share = (-b + np.sqrt(max(b * b - a * c, 0.0))) / a
+    target[0], target[1] = first[0] + share * rest_x, first[1] + share * rest_y
+
+
+@numba.njit(cache=True)
+def _attitude_of_thrust(control: Array, tx: float, ty: float, tz: float, yaw: float) -> None:
+    """Write the attitude whose down axis is against the thrust and whose heading is ``yaw``."""
+    length = np.sqrt(tx * tx + ty * ty + tz * tz)
+    zx, zy, zz = -tx / length, -ty / length, -tz / length
+    # y axis: perpendicular to z and to the heading's direction
+    cy, sy = np.cos(yaw), np.sin(yaw)
+    yx, yy, yz = zy * 0.0 - zz * sy, zz * cy - zx * 0.0, zx * sy - zy * cy
+    norm = np.sqrt(yx * yx + yy * yy + yz * yz)
+    yx, yy, yz = yx / norm, yy / norm, yz / norm
+    xx, xy, xz = yy * zz - yz * zy, yz * zx - yx * zz, yx * zy - yy * zx
+    trace = xx + yy + zz
+    # the tilt limit keeps zz > 0, so the trace stays above -1 except at a heading of 180 deg
+    if trace > 0.0:
+        s = 2.0 * np.sqrt(1.0 + trace)
+        w, x, y, z = 0.25 * s, (yz - zy) / s, (zx - xz) / s, (xy - yx) / s
+    elif xx > yy and xx > zz:
+        s = 2.0 * np.sqrt(1.0 + xx - yy - zz)
+        w, x, y, z = (yz - zy) / s, 0.25 * s, (yx + xy) / s, (zx + xz) / s
+    elif yy > zz:
+        s = 2.0 * np.sqrt(1.0 + yy - xx - zz)
+        w, x, y, z = (zx - xz) / s, (yx + xy) / s, 0.25 * s, (zy + yz) / s
+    else:
+        s = 2.0 * np.sqrt(1.0 + zz - xx - yy)
+        w, x, y, z = (xy - yx) / s, (zx + xz) / s, (zy + yz) / s, 0.25 * s
+    control[18], control[19], control[20], control[21] = w, x, y, z
+
+
+@numba.njit(cache=True)
+def _multiply(a: Array, b: Array) -> Array:
+    out = np.empty(4)
+    out[0] = a[0] * b[0] - a[1] * b[1] - a[2] * b[2] - a[3] * b[3]
+    out[1] = a[0] * b[1] + a[1] * b[0] + a[2] * b[3] - a[3] * b[2]
+    out[2] = a[0] * b[2] - a[1] * b[3] + a[2] * b[0] + a[3] * b[1]
+    out[3] = a[0] * b[3] + a[1] * b[2] - a[2] * b[1] + a[3] * b[0]
+    return out
+
+
+@numba.njit(cache=True)
+def attitude_control(control: Array, q: Array, p: Px4Params) -> Array:
+    """Return the rate setpoint (3,) [rad/s] FRD: tilt first, heading by its weight."""
+    wanted = control[18:22]
+    # body z axes in NED
+    zx, zy = 2.0 * (q[1] * q[3] + q[0] * q[2]), 2.0 * (q[2] * q[3] - q[0] * q[1])
+    zz = 1.0 - 2.0 * (q[1] ** 2 + q[2] ** 2)
+    wx = 2.0 * (wanted[1] * wanted[3] + wanted[0] * wanted[2])
+    wy = 2.0 * (wanted[2] * wanted[3] - wanted[0] * wanted[1])
+    wz = 1.0 - 2.0 * (wanted[1] ** 2 + wanted[2] ** 2)
+    reduced = np.empty(4)
+    reduced[0] = 1.0 + zx * wx + zy * wy + zz * wz
+    reduced[1], reduced[2], reduced[3] = zy * wz - zz * wy, zz * wx - zx * wz, zx * wy - zy * wx
+    length = np.sqrt(np.sum(reduced * reduced))
+    reduced = _multiply(reduced / length, q) if length > 1e-6 else wanted.copy()
+    inverse = reduced.copy()
+    inverse[1:] = -inverse[1:]
+    mix = _multiply(inverse, wanted)
+    if mix[0] < 0.0:
+        mix = -mix
+    weight = p.mc_yaw_weight
+    twist = np.zeros(4)
+    twist[0] = np.cos(weight * np.arccos(min(max(mix[0], -1.0), 1.0)))
+    twist[3] = np.sin(weight * np.arcsin(min(max(mix[3], -1.0), 1.0)))
+    goal = _multiply(reduced, twist)
+    inverse = q.copy()
+    inverse[1:] = -inverse[1:]
+    error = _multiply(inverse, goal)
+    sign = 2.0 if error[0] >= 0.0 else -2.0
+    out = np.empty(3)
+    out[0] = p.mc_roll_p * sign * error[1]
+    out[1] = p.mc_pitch_p * sign * error[2]
+    out[2] = p.mc_yaw_p / max(weight, 1e-3) * sign * error[3]
+    # the heading's own rate, about NED down, seen in the body
+    rate = control[C_YAW_RATE]
+    out[0] += rate * 2.0 * (q[1] * q[3] - q[0] * q[2])
+    out[1] += rate * 2.0 * (q[2] * q[3] + q[0] * q[1])
+    out[2] += rate * zz
+    limits = (p.mc_rollrate_max, p.mc_pitchrate_max, p.mc_yawrate_max)
+    for k in range(3):
+        most = limits[k] * np.pi / 180.0
+        out[k] = min(max(out[k], -most), most)
+    return out
+
+
+@numba.njit(cache=True)
+def rate_control(
+    control: Array, wanted: Array, gyro: Array, flying: bool, p: Px4Params, dt_s: float
+) -> Array:
+    """Return normalised torques (3,); ``gyro`` (3,) [rad/s] without bias, unfiltered."""
+    gain_p = (p.mc_rollrate_p, p.mc_pitchrate_p, p.mc_yawrate_p)
+    gain_i = (p.mc_rollrate_i, p.mc_pitchrate_i, p.mc_yawrate_i)
+    gain_d = (p.mc_rollrate_d, p.mc_pitchrate_d, p.mc_yawrate_d)
+    smooth = 1.0 - np.exp(-2.0 * np.pi * p.imu_gyro_cutoff * dt_s)
+    smooth_dot = 1.0 - np.exp(-2.0 * np.pi * p.imu_dgyro_cutoff * dt_s)
+    torque = np.empty(3)
+    for k in range(3):
+        last = control[12 + k]
+        control[12 + k] += smooth * (gyro[k] - last)
+        control[15 + k] += smooth_dot * ((control[12 + k] - last) / dt_s - control[15 + k])
+        error = wanted[k] - control[12 + k]
+        torque[k] = gain_p[k] * error + control[9 + k] - gain_d[k] * control[15 + k]
+        if flying:
+            # PX4 fades the integral out above 400 deg/s of error
+            fade = max(0.0, 1.0 - (error / np.radians(400.0)) ** 2)
+            total = control[9 + k] + fade * gain_i[k] * error * dt_s
+            control[9 + k] = min(max(total, -p.mc_rr_int_lim), p.mc_rr_int_lim)
+    return torque
+
+
+@numba.njit(cache=True)
+def mix(out: Array, shares: Array, torque: Array, thrust: float) -> None:
+    """Write motor commands (n,), 0 to 1: thrust gives way to roll and pitch, yaw to both."""
+    n = shares.shape[0]
+    low, high = 1.0, 0.0
+    for i in range(n):
+        out[i] = thrust + shares[i, 0] * torque[0] + shares[i, 1] * torque[1]
+        low, high = min(low, out[i]), max(high, out[i])
+    # without PX4's airmode thrust may only be lowered, and roll and pitch shrink at its end
+    if high > 1.0:
+        drop = min(high - 1.0, thrust)
+        for i in range(n):
+            out[i] -= drop
+        low -= drop
+        thrust -= drop
+    if low < 0.0 and thrust - low > 1e-9:
+        keep = thrust / (thrust - low)
+        for i in range(n):
+            out[i] = thrust + keep * (out[i] - thrust)
+    share = 1.0
+    for i in range(n):
+        turn = shares[i, 2] * torque[2]
+        if turn > 0.0:
+            share = min(share, max(1.0 - out[i], 0.0) / turn)
+        elif turn < 0.0:
+            share = min(share, max(out[i], 0.0) / -turn)
+    for i in range(n):
+        out[i] = min(max(out[i] + share * shares[i, 2] * torque[2], 0.0), 1.0)
+
+
+@numba.njit(cache=True)
+def learn_hover_thrust(control: Array, acceleration_down: float, dt_s: float) -> None:
+    """Slowly learn the thrust that carries the aircraft: PX4's hover thrust estimator, simplified."""
+    predicted = GRAVITY_M_S2 * (control[C_THRUST_DOWN] / control[C_HOVER] + 1.0)
+    surprise = acceleration_down - predicted
+    change = 0.3 * dt_s * surprise / GRAVITY_M_S2 * control[C_HOVER]
+    before = control[C_HOVER]
+    control[C_HOVER] = min(max(before + change, 0.1), 0.9)
+    # keep the commanded thrust unchanged: the integral takes what the model gave up
+    acc = (control[C_THRUST_DOWN] + before) * GRAVITY_M_S2 / before
+    control[2] += (acc - GRAVITY_M_S2) * before / control[C_HOVER] + GRAVITY_M_S2 - acc
