@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from airtwin_core import frames
 from airtwin_core.types import Array
 

@@ -6,7 +6,9 @@ Nominal state ``x`` (22,): position NED [m], velocity NED [m/s], q_ned_frd [-], 
 [rad], GNSS delay beyond the nominal one [s]. Error state (21,): the same, with the attitude as a
 rotation vector [rad] in FRD, ``R_true = R @ exp(skew(error))``; ``P`` (21, 21) is its covariance.
 The first 15 are those of ``types.TwinState``. The offsets of GNSS and heading wander and come
-back: first-order Gauss-Markov processes; the delay is a constant. ``reference.py`` says the same slowly; README.md gives the equations.
+back: first-order Gauss-Markov processes; the delay is a constant.
+
+README.md gives the equations; ``reference.py`` says the same slowly, and the tests compare them.
 Source: Sola, "Quaternion kinematics for the error-state Kalman filter" (2017), ch. 5 to 7.
 """
 
@@ -14,6 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+
+from airtwin_core.types import Array
 
 N_NOMINAL = 22
 N = 21
@@ -26,7 +30,7 @@ GRAVITY_M_S2 = 9.80665
 
 
 @njit(cache=True)
-def rotation(q, out):
+def rotation(q: Array, out: Array) -> None:
     """Write R_ned_frd (3, 3) of the unit quaternion q (4,)."""
     w, x, y, z = q[0], q[1], q[2], q[3]
     out[0, 0] = 1.0 - 2.0 * (y * y + z * z)
@@ -41,7 +45,7 @@ def rotation(q, out):
 
 
 @njit(cache=True)
-def turn(q, rx, ry, rz):
+def turn(q: Array, rx: float, ry: float, rz: float) -> None:
     """Replace q by q * exp(r), r the rotation vector [rad] in FRD, at unit length."""
     angle2 = rx * rx + ry * ry + rz * rz
     if angle2 < 1e-8:
@@ -63,7 +67,7 @@ def turn(q, rx, ry, rz):
 
 
 @njit(cache=True)
-def advance(x, gyro, accel, dt, decay):
+def advance(x: Array, gyro: Array, accel: Array, dt: float, decay: Array) -> None:
     """Move the nominal state over dt [s]; gyro [rad/s], accel [m/s^2] (3,) FRD, averages over dt.
 
     The specific force is turned by the attitude at the middle of the step; ``decay`` (4,) [-] is
@@ -91,7 +95,7 @@ def advance(x, gyro, accel, dt, decay):
 
 
 @njit(cache=True)
-def _exp_and_jacobian(rx, ry, rz, turned, jacobian):
+def _exp_and_jacobian(rx: float, ry: float, rz: float, turned: Array, jacobian: Array) -> None:
     """Write exp(skew(r)) and the right Jacobian of SO(3) at r (3,) [rad]."""
     angle2 = rx * rx + ry * ry + rz * rz
     if angle2 < 1e-6:
@@ -117,7 +121,7 @@ def _exp_and_jacobian(rx, ry, rz, turned, jacobian):
 
 
 @njit(cache=True)
-def transition(x, gyro, accel, dt, decay, f):
+def transition(x: Array, gyro: Array, accel: Array, dt: float, decay: Array, f: Array) -> None:
     """Write the exact Jacobian F (21, 21) of ``advance`` at x, error after by error before."""
     rx = (gyro[0] - x[X_GYRO_BIAS]) * dt
     ry = (gyro[1] - x[X_GYRO_BIAS + 1]) * dt
@@ -169,47 +173,61 @@ def transition(x, gyro, accel, dt, decay, f):
 
 
 @njit(cache=True)
-def propagate(p, f, noise, work):
-    """Replace P by F P F^T + diag(noise); noise (21,) variances, work (21, 21) scratch.
-
-    Uses that only the rows of F for position, velocity and attitude couple, and only up to BARO.
-    """
-    for i in range(ATT + 3):
-        for j in range(N):
-            work[i, j] = f[i, i] * p[i, j]
-        for k in range(max(i + 1, VEL) if i < ATT else ATT, BARO):
-            g = f[i, k]
-            if k != i and g != 0.0:
-                for j in range(N):
-                    work[i, j] += g * p[k, j]
-    for i in range(ATT + 3, N):
-        for j in range(N):
-            work[i, j] = f[i, i] * p[i, j]
-    for i in range(N):
-        for j in range(ATT + 3):
-            total = f[j, j] * work[i, j]
-            for k in range(max(j + 1, VEL) if j < ATT else ATT, BARO):
-                if k != j:
-                    total += f[j, k] * work[i, k]
-            p[i, j] = total
-        for j in range(ATT + 3, N):
-            p[i, j] = f[j, j] * work[i, j]
+def _symmetrise(p: Array) -> None:
     for i in range(N):
         for j in range(i):
             mean = 0.5 * (p[i, j] + p[j, i])
             p[i, j] = mean
             p[j, i] = mean
+
+
+@njit(cache=True)
+def _times_rows(f: Array, p: Array, out: Array) -> None:
+    """Write F P, using that only the rows of F for position, velocity, attitude couple."""
+    for i in range(N):
+        for j in range(N):
+            out[i, j] = f[i, i] * p[i, j]
+    for i in range(GYRO_BIAS):
+        for k in range(VEL, BARO):
+            if k != i:
+                for j in range(N):
+                    out[i, j] += f[i, k] * p[k, j]
+
+
+@njit(cache=True)
+def _times_columns(work: Array, f: Array, out: Array) -> None:
+    """Write W F^T, likewise."""
+    for i in range(N):
+        for j in range(N):
+            total = f[j, j] * work[i, j]
+            if j < GYRO_BIAS:
+                for k in range(VEL, BARO):
+                    if k != j:
+                        total += f[j, k] * work[i, k]
+            out[i, j] = total
+
+
+@njit(cache=True)
+def propagate(p: Array, f: Array, noise: Array, work: Array) -> None:
+    """Replace P by F P F^T + diag(noise); noise (21,) variances, work (21, 21) scratch."""
+    _times_rows(f, p, work)
+    _times_columns(work, f, p)
+    _symmetrise(p)
+    for i in range(N):
         p[i, i] += noise[i]
 
 
 @njit(cache=True)
-def process_noise(density, dt, shaken, decay, sigma, noise):
+def process_noise(
+    density: Array, dt: float, shaken: Array, decay: Array, sigma: Array, noise: Array
+) -> None:
     """Write the variances (21,) that one step adds.
 
     density (5,): white noise of gyro [rad/s/sqrt(Hz)], of accelerometer [m/s^2/sqrt(Hz)], random
     walk of gyro bias [rad/s/sqrt(s)], accelerometer bias [m/s^2/sqrt(s)], barometer offset
-    [m/sqrt(s)]. shaken (4,): what vibration and lost samples add in this step, as variances of the
-    angle about each axis FRD (3,) [rad^2] and of the speed [m^2/s^2]. sigma (4,): size of the offsets of GNSS (3,) [m], heading [rad].
+    [m/sqrt(s)]. shaken (4,): what vibration and lost samples add in this step, as variances of
+    the angle about each axis FRD (3,) [rad^2] and of the speed [m^2/s^2]. sigma (4,): size of the
+    offsets of GNSS (3,) [m] and heading [rad].
     """
     for i in range(3):
         noise[VEL + i] = density[1] * density[1] * dt + shaken[3]
@@ -224,12 +242,15 @@ def process_noise(density, dt, shaken, decay, sigma, noise):
 
 
 @njit(cache=True)
-def predict(x, p, imu, density, sigma, tau, cap):
+def predict(
+    x: Array, p: Array, imu: Array, density: Array, sigma: Array, tau: Array, cap: Array
+) -> None:
     """Move state and covariance over one IMU step.
 
-    imu (11,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], ``shaken`` (4,). density: see ``process_noise``; sigma (4,), tau (4,) [s] of the offsets that wander.
-    cap (21,): no variance grows beyond it, so that years without aid stay finite; the
-    whole row and column shrink, which keeps P positive definite.
+    imu (11,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], ``shaken`` (4,). density, shaken,
+    sigma (4,): see ``process_noise``; tau (4,) [s]: correlation times of the offsets. cap (21,):
+    no variance grows beyond it, so that hours without aid stay finite; the whole row and column
+    shrink, which keeps P positive definite.
     """
     dt = imu[0]
     decay = np.exp(-dt / tau)
@@ -248,7 +269,17 @@ def predict(x, p, imu, density, sigma, tau, cap):
 
 
 @njit(cache=True)
-def forecast(x, p, ring, first, last, density, sigma, tau, cap):
+def forecast(
+    x: Array,
+    p: Array,
+    ring: Array,
+    first: int,
+    last: int,
+    density: Array,
+    sigma: Array,
+    tau: Array,
+    cap: Array,
+) -> tuple[Array, Array]:
     """Carry copies of x and P from the filter's horizon to now; return (x, P).
 
     ring (m, 11): IMU steps as in ``predict``; those from ``first`` up to ``last`` (counted without
@@ -275,148 +306,25 @@ def forecast(x, p, ring, first, last, density, sigma, tau, cap):
 
 
 @njit(cache=True)
-def gnss_position_model(x, axis, lag, h):
-    """Write the row h (21,) of one axis of a GNSS position taken ``lag`` [s] before x.
-
-    Returns the predicted value [m]: p - v lag + offset. ``lag`` holds the estimated delay, so an
-    error of the delay shows as minus the velocity.
-    """
-    h[:] = 0.0
-    h[POS + axis] = 1.0
-    h[VEL + axis] = -lag
-    h[GNSS + axis] = 1.0
-    h[DELAY] = -x[X_VEL + axis]
-    return x[X_POS + axis] - x[X_VEL + axis] * lag + x[X_GNSS + axis]
-
-
-@njit(cache=True)
-def gnss_velocity_model(x, axis, acceleration, lag, h):
-    """Write the row h (21,) of one axis of a GNSS velocity taken ``lag`` [s] before x.
-
-    acceleration: (3,) [m/s^2] NED, smooth. Returns the predicted value [m/s].
-    """
-    h[:] = 0.0
-    h[VEL + axis] = 1.0
-    h[DELAY] = -acceleration[axis]
-    return x[X_VEL + axis] - acceleration[axis] * lag
-
-
-@njit(cache=True)
-def barometer_model(x, lag, h):
-    """Write the row h (21,) of a barometer; returns the predicted pressure altitude [m]."""
-    h[:] = 0.0
-    h[POS + 2] = -1.0
-    h[VEL + 2] = lag
-    h[BARO] = 1.0
-    return -(x[X_POS + 2] - x[X_VEL + 2] * lag) + x[X_BARO]
-
-
-@njit(cache=True)
-def magnetic_model(x, field, h, tilted):
-    """Write the row h (21,) of the declination that the field (3,) [any unit] FRD shows.
-
-    Returns atan2(east, north) [rad] of the field turned by the estimated attitude, less the
-    heading offset; it equals the true declination when both are right. ``h`` is its derivative
-    for turns about the vertical only: a disturbed field must not tilt the aircraft. What the tilt
-    error does is the rest of the exact derivative, ``tilted`` (21,), for the noise.
-    """
-    r = np.empty((3, 3))
-    rotation(x[X_Q : X_Q + 4], r)
-    north = r[0, 0] * field[0] + r[0, 1] * field[1] + r[0, 2] * field[2]
-    east = r[1, 0] * field[0] + r[1, 1] * field[1] + r[1, 2] * field[2]
-    level2 = north * north + east * east
-    h[:] = 0.0
-    tilted[:] = 0.0
-    for j in range(3):
-        k, m = (j + 1) % 3, (j + 2) % 3
-        # column j of -R [field]x
-        d_north = -(r[0, k] * field[m] - r[0, m] * field[k])
-        d_east = -(r[1, k] * field[m] - r[1, m] * field[k])
-        h[ATT + j] = r[2, j]
-        tilted[ATT + j] = (north * d_east - east * d_north) / level2 - r[2, j]
-    h[HEADING] = -1.0
-    return np.arctan2(east, north) - x[X_HEADING]
-
-
-@njit(cache=True)
-def heading_model(x, q_measured, h):
-    """Write the row h (21,) of a heading taken from another attitude; return its residual [rad].
-
-    The residual is the turn about the vertical that carries the estimate into ``q_measured``
-    (4,), plus the heading offset, by which the measured one is too small. No Euler angle, so it
-    holds with the nose up. Exact to first order in the tilt error.
-    """
-    w, x1, y1, z1 = q_measured[0], q_measured[1], q_measured[2], q_measured[3]
-    a, b, c, d = x[X_Q], -x[X_Q + 1], -x[X_Q + 2], -x[X_Q + 3]
-    dw = w * a - x1 * b - y1 * c - z1 * d
-    dz = w * d + x1 * c - y1 * b + z1 * a
-    r = np.empty((3, 3))
-    rotation(x[X_Q : X_Q + 4], r)
-    h[:] = 0.0
-    for j in range(3):
-        h[ATT + j] = r[2, j]
-    h[HEADING] = -1.0
-    residual = 2.0 * np.arctan2(dz, dw) + x[X_HEADING]
-    if residual > np.pi:
-        residual -= 2.0 * np.pi
-    elif residual < -np.pi:
-        residual += 2.0 * np.pi
-    return residual
-
-
-@njit(cache=True)
-def spread(p, row):
-    """Return row P row^T, the variance of a linear function (21,) of the error."""
-    total = 0.0
+def _joseph(p: Array, gain: Array, ph: Array, h: Array, variance: float) -> None:
+    """Replace P by (I - K h) P (I - K h)^T + K r K^T; ph (21,) is P h^T, and scratch."""
     for i in range(N):
-        if row[i] != 0.0:
-            for j in range(N):
-                total += row[i] * p[i, j] * row[j]
-    return total
+        for j in range(N):
+            p[i, j] -= gain[i] * ph[j]
+    for i in range(N):
+        total = 0.0
+        for j in range(N):
+            total += p[i, j] * h[j]
+        ph[i] = total
+    for i in range(N):
+        for j in range(N):
+            p[i, j] += (variance * gain[i] - ph[i]) * gain[j]
+    _symmetrise(p)
 
 
 @njit(cache=True)
-def innovation_statistic(p, h, residual, variance):
-    """Return r^T (H P H^T + R)^-1 r [-]; h (m, 21), residual (m,), variance (m,), m at most 3.
-
-    NaN if the innovation covariance is not positive definite.
-    """
-    m = h.shape[0]
-    s = np.empty((m, m))
-    for i in range(m):
-        for j in range(m):
-            total = 0.0
-            for a in range(N):
-                if h[i, a] != 0.0:
-                    for b in range(N):
-                        total += h[i, a] * p[a, b] * h[j, b]
-            s[i, j] = total
-        s[i, i] += variance[i]
-    # Cholesky and forward substitution in one
-    white = np.empty(m)
-    statistic = 0.0
-    for i in range(m):
-        for j in range(i + 1):
-            total = s[i, j]
-            for k in range(j):
-                total -= s[i, k] * s[j, k]
-            if i == j:
-                if not total > 0.0:
-                    return np.nan
-                s[i, i] = np.sqrt(total)
-            else:
-                s[i, j] = total / s[j, j]
-        total = residual[i]
-        for k in range(i):
-            total -= s[i, k] * white[k]
-        white[i] = total / s[i, i]
-        statistic += white[i] * white[i]
-    return statistic
-
-
-@njit(cache=True)
-def update(x, p, h, residual, variance):
-    """Fuse m scalars one after another, each in Joseph form; h (m, 21), residual, variance (m,)."""
+def update(x: Array, p: Array, h: Array, residual: Array, variance: Array) -> None:
+    """Fuse m scalars, one after another in Joseph form; h (m, 21), residual, variance (m,)."""
     m = h.shape[0]
     error = np.zeros(N)
     ph = np.empty(N)
@@ -434,28 +342,12 @@ def update(x, p, h, residual, variance):
         for i in range(N):
             gain[i] = ph[i] / s
             error[i] += gain[i] * left
-        # P <- (I - K h) P (I - K h)^T + K r K^T
-        for i in range(N):
-            for j in range(N):
-                p[i, j] -= gain[i] * ph[j]
-        for i in range(N):
-            total = 0.0
-            for j in range(N):
-                total += p[i, j] * h[row, j]
-            ph[i] = total
-        for i in range(N):
-            for j in range(N):
-                p[i, j] += (variance[row] * gain[i] - ph[i]) * gain[j]
-        for i in range(N):
-            for j in range(i):
-                mean = 0.5 * (p[i, j] + p[j, i])
-                p[i, j] = mean
-                p[j, i] = mean
+        _joseph(p, gain, ph, h[row], variance[row])
     inject(x, p, error)
 
 
 @njit(cache=True)
-def inject(x, p, error):
+def inject(x: Array, p: Array, error: Array) -> None:
     """Move the error (21,) into x, and the frame of the attitude error with it."""
     for i in range(3):
         x[X_POS + i] += error[POS + i]
@@ -483,7 +375,7 @@ def inject(x, p, error):
 
 
 @njit(cache=True)
-def forget(p, index, variance):
+def forget(p: Array, index: int, variance: float) -> None:
     """Make one error independent of all others, with the given variance."""
     for j in range(N):
         p[index, j] = 0.0
@@ -492,7 +384,7 @@ def forget(p, index, variance):
 
 
 @njit(cache=True)
-def place(p, index, by, sign, variance):
+def place(p: Array, index: int, by: int, sign: float, variance: float) -> None:
     """Set error ``index`` to sign * error ``by`` + white noise: a state read off a measurement.
 
     A position taken from GNSS is wrong by minus the GNSS offset; a barometer offset taken from
@@ -506,7 +398,7 @@ def place(p, index, by, sign, variance):
 
 
 @njit(cache=True)
-def healthy(x, p):
+def healthy(x: Array, p: Array) -> bool:
     """Return whether all is finite, all variances are positive and no correlation exceeds one."""
     for i in range(N_NOMINAL):
         if not np.isfinite(x[i]):
@@ -518,76 +410,3 @@ def healthy(x, p):
             if not p[i, j] * p[i, j] <= p[i, i] * p[j, j] * (1.0 + 1e-9):
                 return False
     return True
-
-
-N_REST = 21
-
-
-@njit(cache=True)
-def follow(rest, gyro, accel, dt, window):
-    """Update running means and spreads of the IMU over ``window`` [s].
-
-    rest (21,): elapsed [s], mean gyro (3,), mean accel (3,), variance of gyro [rad^2/s^2] and of
-    accel [m^2/s^4], each summed over the axes; variance of gyro (3,) and accel (3,) from sample
-    to sample, which motion hardly enters; last gyro (3,), last accel (3,).
-    """
-    rest[0] += dt
-    share = min(max(dt / window, dt / rest[0]), 1.0)
-    gyro2 = 0.0
-    accel2 = 0.0
-    first = rest[0] == dt
-    for i in range(3):
-        d = gyro[i] - rest[1 + i]
-        rest[1 + i] += share * d
-        gyro2 += d * d
-        d = accel[i] - rest[4 + i]
-        rest[4 + i] += share * d
-        accel2 += d * d
-        if not first:
-            d = gyro[i] - rest[15 + i]
-            rest[9 + i] += share * (0.5 * d * d - rest[9 + i])
-            d = accel[i] - rest[18 + i]
-            rest[12 + i] += share * (0.5 * d * d - rest[12 + i])
-        rest[15 + i] = gyro[i]
-        rest[18 + i] = accel[i]
-    rest[7] = (1.0 - share) * (rest[7] + share * gyro2)
-    rest[8] = (1.0 - share) * (rest[8] + share * accel2)
-
-
-@njit(cache=True)
-def enter(entry, rest, gyro, accel, dt):
-    """Write one IMU step, the arguments of ``predict``; vibration counts as white noise."""
-    entry[0] = dt
-    worst = 0.0
-    for i in range(3):
-        entry[1 + i] = gyro[i]
-        entry[4 + i] = accel[i]
-        entry[7 + i] = rest[9 + i] * dt * dt
-        worst = max(worst, rest[12 + i])
-    entry[10] = worst * dt * dt
-
-
-def warm_up() -> None:
-    """Compile (or load from the cache) every kernel, so that nothing compiles in flight."""
-    x = np.zeros(N_NOMINAL)
-    x[X_Q] = 1.0
-    p, h = np.eye(N), np.zeros((3, N))
-    three, four, ring = np.ones(3), np.ones(4), np.zeros((2, 11))
-    ring[:, 0] = 1e-3
-    density, cap = np.ones(5), np.full(N, 1e9)
-    predict(x, p, ring[0], density, four, four, cap)
-    forecast(x, p, ring, 0, 2, density, four, four, cap)
-    follow(np.zeros(N_REST), three, three, 1e-3, 0.5)
-    enter(ring[0], np.zeros(N_REST), three, three, 1e-3)
-    for axis in range(3):
-        gnss_position_model(x, axis, 0.0, h[axis])
-        gnss_velocity_model(x, axis, three, 0.0, h[axis])
-    barometer_model(x, 0.0, h[0])
-    magnetic_model(x, three, h[0], h[1])
-    spread(p, h[1])
-    heading_model(x, x[X_Q : X_Q + 4], h[0])
-    innovation_statistic(p, h, three, three)
-    update(x, p, h, three, three)
-    forget(p, 0, 1.0)
-    place(p, 0, GNSS, -1.0, 1.0)
-    healthy(x, p)

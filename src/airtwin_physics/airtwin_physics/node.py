@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from airtwin_msgs.msg import TwinState
+from rclpy.node import Node
+
 from airtwin_core.intake import Intake
 from airtwin_core.types import Sample
-from airtwin_msgs.msg import TwinState
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.estimator import Estimator
+from airtwin_physics.warm import warm_up
 from airtwin_ros import convert, params, px4_topics, qos
 from airtwin_ros.diagnostics import Diagnostics
 from airtwin_ros.run import main as run
-from rclpy.node import Node
-
-from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.estimator import Estimator
-from airtwin_physics.kernel import warm_up
 
 SOURCES = (
     "imu",

@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from airtwin_core.types import Array, Fusion
 
 NEVER_S = -1e9
-RESET = "reset after the gate was shut"
+RESET = "reset after a shut gate"
 
 
 @dataclass(slots=True)
@@ -34,9 +35,15 @@ class Gate:
         """Return for how long nothing has passed although samples came [s]."""
         return 0.0 if self.shut_since_s is None else now_s - self.shut_since_s
 
-    def forget(self) -> None:
-        """Open the gate anew, as after a reset."""
+    def open(self, now_s: float) -> None:
+        """Open the gate: what it guards was just taken from the sensor itself."""
         self.shut_since_s = None
+        self.passed_s = now_s
+
+    def start_over(self) -> None:
+        """Forget that anything ever passed."""
+        self.shut_since_s = None
+        self.passed_s = NEVER_S
 
 
 @dataclass(slots=True)

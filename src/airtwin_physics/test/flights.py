@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyulog import ULog
+
 from airtwin_core.types import (
     Array,
     Attitude,
@@ -21,7 +23,6 @@ from airtwin_core.types import (
     Sample,
     VehicleStatus,
 )
-from pyulog import ULog
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
 LOGS = SHARED / "data" / "ulog"
@@ -123,9 +124,7 @@ def _gnss(t: dict[str, Any]) -> list[Sample]:
 
 
 def _barometer(t: dict[str, Any], name: str) -> list[Sample]:
-    return [
-        Barometer(int(s), int(s), float(a)) for s, a in zip(_stamps(t), t[name], strict=True)
-    ]
+    return [Barometer(int(s), int(s), float(a)) for s, a in zip(_stamps(t), t[name], strict=True)]
 
 
 def _magnetometer(t: dict[str, Any]) -> list[Sample]:
@@ -160,9 +159,7 @@ def _local(t: dict[str, Any]) -> list[Sample]:
     for i, s in enumerate(_stamps(t)):
         origin = None
         if t["xy_global"][i] and t["z_global"][i]:
-            origin = Origin(
-                float(t["ref_lat"][i]), float(t["ref_lon"][i]), float(t["ref_alt"][i])
-            )
+            origin = Origin(float(t["ref_lat"][i]), float(t["ref_lon"][i]), float(t["ref_alt"][i]))
         position = np.array([t["x"][i], t["y"][i], t["z"][i]], dtype=float)
         velocity = np.array([t["vx"][i], t["vy"][i], t["vz"][i]], dtype=float)
         out.append(

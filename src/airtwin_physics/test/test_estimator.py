@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from airtwin_core.types import Imu
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator

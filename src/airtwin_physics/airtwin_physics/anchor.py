@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where local NED has its zero: PX4's origin if it has one, else the first good fix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from airtwin_core.geodesy import px4_to_ned
+from airtwin_core.types import Array, GnssFix, Origin
+from airtwin_physics.magnetic import declination_rad
+
+_AWAY_MAX_M = 5e4  # PX4's origin is where it found its first fix, on this flight
+
+
+class Anchor:
+    """The origin, the declination there, and GNSS coordinates in NED around it.
+
+    Coordinates go through PX4's own map projection (``px4_to_ned``), so that the twin's position
+    stands beside PX4's without the 0.3 % between sphere and ellipsoid.
+    """
+
+    def __init__(self) -> None:
+        self.origin: Origin | None = None
+        self.declination_rad: float | None = None
+        self._seen: Origin | None = None
+        self._fix: GnssFix | None = None
+
+    def offer(self, origin: Origin) -> Array | None:
+        """Consider PX4's origin; return the shift (3,) [m] of all positions if it is a new one.
+
+        It must come twice and lie near GNSS: one broken message moves nothing.
+        """
+        seen, self._seen = self._seen, origin
+        if origin != seen or origin == self.origin or not self._near_fix(origin):
+            return None
+        return self._adopt(origin)
+
+    def take(self, fix: GnssFix) -> Array:
+        """Make a good fix known; return the shift (3,) [m] if it had to become the origin."""
+        self._fix = fix
+        if self.origin is not None and self._near_fix(self.origin):
+            return np.zeros(3)
+        return self._adopt(Origin(fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m))
+
+    def to_ned(self, fix: GnssFix) -> Array:
+        """Return the position (3,) [m] of a fix; only after ``take`` or an accepted ``offer``."""
+        assert self.origin is not None
+        xy = px4_to_ned(self.origin, fix.latitude_deg, fix.longitude_deg)
+        return np.array([xy[0], xy[1], self.origin.altitude_amsl_m - fix.altitude_amsl_m])
+
+    def _near_fix(self, origin: Origin) -> bool:
+        if self._fix is None:
+            return True
+        away = px4_to_ned(origin, self._fix.latitude_deg, self._fix.longitude_deg)
+        return float(np.hypot(away[0], away[1])) < _AWAY_MAX_M
+
+    def _adopt(self, origin: Origin) -> Array:
+        old, self.origin = self.origin, origin
+        self.declination_rad = declination_rad(origin.latitude_deg, origin.longitude_deg)
+        if old is None:
+            return np.zeros(3)
+        xy = px4_to_ned(origin, old.latitude_deg, old.longitude_deg)
+        return np.array([xy[0], xy[1], origin.altitude_amsl_m - old.altitude_amsl_m])

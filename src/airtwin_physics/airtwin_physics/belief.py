@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""State and covariance at the filter's horizon, and the moves that are no plain update."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from airtwin_core import frames
+from airtwin_core.types import Array
+from airtwin_physics import alignment, kernel
+from airtwin_physics.alignment import FirstAttitude
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.imu import ImuTrack
+
+UNKNOWN_SPEED_M_S = 30.0
+UNKNOWN_PLACE_M = 1000.0
+
+# No standard deviation grows beyond these: position, velocity, attitude, gyro and accelerometer
+# bias, barometer offset, GNSS offset, heading offset, GNSS delay.
+_CAP = np.repeat([1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0], [3, 3, 3, 3, 3, 1, 3, 1, 1]) ** 2
+
+
+class Belief:
+    """``x`` (22,) and ``p`` (21, 21) of ``kernel``; ``sigma`` (4,): sizes of the offsets now."""
+
+    def __init__(self, config: EstimatorConfig) -> None:
+        c = self._config = config
+        self._density = np.array(
+            [c.gyro_noise, c.accel_noise, c.gyro_bias_walk, c.accel_bias_walk, c.barometer_walk]
+        )
+        self._wander_s = np.array([c.gnss_wander_s] * 3 + [c.heading_wander_s])
+        self.sigma = np.ones(4)
+        self.x = np.zeros(kernel.N_NOMINAL)
+        self.x[kernel.X_Q] = 1.0
+        self.p = np.zeros((kernel.N, kernel.N))
+
+    def begin(self, first: FirstAttitude, *, still: bool, mean_rate_frd: Array) -> None:
+        """Start at a local zero with the first attitude; the heading is set apart."""
+        c, x, p = self._config, self.x, self.p
+        x[6:10] = first.q_ned_frd
+        if still:
+            x[10:13] = mean_rate_frd
+        speed = c.rest_speed_m_s if still else UNKNOWN_SPEED_M_S
+        gyro_bias = 0.1 * c.gyro_bias_sigma if still else c.gyro_bias_sigma
+        variances = np.ones(kernel.N)
+        variances[0:2] = UNKNOWN_PLACE_M**2  # down is from a local zero, the rest unknown
+        variances[3:6] = speed**2
+        variances[9:12] = gyro_bias**2
+        variances[12:15] = c.accel_bias_sigma**2
+        variances[kernel.DELAY] = c.gnss_delay_sigma_s**2
+        p[:] = np.diag(variances)
+        p[6:9, 6:9] = first.covariance
+
+    def step(self, imu: Array) -> None:
+        """Move over one IMU step (11,), see ``kernel.predict``."""
+        kernel.predict(self.x, self.p, imu, self._density, self.sigma, self._wander_s, _CAP)
+
+    def forecast(self, track: ImuTrack) -> tuple[Array, Array]:
+        """Return x and P at the newest IMU sample."""
+        return kernel.forecast(
+            self.x,
+            self.p,
+            track.ring,
+            track.first,
+            track.last,
+            self._density,
+            self.sigma,
+            self._wander_s,
+            _CAP,
+        )
+
+    def healthy(self) -> bool:
+        """Return whether the filter still has a state to speak of."""
+        return kernel.healthy(self.x, self.p)
+
+    def shift(self, by_ned_m: Array) -> None:
+        """Move the origin of NED; the barometer goes on reading the same."""
+        self.x[0:3] += by_ned_m
+        self.x[kernel.X_BARO] += by_ned_m[2]
+
+    def turn(self, angle_rad: float) -> None:
+        """Turn heading and velocity about down: north was elsewhere than thought."""
+        self.x[6:10] = alignment.turned(self.x[6:10], angle_rad)
+        c, s = np.cos(angle_rad), np.sin(angle_rad)
+        north, east = self.x[3], self.x[4]
+        self.x[3], self.x[4] = c * north - s * east, s * north + c * east
+
+    def place(self, measured: Array, variance: Array, lag_s: float, axes: tuple[int, ...]) -> None:
+        """Take the position of ``axes`` from GNSS as it is; measured, variance (3,)."""
+        x, p = self.x, self.p
+        for axis in axes:
+            before = float(x[axis])
+            kernel.forget(p, kernel.GNSS + axis, float(self.sigma[axis] ** 2))
+            kernel.forget(p, kernel.POS + axis, 1.0)
+            x[kernel.X_GNSS + axis] = 0.0
+            x[axis] = measured[axis] + x[3 + axis] * lag_s
+            kernel.place(p, kernel.POS + axis, kernel.GNSS + axis, -1.0, float(variance[axis]))
+            if axis == 2:
+                self.tie_barometer(float(x[2]) - before)
+
+    def tie_barometer(self, residual_m: float) -> None:
+        """Read the barometer's offset off the height."""
+        self.x[kernel.X_BARO] += residual_m
+        kernel.forget(self.p, kernel.BARO, 1.0)
+        variance = self._config.barometer_noise_m**2
+        kernel.place(self.p, kernel.BARO, kernel.POS + 2, 1.0, variance)
+
+    def take_velocity(self, measured: Array, variance: Array) -> None:
+        """Take the velocity from GNSS as it is; measured, variance (3,)."""
+        for axis in range(3):
+            kernel.forget(self.p, kernel.VEL + axis, float(variance[axis]))
+        self.x[3:6] = measured
+
+    def take_heading(self, angle_rad: float, noise_rad: float, offset_rad: float) -> None:
+        """Turn the attitude about down; the new heading is wrong by the offset of its source."""
+        p = self.p
+        self.sigma[3] = offset_rad
+        self.x[6:10] = alignment.turned(self.x[6:10], angle_rad)
+        self.x[kernel.X_HEADING] = 0.0
+        kernel.forget(p, kernel.HEADING, offset_rad**2)
+        r = frames.rotation_from_quat(self.x[6:10])
+        tilt = r @ p[6:9, 6:9] @ r.T
+        p[6:9, :] = 0.0
+        p[:, 6:9] = 0.0
+        tilt[2, :] = tilt[:, 2] = 0.0
+        tilt[2, 2] = noise_rad**2 + offset_rad**2
+        p[6:9, 6:9] = r.T @ tilt @ r
+        p[6:9, kernel.HEADING] = p[kernel.HEADING, 6:9] = r[2] * offset_rad**2

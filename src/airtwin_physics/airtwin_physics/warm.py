@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles the estimator's kernels, or loads them from numba's cache, before the first sample."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from airtwin_physics import imu as imu_kernels
+from airtwin_physics import kernel, models
+
+
+def warm_up() -> None:
+    """Run every kernel once, so that nothing compiles in flight."""
+    x = np.zeros(kernel.N_NOMINAL)
+    x[kernel.X_Q] = 1.0
+    p, h = np.eye(kernel.N), np.zeros((3, kernel.N))
+    three, four, ring = np.ones(3), np.ones(4), np.zeros((2, 11))
+    rest = np.zeros(imu_kernels.N_REST)
+    imu_kernels.follow(rest, three, three, 1e-3, 0.5)
+    for entry in ring:
+        imu_kernels.enter(entry, rest, three, three, 1e-3)
+    density, cap = np.ones(5), np.full(kernel.N, 1e9)
+    kernel.predict(x, p, ring[0], density, four, four, cap)
+    kernel.forecast(x, p, ring, 0, 2, density, four, four, cap)
+    for axis in range(3):
+        models.gnss_position(x, axis, 0.0, h[axis])
+        models.gnss_velocity(x, axis, three, 0.0, h[axis])
+    models.barometer(x, 0.0, h[0])
+    models.magnetic_declination(x, three, h[0], h[1])
+    models.spread(p, h[1])
+    models.heading(x, x[kernel.X_Q : kernel.X_Q + 4], h[0])
+    models.innovation_statistic(p, h, three, three)
+    kernel.update(x, p, h, three, three)
+    kernel.forget(p, 0, 1.0)
+    kernel.place(p, 0, kernel.GNSS, -1.0, 1.0)
+    kernel.healthy(x, p)

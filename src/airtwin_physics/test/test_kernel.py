@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compiled filter against finite differences and against the slow reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from airtwin_core import frames
+from airtwin_core.types import Array
+from airtwin_physics import kernel, models, reference
+
+N = kernel.N
+DENSITY = np.array([1.5e-3, 3.5e-2, 1e-4, 3e-4, 0.05])
+SIGMA = np.array([0.8, 0.8, 1.2, 0.15])
+TAU = np.array([60.0, 60.0, 60.0, 100.0])
+CAP = np.full(N, 1e12)
+
+
+def _state(rng: np.random.Generator) -> Array:
+    x = rng.normal(size=kernel.N_NOMINAL)
+    x[0:3] *= 100.0
+    x[3:6] *= 10.0
+    x[6:10] = frames.quat_normalise(rng.normal(size=4))
+    x[10:13] *= 0.05
+    x[13:16] *= 0.3
+    x[kernel.X_HEADING] *= 0.1
+    x[kernel.X_DELAY] *= 0.05
+    return x
+
+
+def _covariance(rng: np.random.Generator) -> Array:
+    a = rng.normal(size=(N, N)) * np.array(
+        [1.0] * 3 + [0.3] * 3 + [0.02] * 3 + [0.002] * 3 + [0.05] * 3 + [1.0] * 4 + [0.1, 0.03]
+    ).reshape(-1, 1)
+    return a @ a.T / N + 1e-9 * np.eye(N)
+
+
+def _imu(rng: np.random.Generator, dt: float) -> Array:
+    shaken = np.array([1e-6, 2e-6, 3e-6, 4e-4])
+    return np.concatenate(
+        [[dt], rng.normal(size=3) * 2.0, rng.normal(size=3) * 5.0 - [0.0, 0.0, 9.8], shaken]
+    )
+
+
+@pytest.mark.parametrize("dt", [0.001, 0.004, 0.1])
+@pytest.mark.parametrize("seed", range(5))
+def test_transition_is_the_derivative_of_the_compiled_motion(seed: int, dt: float) -> None:
+    rng = np.random.default_rng(seed)
+    x, imu = _state(rng), _imu(rng, dt)
+    decay = np.exp(-dt / TAU)
+    f = np.empty((N, N))
+    kernel.transition(x, imu[1:4], imu[4:7], dt, decay, f)
+
+    def after(error: Array) -> Array:
+        moved = reference.boxplus(x, error)
+        kernel.advance(moved, imu[1:4], imu[4:7], dt, decay)
+        return moved
+
+    middle, step = after(np.zeros(N)), 1e-6
+    for j in range(N):
+        error = np.zeros(N)
+        error[j] = step
+        up, down = after(error), after(-error)
+        slope = (reference.boxminus(up, middle) - reference.boxminus(down, middle)) / (2 * step)
+        np.testing.assert_allclose(f[:, j], slope, rtol=1e-6, atol=2e-7, err_msg=f"column {j}")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_motion_and_prediction_equal_the_reference(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, p, imu = _state(rng), _covariance(rng), _imu(rng, 0.004)
+    decay, noise = np.exp(-0.004 / TAU), np.empty(N)
+    kernel.process_noise(DENSITY, 0.004, imu[7:11], decay, SIGMA, noise)
+    expected_x, expected_p = reference.predict(x, p, imu, noise, decay)
+    kernel.predict(x, p, imu, DENSITY, SIGMA, TAU, CAP)
+    np.testing.assert_allclose(x, expected_x, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(p, expected_p, rtol=1e-6, atol=1e-9)
+    assert np.array_equal(p, p.T)
+
+
+def test_process_noise_in_numbers() -> None:
+    noise = np.empty(N)
+    shaken = np.array([1e-6, 2e-6, 3e-6, 4e-4])
+    decay = np.exp(-0.01 / TAU)
+    kernel.process_noise(DENSITY, 0.01, shaken, decay, SIGMA, noise)
+    np.testing.assert_allclose(noise[6:9], 1.5e-3**2 * 0.01 + shaken[:3])
+    np.testing.assert_allclose(noise[3:6], 3.5e-2**2 * 0.01 + 4e-4)
+    np.testing.assert_allclose(noise[15], 0.05**2 * 0.01)
+    assert noise[kernel.DELAY] == 0.0
+    # a first-order Gauss-Markov process keeps its size: s^2 = s^2 decay^2 + q
+    np.testing.assert_allclose(SIGMA**2 * decay**2 + noise[16:20], SIGMA**2)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(4))
+def test_update_equals_the_joint_joseph_form(seed: int, m: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, p = _state(rng), _covariance(rng)
+    h, residual = rng.normal(size=(m, N)), rng.normal(size=m) * 0.1
+    variance = rng.uniform(0.01, 1.0, size=m)
+    expected_x, expected_p, nis = reference.update(x, p, h, residual, variance)
+    assert models.innovation_statistic(p, h, residual, variance) == pytest.approx(nis, rel=1e-9)
+    kernel.update(x, p, h, residual, variance)
+    np.testing.assert_allclose(x, expected_x, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(p, expected_p, rtol=1e-7, atol=1e-10)
+    assert np.array_equal(p, p.T) or np.abs(p - p.T).max() < 1e-12
+
+
+def _slope(x: Array, value: object) -> Array:
+    row, step = np.empty(N), 1e-6
+    for j in range(N):
+        error = np.zeros(N)
+        error[j] = step
+        up, down = reference.boxplus(x, error), reference.boxplus(x, -error)
+        row[j] = (value(up) - value(down)) / (2 * step)  # type: ignore[operator]
+    return row
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_row_of_gnss_position(axis: int) -> None:
+    x, scratch, h = _state(np.random.default_rng(axis)), np.empty(N), np.empty(N)
+    nominal_s = 0.08
+
+    def seen(y: Array) -> float:  # a fix is older by the delay than the filter thought
+        late = nominal_s + (y[kernel.X_DELAY] - x[kernel.X_DELAY])
+        return float(models.gnss_position(y, axis, late, scratch))
+
+    models.gnss_position(x, axis, nominal_s, h)
+    np.testing.assert_allclose(h, _slope(x, seen), atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_row_of_gnss_velocity(axis: int) -> None:
+    x, scratch, h = _state(np.random.default_rng(axis)), np.empty(N), np.empty(N)
+    acceleration = np.array([1.0, -2.0, 3.0])
+
+    def seen(y: Array) -> float:
+        late = 0.01 + (y[kernel.X_DELAY] - x[kernel.X_DELAY])
+        return float(models.gnss_velocity(y, axis, acceleration, late, scratch))
+
+    models.gnss_velocity(x, axis, acceleration, 0.01, h)
+    np.testing.assert_allclose(h, _slope(x, seen), atol=1e-6)
+
+
+def test_row_of_barometer() -> None:
+    x, scratch, h = _state(np.random.default_rng(0)), np.empty(N), np.empty(N)
+    models.barometer(x, 0.02, h)
+    slope = _slope(x, lambda y: float(models.barometer(y, 0.02, scratch)))
+    np.testing.assert_allclose(h, slope, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_row_of_magnetometer(seed: int) -> None:
+    """The exact derivative is the row for the vertical plus what only tilts."""
+    rng = np.random.default_rng(seed)
+    x, field = _state(rng), rng.normal(size=3)
+    h, tilted, one, two = (np.empty(N) for _ in range(4))
+    models.magnetic_declination(x, field, h, tilted)
+    slope = _slope(x, lambda y: float(models.magnetic_declination(y, field, one, two)))
+    np.testing.assert_allclose(h + tilted, slope, rtol=1e-5, atol=1e-5)
+    about_down = frames.rotation_from_quat(x[6:10])[2]
+    assert abs(float(tilted[6:9] @ about_down)) < 1e-9
+    assert models.spread(np.eye(N), h) == pytest.approx(2.0)  # heading and its offset
+
+
+@pytest.mark.parametrize("nose_up", [False, True])
+def test_row_of_heading_holds_with_the_nose_up(nose_up: bool) -> None:
+    x = _state(np.random.default_rng(3))
+    x[kernel.X_HEADING] = 0.0
+    if nose_up:
+        x[6:10] = frames.quat_from_euler(0.0, np.pi / 2, 0.4)
+    measured, scratch, h = x[6:10].copy(), np.empty(N), np.empty(N)
+    assert models.heading(x, measured, h) == pytest.approx(0.0, abs=1e-12)
+    slope = _slope(x, lambda y: -float(models.heading(y, measured, scratch)))
+    np.testing.assert_allclose(h, slope, atol=1e-6)
+
+
+def test_place_takes_over_what_gnss_is_wrong_by() -> None:
+    p = _covariance(np.random.default_rng(1))
+    kernel.forget(p, kernel.GNSS, 0.64)
+    kernel.forget(p, kernel.POS, 1.0)
+    kernel.place(p, kernel.POS, kernel.GNSS, -1.0, 0.25)
+    assert p[0, 0] == pytest.approx(0.89)
+    assert p[0, kernel.GNSS] == pytest.approx(-0.64)
+    # position plus offset is what the fix said: only its white noise is left
+    row = np.zeros(N)
+    row[kernel.POS] = row[kernel.GNSS] = 1.0
+    assert models.spread(p, row) == pytest.approx(0.25)
+    assert np.linalg.eigvalsh(p).min() > 0.0
+
+
+def test_health_is_refused_to_nan_negative_and_impossible_correlation() -> None:
+    x, p = _state(np.random.default_rng(0)), np.eye(N)
+    assert kernel.healthy(x, p)
+    for i, j, value in ((0, 0, -1.0), (4, 4, np.nan), (2, 1, 1.5)):
+        bad = p.copy()
+        bad[i, j] = value
+        assert not kernel.healthy(x, bad)
+    x[5] = np.inf
+    assert not kernel.healthy(x, p)
+
+
+def test_variances_stop_at_their_cap_and_stay_positive_definite() -> None:
+    rng = np.random.default_rng(0)
+    x, p = _state(rng), _covariance(rng)
+    cap = np.full(N, 4.0)
+    for _ in range(20):
+        kernel.predict(x, p, _imu(rng, 0.5), DENSITY, SIGMA, TAU, cap)
+    assert p.diagonal().max() <= 4.0 * (1 + 1e-9)
+    assert np.linalg.eigvalsh(p).min() > -1e-12
+
+
+def test_forecast_leaves_the_belief_alone_and_equals_stepping() -> None:
+    rng = np.random.default_rng(5)
+    x, p = _state(rng), _covariance(rng)
+    ring = np.stack([_imu(np.random.default_rng(9), 0.004) for _ in range(8)])
+    before = x.copy(), p.copy()
+    now, cov = kernel.forecast(x, p, ring, 5, 15, DENSITY, SIGMA, TAU, CAP)
+    np.testing.assert_array_equal(x, before[0])
+    np.testing.assert_array_equal(p, before[1])
+    for index in range(5, 15):
+        kernel.predict(x, p, ring[index % 8], DENSITY, SIGMA, TAU, CAP)
+    np.testing.assert_allclose(now, x, atol=1e-12)
+    np.testing.assert_allclose(cov.diagonal(), p.diagonal(), rtol=0.02)
