@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import shapely
-from airtwin_core.geodesy import LocalFrame
-from airtwin_core.types import Array
 from shapely.geometry.base import BaseGeometry
 
 from airtwin_airspace.altitude import Altitude, Datum, DatumMismatch, Reference
 from airtwin_airspace.outline import BadOutline, Surroundings
 from airtwin_airspace.zones import Volume, Zone
+from airtwin_core.geodesy import LocalFrame
+from airtwin_core.types import Array
+
+BEYOND = "beyond the known zones"
+"""Stands for the zones that may be where nobody has looked."""
 
 
 class Where(enum.Enum):
@@ -161,10 +164,14 @@ def _time_between(
 
 @dataclass(slots=True)
 class ZoneIndex:
-    """Finds the prisms near a path among many; ``origin_amsl_m``: altitude of the plane's zero."""
+    """Finds the prisms near a path among many; ``origin_amsl_m``: altitude of the plane's zero.
+
+    ``reach_m``: so far from the plane's zero the prisms are known; beyond it nothing is OUTSIDE.
+    """
 
     prisms: tuple[Prism, ...]
     origin_amsl_m: float
+    reach_m: float = math.inf
     _tree: shapely.STRtree = field(init=False)
 
     def __post_init__(self) -> None:
@@ -182,6 +189,9 @@ class ZoneIndex:
     ) -> tuple[tuple[str, Breach], ...]:
         """Return (zone, breach) of all zones that are not left OUTSIDE, soonest first."""
         end = position_ned_m[:2] + velocity_ned_m_s[:2] * look_ahead_s
+        # written so that NaN is beyond reach
+        if not float(np.abs([position_ned_m[:2], end]).max()) + horizontal_m <= self.reach_m:
+            return ((BEYOND, Breach(Where.UNKNOWN, math.nan)),)
         low = np.minimum(position_ned_m[:2], end) - horizontal_m
         high = np.maximum(position_ned_m[:2], end) + horizontal_m
         found: list[tuple[str, Breach]] = []

@@ -6,10 +6,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from airtwin_core.types import Origin
-
 from airtwin_airspace.altitude import Reference
 from airtwin_airspace.limits import Limits
+from airtwin_core.types import Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
+
 from airtwin_core.types import Array
 
 POSITION_MAX_M = 1e7
@@ -65,7 +66,7 @@ class Encounter:
     closest_m: float
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _encounter(s, v, horizontal, vertical, look_ahead):  # type: ignore[no-untyped-def]
     """Return (separation, first, last, closest time, closest distance); s, v: relative (3,)."""
     nan = np.nan
@@ -104,7 +105,7 @@ def _encounter(s, v, horizontal, vertical, look_ahead):  # type: ignore[no-untyp
     return 1, nan, nan, closest, distance
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _against(position, velocity, others, others_velocity, horizontal, vertical, look_ahead):  # type: ignore[no-untyped-def]
     n = others.shape[0]
     out = np.empty((n, 5))
@@ -119,7 +120,7 @@ def _against(position, velocity, others, others_velocity, horizontal, vertical, 
     return out
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _all_pairs(position, velocity, horizontal, vertical, look_ahead):  # type: ignore[no-untyped-def]
     """Return rows (i, j, then as ``_encounter``) of the pairs i < j that are not KEPT."""
     n = position.shape[0]

@@ -14,15 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from airtwin_core.geodesy import LocalFrame
-from airtwin_core.types import (
-    Advisory,
-    AdvisoryAction,
-    LandDetected,
-    MissionBelief,
-    Origin,
-    TwinState,
-)
 
 from airtwin_airspace import conflict, outline
 from airtwin_airspace.altitude import Reference
@@ -32,6 +23,15 @@ from airtwin_airspace.limits import Limits
 from airtwin_airspace.scene import Conflict, Incursion, Order, Scene, natural_order
 from airtwin_airspace.tracks import Placed, Track
 from airtwin_airspace.zones import Restriction, Zone
+from airtwin_core.geodesy import LocalFrame
+from airtwin_core.types import (
+    Advisory,
+    AdvisoryAction,
+    LandDetected,
+    MissionBelief,
+    Origin,
+    TwinState,
+)
 
 HOLD, RETURN, CLEAR = AdvisoryAction.HOLD, AdvisoryAction.RETURN, AdvisoryAction.CLEAR
 _NS = 1e9
@@ -139,7 +139,8 @@ class Airspace:
             and zone.identifier not in self.authorised
         ]
         made = prisms(binding, self.frame, self.reference, self.remarks.append)
-        self.index = ZoneIndex(made, origin.altitude_amsl_m)
+        reach_m = outline.REACH_M if binding else math.inf
+        self.index = ZoneIndex(made, origin.altitude_amsl_m, reach_m)
 
     def _placed(self, now_ns: int) -> tuple[Placed, ...]:
         if self.frame is None:
@@ -175,6 +176,8 @@ class Airspace:
         breach, zone = incursion.breach, incursion.zone
         if breach.where is Where.INSIDE and not one.landed:
             action, reason = RETURN, f"inside zone {zone}"
+        elif breach.where is Where.UNKNOWN:
+            action, reason = HOLD, zone
         elif one.landed:
             action, reason = HOLD, f"stands in zone {zone}"
         else:

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Zones as translucent prisms for RViz, in frame ``map``: ENU around the airspace's origin. Pure."""
+"""Zones as translucent prisms for RViz, in ``map``: ENU around the airspace's origin. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import shapely
-from airtwin_core.marks import Colour, Mark, MarkKind
-from airtwin_core.types import Array
 
 from airtwin_airspace.breach import Prism
 from airtwin_airspace.zones import Restriction
+from airtwin_core.marks import Colour, Mark, MarkKind
+from airtwin_core.types import Array
 
 FRAME = "map"
 _TALLEST_M = 120.0
@@ -98,4 +99,4 @@ def _edges(ring_en_m: Array, bottom_m: float, top_m: float) -> Array:
 
 
 def _sides(ring_en_m: Array) -> Iterator[tuple[Array, Array]]:
-    yield from zip(ring_en_m[:-1], ring_en_m[1:], strict=True)
+    yield from pairwise(ring_en_m)

@@ -7,12 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from airtwin_core.intake import Intake
-from airtwin_core.types import LandDetected, Sample
 from airtwin_msgs.msg import Advisory, MissionBelief, TwinState
-from airtwin_ros import convert, params, px4_topics, qos
-from airtwin_ros.markers import marker_array
-from airtwin_ros.run import main as run
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from sensor_msgs.msg import NavSatFix
@@ -22,6 +17,11 @@ from airtwin_airspace.config import AirspaceConfig
 from airtwin_airspace.manager import Airspace
 from airtwin_airspace.markers import FRAME, zone_marks
 from airtwin_airspace.zone_files import BadZoneFile, ZoneFile, parse
+from airtwin_core.intake import Intake
+from airtwin_core.types import LandDetected, Sample
+from airtwin_ros import convert, params, px4_topics, qos
+from airtwin_ros.markers import marker_array
+from airtwin_ros.run import main as run
 
 
 class AirspaceNode(Node):

@@ -12,14 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import shapely
-from airtwin_core.geodesy import LocalFrame
 from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
 from airtwin_airspace.zones import Circle, Outline, Ring, Zone
+from airtwin_core.geodesy import LocalFrame
 
 REACH_M = 50e3
 """Half the side [m] of the surroundings that are looked at."""
@@ -104,11 +105,8 @@ def _disc(circle: Circle) -> BaseGeometry:
 
 def _polygon(outline: Outline, say: Say) -> BaseGeometry:
     shell = _unwrapped(outline.shell)
-    if any(
-        abs(b[0] - a[0]) > 180.0 for a, b in zip(outline.shell, outline.shell[1:], strict=False)
-    ):
-        if shell != outline.shell:
-            say("it crosses the antimeridian: taken the short way round")
+    if shell != outline.shell:
+        say("it crosses the antimeridian: taken the short way round")
     holes = [_beside(_unwrapped(hole), shell) for hole in outline.holes]
     polygon = shapely.Polygon(shell, holes)
     if not polygon.is_valid:
@@ -130,7 +128,7 @@ def _unwrapped(ring: Ring) -> Ring:
     """
     turn = 0.0
     points = [ring[0]]
-    for (before, _), (lon, lat) in zip(ring, ring[1:], strict=False):
+    for (before, _), (lon, lat) in pairwise(ring):
         step = lon - before
         if 180.0 < abs(step) < 360.0:
             turn -= math.copysign(360.0, step)

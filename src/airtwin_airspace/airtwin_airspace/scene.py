@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from airtwin_core.types import Advisory, AdvisoryAction, Array, Phase
 
 from airtwin_airspace import conflict
 from airtwin_airspace.breach import Breach, ZoneIndex
 from airtwin_airspace.conflict import Encounter, Separation
 from airtwin_airspace.limits import Limits
 from airtwin_airspace.tracks import Placed
+from airtwin_core.types import Advisory, AdvisoryAction, Array, Phase
 
 _NS = 1e9
 _SPEEDS = (1.0, 0.6, 0.3)
@@ -169,10 +169,12 @@ class Scene:
         if not one.fresh or one.landed:
             return one.position_ned_m, np.zeros(3)
         order = self.orders.get(one.vehicle)
-        if order is not None and order.holds:
-            if (self.now_ns - order.since_ns) / _NS < self.limits.obey_s:
-                return self._stop(one), np.zeros(3)
+        if order is not None and order.holds and self._age_s(order) < self.limits.obey_s:
+            return self._stop(one), np.zeros(3)
         return one.position_ned_m, one.velocity_ned_m_s
+
+    def _age_s(self, order: Order) -> float:
+        return (self.now_ns - order.since_ns) / _NS
 
     def _stop(self, one: Placed) -> Array:
         return one.position_ned_m + 0.5 * self.limits.stop_s * one.velocity_ned_m_s
@@ -228,9 +230,10 @@ class Scene:
         """Return (velocity [m/s], way [m]) of the flight that the hold interrupted."""
         target = order.want_ned_m
         # a mission that holds may name the place where it holds: that is not what it wants
-        if one.target_ned_m is not None:
-            if np.linalg.norm(one.target_ned_m - one.position_ned_m) > self.limits.horizontal_m:
-                target = one.target_ned_m
+        now = one.target_ned_m
+        far = self.limits.horizontal_m
+        if now is not None and np.linalg.norm(now - one.position_ned_m) > far:
+            target = now
         if target is None:
             return order.want_velocity_ned_m_s, math.inf
         way = target - one.position_ned_m

@@ -12,11 +12,11 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from airtwin_airspace.conflict import POSITION_MAX_M, VELOCITY_MAX_M_S
 from airtwin_core.geodesy import LocalFrame, check_coordinates
 from airtwin_core.intake import Intake
 from airtwin_core.types import POS, VEL, Array, LandDetected, MissionBelief, TwinState
-
-from airtwin_airspace.conflict import POSITION_MAX_M, VELOCITY_MAX_M_S
 
 NOT_ALIGNED = "twin not aligned"
 NO_POSITION = "twin's position not valid"

@@ -45,7 +45,7 @@ ALL_DAYS = frozenset(Day)
 
 @dataclass(frozen=True, slots=True)
 class DailyPeriod:
-    """A part of some days of the week, [s] of the day in UTC; ends on the next day if end <= start.
+    """A part of some days of the week, [s] of the day in UTC; ends a day later if end <= start.
 
     ``start_s`` may be negative or ``end_s`` beyond a day where the file gave another time zone.
     """

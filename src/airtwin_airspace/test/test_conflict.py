@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from airtwin_airspace.conflict import (
     Minima,
     Separation,
@@ -17,8 +20,6 @@ from airtwin_airspace.conflict import (
     encounter,
 )
 from airtwin_core.types import Array
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SHARED = next(
     (p / "shared" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
@@ -98,7 +99,8 @@ def test_rubbish_is_never_separated(s: Array, v: Array, which: int, rubbish: flo
     numbers[which] = rubbish
     found = encounter(numbers[:3], numbers[3:], MINIMA)
     assert found.separation is Separation.UNKNOWN
-    assert math.isnan(found.first_s) and math.isnan(found.closest_m)
+    assert math.isnan(found.first_s)
+    assert math.isnan(found.closest_m)
 
 
 @pytest.mark.parametrize("rubbish", [math.nan, math.inf, 0.0, -1.0])

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from airtwin_airspace.manager import Airspace
 from airtwin_core.types import (
     Advisory,
@@ -30,16 +31,9 @@ def twin_state(
     *,
     origin: Origin | None = ORIGIN,
     sigma_m: float = 0.3,
-    **flags: bool,
 ) -> TwinState:
+    """Return a valid state of a level aircraft that heads north; arguments (3,) NED."""
     covariance = np.diag(np.repeat([sigma_m**2, 0.01, 1e-4, 1e-6, 1e-4], 3))
-    valid = {
-        "aligned": True,
-        "horizontal_valid": True,
-        "vertical_valid": True,
-        "velocity_valid": True,
-        "heading_valid": True,
-    }
     return TwinState(
         stamp_ns=now_ns,
         received_ns=now_ns,
@@ -52,7 +46,11 @@ def twin_state(
         accel_bias_frd_m_s2=np.zeros(3),
         covariance=covariance,
         origin=origin,
-        **{**valid, **flags},
+        aligned=True,
+        horizontal_valid=True,
+        vertical_valid=True,
+        velocity_valid=True,
+        heading_valid=True,
     )
 
 
@@ -70,12 +68,13 @@ class PointMass:
     obeys: bool = True
     landed: bool = False
     hides_target: bool = False
+    returns: bool = False
 
     def __post_init__(self) -> None:
         self.home = self.position.copy()
-        self.held_s = 0.0
 
     def step(self) -> None:
+        """Fly on for ``STEP_S``."""
         wanted = np.zeros(3)
         if self.action is not AdvisoryAction.HOLD and self.waypoints and not self.landed:
             way = self.waypoints[0] - self.position
@@ -84,8 +83,6 @@ class PointMass:
                 self.waypoints.pop(0)
             else:
                 wanted = way / distance * min(self.speed_m_s, 0.3 + 0.8 * distance)
-        if self.action is AdvisoryAction.HOLD:
-            self.held_s += STEP_S
         change = wanted - self.velocity
         size = float(np.linalg.norm(change))
         most = self.speed_m_s / 2.0 * STEP_S
@@ -93,6 +90,7 @@ class PointMass:
         self.position = self.position + self.velocity * STEP_S
 
     def on(self, advisory: Advisory) -> None:
+        """Take what the airspace manager says."""
         if self.obeys:
             self.action = advisory.action
             if self.action is AdvisoryAction.RETURN:
@@ -100,15 +98,17 @@ class PointMass:
 
     @property
     def arrived(self) -> bool:
+        """Whether all waypoints were reached."""
         return not self.waypoints
 
     def belief(self, now_ns: int) -> MissionBelief:
+        """Return what its mission believes."""
         holds = self.action is AdvisoryAction.HOLD
-        target = self.waypoints[0] if self.waypoints else self.position
+        target: Array | None = self.waypoints[0] if self.waypoints else self.position
         if holds:
             target = None if self.hides_target else self.position
         phase = Phase.HOLD if holds else Phase.ENROUTE
-        if self.action is AdvisoryAction.RETURN:
+        if self.action is AdvisoryAction.RETURN or self.returns:
             phase = Phase.RETURN
         return MissionBelief(now_ns, now_ns, phase, 0, 1, 0.0, target, 0.0, "")
 
@@ -125,23 +125,19 @@ class Flight:
     both_held_s: float = 0.0
 
     def run(self, seconds: float) -> None:
+        """Fly for so long, or until all have arrived."""
         for _ in range(round(seconds / STEP_S)):
             self.step()
             if all(one.arrived for one in self.fleet):
                 return
 
     def step(self) -> None:
+        """Fly on for ``STEP_S``; every 0.1 s the airspace decides."""
         self.now_ns += round(STEP_S * 1e9)
         for one in self.fleet:
             one.step()
-            if one.silent:
-                continue
-            state = twin_state(one.position, one.velocity, self.now_ns)
-            self.airspace.on_track(one.vehicle, state)
-            self.airspace.on_belief(one.vehicle, one.belief(self.now_ns))
-            land = LandDetected(self.now_ns, self.now_ns, one.landed, False, False, False)
-            self.airspace.on_land(one.vehicle, land)
         if round((self.now_ns - START_NS) / 1e6) % 100 == 0:
+            self._report()
             for advisory in self.airspace.tick(self.now_ns):
                 self.told.append(((self.now_ns - START_NS) / 1e9, advisory))
                 next(one for one in self.fleet if one.vehicle == advisory.vehicle).on(advisory)
@@ -153,5 +149,16 @@ class Flight:
         held = [one for one in self.fleet if one.action is AdvisoryAction.HOLD]
         self.both_held_s += STEP_S * (len(held) > 1)
 
+    def _report(self) -> None:
+        for one in self.fleet:
+            if one.silent:
+                continue
+            state = twin_state(one.position, one.velocity, self.now_ns)
+            self.airspace.on_track(one.vehicle, state)
+            self.airspace.on_belief(one.vehicle, one.belief(self.now_ns))
+            land = LandDetected(self.now_ns, self.now_ns, one.landed, False, False, False)
+            self.airspace.on_land(one.vehicle, land)
+
     def held(self, vehicle: str) -> list[tuple[float, str]]:
+        """Return (time [s], action) of what the vehicle was told."""
         return [(t, a.action.name) for t, a in self.told if a.vehicle == vehicle]
