@@ -15,7 +15,7 @@ class Limits:
     cruise_m_s: float = 5.0  # [m/s]
     climb_m_s: float = 2.0  # [m/s]
     descend_m_s: float = 1.5  # [m/s] between waypoints; PX4 lands at its own speed
-    acceleration_m_s2: float = 2.5  # [m/s^2] of the moving setpoint
+    acceleration_m_s2: float = 1.5  # [m/s^2] of the moving setpoint
     yaw_rate_rad_s: float = 0.8  # [rad/s] of the heading setpoint
     lead_m: float = 4.0  # [m] the setpoint waits when the aircraft falls this far behind
     acceptance_m: float = 1.5  # [m] horizontal distance at which a waypoint is reached
@@ -30,8 +30,9 @@ class Limits:
     silent_s: float = 3.0  # [s] without vehicle_status (2 Hz): link lost
     # Inconsistency: the factors of the consistency report that end the mission, and how.
     inconsistent_s: float = 2.0  # [s] a factor must disagree without a break
-    return_factors: tuple[str, ...] = ("velocity", "attitude", "barometer", "height", "actuation")
-    land_factors: tuple[str, ...] = ("position", "gnss")  # return would trust the wrong position
+    return_factors: tuple[str, ...] = ("velocity", "tilt", "height", "barometer", "actuation")
+    # Return would trust the position that is in doubt.
+    land_factors: tuple[str, ...] = ("position", "gnss jump", "gnss drift")
     monitor_silent_s: float = 5.0  # [s] without a report, once there was one: hold
 
     def __post_init__(self) -> None:

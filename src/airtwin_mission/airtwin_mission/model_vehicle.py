@@ -49,7 +49,9 @@ class ModelVehicle:
         self._view = replace(self._view, armed=True)
         return DONE
 
-    def goto(self, position_ned_m: Array, *, speed_m_s: float, within_m: float) -> Outcome:
+    def goto(
+        self, position_ned_m: Array, *, speed_m_s: float, within_m: float, at_rest: bool
+    ) -> Outcome:
         """Move there."""
         self._view = replace(self._view, landed=False)
         self._move(position_ned_m, speed_m_s)

@@ -48,7 +48,9 @@ class PerfectVehicle:
         """Armed at the next tick."""
         return self._becomes("arm", replace(self.seen, armed=True))
 
-    def goto(self, position_ned_m: Array, *, speed_m_s: float, within_m: float) -> Outcome:
+    def goto(
+        self, position_ned_m: Array, *, speed_m_s: float, within_m: float, at_rest: bool
+    ) -> Outcome:
         """There at the next tick."""
         words = " ".join(f"{x:.0f}" for x in position_ned_m)
         there = replace(self.seen, position_ned_m=np.array(position_ned_m), landed=False)

@@ -46,6 +46,7 @@ class View:
 
     ``home_ned_m``: the ground where it took off, (3,) [m]. ``pilot``: who took over, for good;
     ``failsafe``: what the autopilot does on its own account; both empty if nobody and nothing.
+    ``descending``: that failsafe goes down where it is.
     """
 
     position_ned_m: Array | None = None
@@ -56,6 +57,7 @@ class View:
     landed: bool | None = None
     pilot: str = ""
     failsafe: str = ""
+    descending: bool = False
 
 
 class Vehicle(Protocol):
@@ -80,10 +82,13 @@ class Vehicle(Protocol):
     def arm(self) -> Outcome:
         """Take command and start the motors."""
 
-    def goto(self, position_ned_m: Array, *, speed_m_s: float, within_m: float) -> Outcome:
+    def goto(
+        self, position_ned_m: Array, *, speed_m_s: float, within_m: float, at_rest: bool
+    ) -> Outcome:
         """Fly straight to (3,) [m] NED around the vehicle's origin; also how it takes off.
 
-        Done once the horizontal distance is at most ``within_m``; it goes on to the place itself.
+        Done once the horizontal distance is at most ``within_m``, and if ``at_rest`` the aircraft
+        has stopped; it goes on to the place itself.
         """
 
     def hold(self) -> Outcome:

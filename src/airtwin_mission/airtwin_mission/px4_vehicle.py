@@ -46,6 +46,8 @@ STICK_MODES = frozenset(
     (NavState.MANUAL, NavState.ALTCTL, NavState.POSCTL, NavState.ACRO, NavState.STABILIZED, 6, 8)
 )
 """Modes flown by hand (6 position slow, 8 altitude cruise): a failsafe never chooses one."""
+AT_REST_M_S = 0.7
+DOWN_MODES = (NavState.LAND, NavState.DESCEND, NavState.TERMINATION)
 STREAM_GAP_S = 0.5
 """After a longer gap in the stream the setpoint starts anew from where the aircraft is."""
 
@@ -205,6 +207,7 @@ class Px4Vehicle:
             landed=None if self._land is None else self._land.landed,
             pilot=self._pilot,
             failsafe=self._failsafe,
+            descending=self._status is not None and self._status.nav_state in DOWN_MODES,
         )
 
     def ready(self) -> Outcome:
@@ -275,7 +278,9 @@ class Px4Vehicle:
         why = self._arm_request.failure(self._now_ns)
         return failed(why) if why else running("asking PX4: arm")
 
-    def goto(self, position_ned_m: Array, *, speed_m_s: float, within_m: float) -> Outcome:
+    def goto(
+        self, position_ned_m: Array, *, speed_m_s: float, within_m: float, at_rest: bool
+    ) -> Outcome:
         """Move the setpoint there; done when the aircraft is."""
         blocked = self._not_flying()
         if blocked is not None:
@@ -291,7 +296,8 @@ class Px4Vehicle:
             return running("PX4 has no valid position")
         miss = self._target_ned_m - position.position_ned_m
         near = math.hypot(miss[0], miss[1]) <= within_m
-        return DONE if near and abs(miss[2]) <= self._limits.acceptance_height_m else running()
+        level = abs(miss[2]) <= self._limits.acceptance_height_m
+        return DONE if near and level and (_stands(position) or not at_rest) else running()
 
     def hold(self) -> Outcome:
         """Brake and stay."""
@@ -307,7 +313,7 @@ class Px4Vehicle:
         position = self._fresh_position()
         if position is None:
             return running("PX4 has no valid position")
-        return DONE if float(np.linalg.norm(position.velocity_ned_m_s)) < 0.5 else running()
+        return DONE if _stands(position) else running()
 
     def land(self) -> Outcome:
         """PX4's land mode."""
@@ -419,3 +425,7 @@ class Px4Vehicle:
         if self._stream_since_ns is None:
             return 0.0
         return (self._streamed_ns - self._stream_since_ns) * 1e-9
+
+
+def _stands(position: LocalPosition) -> bool:
+    return float(np.linalg.norm(position.velocity_ned_m_s)) <= AT_REST_M_S

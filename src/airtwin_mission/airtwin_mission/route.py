@@ -24,12 +24,14 @@ from airtwin_mission.plan import (
     TakeOff,
 )
 
+CORNER_S, SETTLE_S = 2.5, 3.0
+"""What braking and speeding up cost at a waypoint, and standing still over a pad [s]."""
 LAND_M_S = 0.7
 """MPC_LAND_SPEED of PX4 [m/s]: below ``LAND_SLOW_M``."""
 LAND_SLOW_M = 5.0
 """MPC_LAND_ALT2 of PX4 [m]."""
-LAND_DETECT_S = 3.0
-"""From touch-down to motors off [s]."""
+LAND_BEGIN_S, LAND_END_S = 2.5, 3.0
+"""From command to full descent, and from touch-down to motors off [s]: a PX4 v1.18 took 3.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class Route:
         rest = now.time_s * self._left(now, position_ned_m)
         if now.leg.phase is Phase.HOLD:
             rest = max(0.0, now.leg.seconds - held_s)
+        if now.leg.phase is Phase.LAND:
+            rest = landing_s(abs(float(now.end_ned_m[2] - position_ned_m[2]))) - LAND_BEGIN_S
         whole = rest + sum(f.time_s for f in self.flown[leg + 1 :])
         return whole if math.isfinite(whole) else math.nan
 
@@ -180,10 +184,11 @@ def _flown(leg: Leg, start: Array, end: Array) -> Flown:
     if leg.phase is Phase.RETURN:
         time = level / leg.speed_m_s + landing_s(height)
         return Flown(leg, start, end, level + height, time)
-    return Flown(leg, start, end, length, length / leg.speed_m_s + 1.0)
+    settle_s = SETTLE_S if leg.level else 0.0
+    return Flown(leg, start, end, length, length / leg.speed_m_s + CORNER_S + settle_s)
 
 
 def landing_s(height_m: float) -> float:
     """Return how long PX4 takes to land from ``height_m`` until the motors stop [s]."""
     slow = min(height_m, LAND_SLOW_M)
-    return slow / LAND_M_S + (height_m - slow) / 1.0 + LAND_DETECT_S
+    return slow / LAND_M_S + (height_m - slow) / 1.0 + LAND_BEGIN_S + LAND_END_S

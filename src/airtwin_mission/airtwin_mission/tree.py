@@ -141,7 +141,10 @@ class Branches:
         now = self._now
         if now.view.armed is False:
             return self._end(Phase.ABORTED, f"{now.view.failsafe} ended the flight")
-        self._say(Phase.RETURN, now.view.failsafe, target=now.view.home_ned_m)
+        if now.view.descending:
+            self._say(Phase.LAND, now.view.failsafe, target=now.view.position_ned_m)
+        else:
+            self._say(Phase.RETURN, now.view.failsafe, target=now.view.home_ned_m)
         return _RUNNING
 
     def _ends(self, demand: Demand) -> bool:
@@ -247,7 +250,9 @@ class Branches:
 
     def _go(self, flown: Flown) -> Outcome:
         leg = flown.leg
-        return self._vehicle.goto(flown.end_ned_m, speed_m_s=leg.speed_m_s, within_m=leg.within_m)
+        return self._vehicle.goto(
+            flown.end_ned_m, speed_m_s=leg.speed_m_s, within_m=leg.within_m, at_rest=leg.level
+        )
 
     def _held(self, number: int, flown: Flown) -> Outcome:
         outcome = self._go(flown)

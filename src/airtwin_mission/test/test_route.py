@@ -84,8 +84,9 @@ def test_progress_and_time() -> None:
     assert way.progress(4, np.array([33.0, 48.0, 0.5])) == pytest.approx(1.0)
     halfway = way.eta_s(1, np.array([3.0, 23.0, -9.5]), held_s=0.0)
     later = way.eta_s(2, np.array([3.0, 48.0, -9.5]), held_s=1.0)
-    assert halfway - later == pytest.approx(5.5 + 1.0)
-    assert way.eta_s(4, np.array([33.0, 48.0, 0.5]), held_s=0.0) == 0.0
+    assert halfway - later == pytest.approx(0.5 * (50.0 / 5.0 + route.CORNER_S) + 1.0)
+    ground = np.array([33.0, 48.0, 0.5])
+    assert way.eta_s(4, ground, held_s=0.0) == pytest.approx(route.LAND_END_S)
 
 
 def test_endless_hold_has_no_end() -> None:

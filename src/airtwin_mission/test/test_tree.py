@@ -132,7 +132,7 @@ def test_stays_on_the_ground_until_allowed() -> None:
 
 @pytest.mark.parametrize(
     ("factor", "asked", "phase"),
-    [("velocity", "return", Phase.RETURN), ("gnss", "land", Phase.LAND)],
+    [("velocity", "return", Phase.RETURN), ("position", "land", Phase.LAND)],
 )
 def test_lasting_inconsistency_ends_the_mission(factor: str, asked: str, phase: Phase) -> None:
     ticker = Ticker()
