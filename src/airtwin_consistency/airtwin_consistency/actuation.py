@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does each rotor still give what it is commanded? CON-ACT-1.
+
+In hover the controller finds the command of each rotor that balances weight and torque. A rotor
+that lost a share e of its thrust must be commanded 1 / (1 - e) times as much, its peers as before:
+its logarithm stands out from the median of all by -log(1 - e), whatever the battery or the weight
+do to all rotors alike. Wind and a moved centre of mass shift rotors by pairs, and are told apart
+by the second largest shift.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from airtwin_consistency.detectors import Rate
+from airtwin_consistency.evidence import Evidence, age_s
+from airtwin_consistency.findings import Finding, Pace, Requirement, judge, unknown
+from airtwin_consistency.limits import Limits
+from airtwin_core import frames
+from airtwin_core.types import Array, ContextFactor, MotorCommands, TwinState
+
+ACTUATION = Requirement("CON-ACT-1", "actuation", Pace.FACT)
+
+_NS = 1_000_000_000
+_LEAST_COMMAND = 0.02  # below this a rotor idles and its logarithm means nothing
+_STEP_MAX_S = 0.5  # a longer gap between commands teaches nothing
+_REMEMBER = 3.0  # the sum is held below this many limits, so that it can come back
+_ADAPT_S = 60.0  # slow changes of trim (wind, fuel of gimbal movements) are followed
+_ALONE = 0.7  # the second largest sum of a single fault stays below this share
+
+
+class ActuationChecks:
+    """One-sided CUSUM for each rotor on log command minus median, against learned trim."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._rate = Rate(limits.learn_count)
+        self._last_ns: int | None = None
+        self._rotors: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._filtered: Array = np.zeros(0)
+        self._trim: Array = np.zeros(0)
+        self._learned_s = 0.0
+        self._sums: Array = np.zeros(0)
+        self._began_ns: list[int] = []
+        self._hover = False
+
+    def on_motors(self, sample: MotorCommands, seen: Evidence) -> None:
+        """Take one command."""
+        self._rate.on(sample.received_ns)
+        last_ns, self._last_ns = self._last_ns, sample.stamp_ns
+        rotors = np.flatnonzero(np.isfinite(sample.control)).astype(np.int64)
+        commands = sample.control[rotors]
+        if not np.array_equal(rotors, self._rotors):
+            self._start(rotors)
+        if not seen.flying:
+            self._start(rotors)
+            return
+        dt_s = 0.0 if last_ns is None else (sample.stamp_ns - last_ns) / _NS
+        self._hover = (
+            rotors.size >= 4
+            and 0.0 < dt_s <= _STEP_MAX_S
+            and bool(np.all(commands > _LEAST_COMMAND))
+            and self._hovers(seen, sample.received_ns)
+        )
+        if self._hover:
+            self._update(np.log(commands), dt_s, sample.stamp_ns)
+
+    def _start(self, rotors: npt.NDArray[np.int64]) -> None:
+        self._rotors = rotors
+        self._filtered = np.full(rotors.size, np.nan)
+        self._trim = np.zeros(rotors.size)
+        self._sums = np.zeros(rotors.size)
+        self._began_ns = [0] * rotors.size
+        self._learned_s = 0.0
+        self._hover = False
+
+    def _hovers(self, seen: Evidence, now_ns: int) -> bool:
+        twin, limits = seen.twin, self._limits
+        if twin is None or not age_s(twin, now_ns) <= limits.fresh_s or not seen.rotor_flight:
+            return False
+        if not twin.velocity_valid:
+            return False
+        return bool(_calm(twin, limits))
+
+    def _update(self, log_command: Array, dt_s: float, stamp_ns: int) -> None:
+        limits = self._limits
+        if np.isnan(self._filtered).any():
+            self._filtered = log_command
+        share = min(1.0, dt_s / limits.trim_filter_s)
+        self._filtered = self._filtered + share * (log_command - self._filtered)
+        shares = self._filtered - np.median(self._filtered)
+        if self._learned_s < limits.trim_learn_s:
+            self._learned_s += dt_s
+            self._trim = self._trim + (shares - self._trim) * (dt_s / self._learned_s)
+            return
+        shift = shares - self._trim
+        sums = self._sums + (shift - limits.trim_slack) * dt_s
+        for i in range(sums.size):
+            if sums[i] <= 0.0:
+                self._began_ns[i] = stamp_ns
+        self._sums = np.clip(sums, 0.0, _REMEMBER * limits.trim_limit_s)
+        if float(self._sums.max()) <= 0.5 * limits.trim_limit_s:
+            self._trim = self._trim + shift * (dt_s / _ADAPT_S)
+
+    def check(self, seen: Evidence, now_ns: int) -> Finding:
+        """Return CON-ACT-1."""
+        limits = self._limits
+        if not self._rate.known or self._rate.age_s(now_ns) > limits.fresh_s:
+            return unknown(ACTUATION, "no motor commands")
+        if not seen.flying or not self._hover:
+            return unknown(ACTUATION, "not in hover")
+        if self._learned_s < limits.trim_learn_s:
+            return unknown(ACTUATION, "trim not yet learned")
+        order = np.argsort(self._sums)
+        worst, second = int(order[-1]), int(order[-2])
+        statistic = float(self._sums[worst])
+        motor = int(self._rotors[worst]) + 1
+        shift = float((self._filtered - np.median(self._filtered) - self._trim)[worst])
+        alone = float(self._sums[second]) <= _ALONE * statistic
+        assert self._last_ns is not None
+        return judge(
+            ACTUATION,
+            statistic,
+            limits.trim_limit_s,
+            f"motor {motor} is commanded {100.0 * (np.exp(shift) - 1.0):+.0f} % against its peers "
+            f"since lift-off" + ("" if alone else ", and not alone"),
+            since_ns=self._began_ns[worst],
+            symptoms=(f"rotor {motor}" if alone else "trim shifted",),
+            factors=(
+                ContextFactor(
+                    "actuation", "physical", self._last_ns, np.exp(self._filtered),
+                    np.full(self._rotors.size, np.nan),
+                ),
+                ContextFactor(
+                    "actuation", "virtual", self._last_ns,
+                    np.exp(np.median(self._filtered) + self._trim),
+                    np.full(self._rotors.size, np.nan),
+                ),
+            ),
+        )  # fmt: skip
+
+
+def _calm(twin: TwinState, limits: Limits) -> bool:
+    """Return whether nothing but weight and wind acts on the rotors."""
+    return (
+        float(np.linalg.norm(twin.velocity_ned_m_s)) < limits.hover_speed_m_s
+        and frames.tilt_from_quat(twin.q_ned_frd) < limits.hover_tilt_rad
+        and float(np.linalg.norm(twin.rate_frd_rad_s)) < limits.hover_rate_rad_s
+        and float(np.linalg.norm(twin.acceleration_ned_m_s2)) < limits.hover_accel_m_s2
+    )

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is there GNSS, is it good, and is it true? CON-GNS-1 to CON-GNS-4.
+
+A receiver measures position and Doppler velocity by different means, and the twin knows the
+aircraft's acceleration from its IMU. A spoofer or a reflection that moves the position has to move
+all three alike; a step and a drift of the position alone show against Doppler, a false velocity
+shows in the twin's innovations when it begins. A drift that begins more slowly than the
+accelerometer's bias wanders (some 0.05 m/s^2) is not seen by any of these.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from airtwin_consistency.detectors import Rate, Window
+from airtwin_consistency.evidence import Evidence
+from airtwin_consistency.findings import Finding, Pace, Requirement, judge, unknown
+from airtwin_consistency.limits import Limits
+from airtwin_core import geodesy, stats
+from airtwin_core.types import Array, ContextFactor, GnssFix, Origin, TwinState
+
+LOST = Requirement("CON-GNS-1", "gnss availability", Pace.FACT)
+JUMP = Requirement("CON-GNS-2", "gnss jump", Pace.FACT)
+DRIFT = Requirement("CON-GNS-3", "gnss drift", Pace.ATTITUDE)
+QUALITY = Requirement("CON-GNS-4", "gnss quality", Pace.COMPARISON)
+
+_NS = 1_000_000_000
+_FIX_3D = 3
+_STEP_MAX_S = 3.0  # a longer gap between fixes says nothing about jumps
+_FIXES_BEFORE_LOSS = 5
+
+
+class GnssChecks:
+    """Remembers fixes and the twin's innovations; judges on ``check``."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._rate = Rate(limits.learn_count)
+        self._last: GnssFix | None = None  # newest 3D fix
+        self._fixes = 0
+        self._steps = Window(limits.drift_window_s)
+        self._jump: tuple[int, int, float, str] | None = None  # stamp, received, ratio, evidence
+        self._innovations = Window(limits.drift_window_s)
+        self._tested = 0
+
+    def on_fix(self, fix: GnssFix) -> None:
+        """Take a fix: step of the position against the velocity between."""
+        self._rate.on(fix.received_ns)
+        if fix.fix_type < _FIX_3D:
+            return
+        last, self._last = self._last, fix
+        self._fixes += 1
+        if last is None or last.velocity_ned_m_s is None or fix.velocity_ned_m_s is None:
+            return
+        dt_s = (fix.stamp_ns - last.stamp_ns) / _NS
+        if not 0.0 < dt_s <= _STEP_MAX_S:
+            self._steps.clear()
+            return
+        moved = _moved(last, fix)
+        explained = 0.5 * (last.velocity_ned_m_s + fix.velocity_ned_m_s) * dt_s
+        step = moved - explained
+        self._steps.add(fix.received_ns, step)
+        ratio, evidence = self._jump_ratio(last, fix, step, dt_s)
+        if not ratio <= 1.0:
+            self._jump = (fix.stamp_ns, fix.received_ns, ratio, evidence)
+            self._steps.clear()  # one event, not a drift as well
+
+    def _jump_ratio(
+        self, last: GnssFix, fix: GnssFix, step: Array, dt_s: float
+    ) -> tuple[float, str]:
+        limits = self._limits
+        assert last.velocity_ned_m_s is not None
+        assert fix.velocity_ned_m_s is not None
+        change = fix.velocity_ned_m_s - last.velocity_ned_m_s
+        speed = float(np.linalg.norm(fix.velocity_ned_m_s))
+        # what a curved path and a stamp that PX4 shifted by its sawtooth can add
+        blur = 0.25 * float(np.linalg.norm(change)) * dt_s + limits.stamp_error_s * speed
+        across = float(np.hypot(step[0], step[1]))
+        allowed_xy = limits.jump_floor_m + limits.jump_sigmas * max(last.eph_m, fix.eph_m) + blur
+        allowed_z = limits.jump_floor_m + limits.jump_sigmas * max(last.epv_m, fix.epv_m) + blur
+        ratio = max(across / allowed_xy, abs(float(step[2])) / allowed_z)
+        return ratio, (
+            f"position moved {across:.1f} m horizontally, {abs(step[2]):.1f} m vertically more "
+            f"than its Doppler velocity explains; {allowed_xy:.1f} m, {allowed_z:.1f} m allowed"
+        )
+
+    def on_twin(self, twin: TwinState) -> None:
+        """Take the twin's newest GNSS velocity innovation, once each."""
+        for fusion in twin.fusions:
+            if fusion.source != "gnss_velocity":
+                continue
+            tested = fusion.used + sum(fusion.rejected.values())
+            if tested != self._tested and fusion.innovation.shape == (3,):
+                self._tested = tested
+                row = np.append(fusion.innovation, fusion.nis)
+                if np.all(np.isfinite(row)):
+                    self._innovations.add(twin.received_ns, row)
+
+    def check(self, seen: Evidence, now_ns: int) -> list[Finding]:
+        """Return the four findings."""
+        return [
+            self._lost(seen, now_ns),
+            self._jumped(seen, now_ns),
+            self._drifting(seen, now_ns),
+            self._quality(seen, now_ns),
+        ]
+
+    def _lost(self, seen: Evidence, now_ns: int) -> Finding:
+        limits, last = self._limits, self._last
+        if last is None or self._fixes < _FIXES_BEFORE_LOSS:
+            return unknown(LOST, "no 3D fix so far")
+        if not seen.flying:
+            return unknown(LOST, "not flying")
+        age_s = (now_ns - last.received_ns) / _NS
+        allowed_s = max(limits.gnss_age_s, limits.gnss_lost_periods * self._rate.mean_s)
+        if age_s > allowed_s >= seen.heard_s(now_ns):
+            return unknown(LOST, "nothing else is heard either")
+        silent = self._rate.age_s(now_ns) > allowed_s
+        what = "no message" if silent else "messages without 3D fix"
+        factor = ContextFactor(
+            "gnss availability", "sensor", last.stamp_ns, np.array([age_s]), np.zeros(1), "s"
+        )
+        return judge(
+            LOST,
+            age_s,
+            allowed_s,
+            f"last 3D fix {age_s:.1f} s ago ({what} since)" if age_s > allowed_s else
+            f"3D fix {age_s:.1f} s ago",
+            since_ns=last.stamp_ns,
+            symptoms=("gnss lost",),
+            factors=(factor,),
+        )  # fmt: skip
+
+    def _jumped(self, seen: Evidence, now_ns: int) -> Finding:
+        if seen.flying is False:
+            return unknown(JUMP, "on the ground: receivers settle")
+        jump = self._jump
+        if jump is not None and now_ns - jump[1] <= self._limits.hold_s * _NS:
+            return judge(JUMP, jump[2], 1.0, jump[3], since_ns=jump[0], symptoms=("gnss jump",))
+        if not len(self._steps):
+            return unknown(JUMP, "no two fixes with velocity")
+        return judge(JUMP, 0.0, 1.0, "position steps agree with Doppler velocity")
+
+    def _drifting(self, seen: Evidence, now_ns: int) -> Finding:
+        limits, last = self._limits, self._last
+        if not seen.flying or last is None:
+            return unknown(DRIFT, "not flying" if last is not None else "no 3D fix so far")
+        by_doppler, doppler, since_ns = 0.0, "", now_ns
+        enough = False
+        if self._steps.span_s > 0.5 * limits.drift_window_s:
+            enough = True
+            total = self._steps.total()
+            span_s = self._steps.span_s
+            # the claimed error wanders as a first-order Markov process
+            wander = np.sqrt(2.0 * (1.0 - np.exp(-span_s / limits.gnss_wander_s)))
+            accuracy = last.speed_accuracy_m_s if np.isfinite(last.speed_accuracy_m_s) else 0.5
+            # neighbouring Doppler errors are alike for about a second
+            walk = accuracy * np.sqrt(span_s)
+            sigma = wander * np.array([last.eph_m, last.epv_m])
+            allowed = limits.drift_floor_m + limits.drift_sigmas * np.hypot(sigma, walk)
+            across, up = float(np.hypot(total[0], total[1])), abs(float(total[2]))
+            by_doppler = max(across / allowed[0], up / allowed[1])
+            doppler = (
+                f"over {span_s:.0f} s the position moved {across:.1f} m horizontally, {up:.1f} m "
+                f"vertically against its own Doppler ({allowed[0]:.1f}, {allowed[1]:.1f} allowed)"
+            )
+            since_ns = self._steps.first_ns
+        by_imu, imu = 0.0, ""
+        recent = self._innovations
+        if len(recent) >= limits.innovation_window:
+            enough = True
+            rows = recent.newest(limits.innovation_window)
+            accuracy = last.speed_accuracy_m_s if np.isfinite(last.speed_accuracy_m_s) else 0.0
+            mean = np.mean(rows, axis=0)
+            bound = max(limits.velocity_innovation_m_s, 1.5 * accuracy)
+            # beyond what the twin's own covariance explains, and more than anyone would ignore
+            normal = stats.chi2_limit(3 * len(rows), limits.probability) / len(rows)
+            by_imu = min(
+                float(mean[3]) / normal,
+                max(np.hypot(mean[0], mean[1]) / bound, abs(float(mean[2])) / (1.5 * bound)),
+            )
+            imu = (
+                f"Doppler is {np.hypot(mean[0], mean[1]):.2f} m/s off the IMU's velocity "
+                f"({bound:.2f} allowed)"
+            )
+        if not enough:
+            return unknown(DRIFT, "not enough fixes with velocity")
+        worst = max(by_doppler, by_imu)
+        offset_ns = seen.vehicle_ns(now_ns) - now_ns
+        if by_imu > by_doppler:
+            since_ns = recent.time_of_newest(limits.innovation_window)
+        return judge(
+            DRIFT,
+            worst,
+            1.0,
+            "; ".join(text for text in (doppler, imu) if text),
+            since_ns=since_ns + offset_ns,
+            symptoms=("gnss drift",) if by_doppler >= by_imu else ("gnss velocity",),
+        )
+
+    def _quality(self, seen: Evidence, now_ns: int) -> Finding:
+        limits, last = self._limits, self._last
+        if last is None or now_ns - last.received_ns > _STEP_MAX_S * _NS:
+            return unknown(QUALITY, "no 3D fix")
+        if not seen.flying:
+            return unknown(QUALITY, "not flying")
+        claims = np.array([last.eph_m, last.epv_m, last.speed_accuracy_m_s])
+        most = np.array([limits.eph_max_m, limits.epv_max_m, limits.speed_accuracy_max_m_s])
+        claimed = np.isfinite(claims)
+        if not claimed.any():
+            return unknown(QUALITY, "the receiver claims no accuracy")
+        ratio = float(np.max(claims[claimed] / most[claimed]))
+        return judge(
+            QUALITY,
+            ratio,
+            1.0,
+            f"the receiver claims {claims[0]:.1f} m horizontal, {claims[1]:.1f} m vertical, "
+            f"{claims[2]:.1f} m/s with {last.satellites} satellites",
+            since_ns=last.stamp_ns,
+            symptoms=("gnss poor",),
+        )
+
+
+def _moved(a: GnssFix, b: GnssFix) -> Array:
+    """Return (3,) [m] NED from ``a`` to ``b``."""
+    origin = Origin(a.latitude_deg, a.longitude_deg, a.altitude_amsl_m)
+    north, east = geodesy.px4_to_ned(origin, b.latitude_deg, b.longitude_deg)
+    return np.array([north, east, a.altitude_amsl_m - b.altitude_amsl_m])
