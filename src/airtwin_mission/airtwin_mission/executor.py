@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from airtwin_core.types import Advisory, MissionBelief, Phase, Report, Sample
+from airtwin_core.types import Advisory, MissionBelief, Origin, Phase, Report, Sample
 from airtwin_mission import fence, route, tree
 from airtwin_mission.limits import Limits
 from airtwin_mission.plan import Mission, MissionError, why_not_flown
@@ -31,6 +31,7 @@ class Executor:
         self._trust = Trust(limits)
         self._now = tree.Situation()
         self._tree = tree.build(mission, self._now, vehicle, len(self._legs))
+        self._around: tuple[Origin | None, tuple[float, ...]] | None = None
         self._progress = 0.0
         self._stamp_ns = 0
 
@@ -56,15 +57,20 @@ class Executor:
     def _resolve(self) -> None:
         """Places follow the vehicle's origin, which PX4 may move; home is fixed at arming."""
         now = self._now
-        if now.view.home_ned_m is None:
+        origin, home = now.view.origin, now.view.home_ned_m
+        if home is None:
             now.unresolved = "the place of take-off is not known yet"
             return
+        around = (origin, tuple(home))
+        if around == self._around:
+            return
+        self._around = around
         try:
             now.route = route.resolve(
                 self._legs,
                 self._mission,
-                origin=now.view.origin,
-                home_ned_m=now.view.home_ned_m,
+                origin=origin,
+                home_ned_m=home,
             )
         except MissionError as error:
             now.route = None

@@ -33,6 +33,7 @@ from airtwin_mission.px4_request import mode_name
 
 NEAR_M = 3.0
 """A waypoint is passed within this distance [m]; PX4 cuts corners by NAV_ACC_RAD, 2 m."""
+SUNK_M = 1.5
 OWN_MODES = (NavState.MISSION, NavState.OFFBOARD, NavState.TAKEOFF, NavState.LOITER)
 """Modes in which the legs are flown or waited for."""
 
@@ -179,10 +180,19 @@ class Follower:
             return height >= -self._limits.acceptance_height_m
         if now.leg.phase in (Phase.LAND, Phase.RETURN):
             return False
+        if after.leg.phase in (Phase.LAND, Phase.RETURN):
+            level = math.hypot(*(now.end_ned_m - position)[:2])
+            below_m = float(position[2] - now.end_ned_m[2])
+            return level <= 2.0 * NEAR_M and self._ending(below_m)
         if miss <= NEAR_M:
             return True
         beyond = float((now.end_ned_m - now.start_ned_m) @ (position - now.end_ned_m)) > 0.0
         return beyond and _distance(position, after) < NEAR_M
+
+    def _ending(self, below_m: float) -> bool:
+        """Return whether it does what the last leg is: before that it hovers at the last place."""
+        mode = None if self._status is None else self._status.nav_state
+        return mode in (NavState.LAND, NavState.RTL) or below_m > SUNK_M
 
     def _nearest(self, position: Array) -> int:
         """Return the leg whose line is nearest: where to begin after joining in flight."""

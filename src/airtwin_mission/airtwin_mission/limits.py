@@ -16,6 +16,7 @@ class Limits:
     climb_m_s: float = 2.0  # [m/s]
     descend_m_s: float = 1.5  # [m/s] between waypoints; PX4 lands at its own speed
     acceleration_m_s2: float = 1.5  # [m/s^2] of the moving setpoint
+    brake_m_s2: float = 3.0  # [m/s^2] when told to hold; MPC_ACC_HOR of PX4
     yaw_rate_rad_s: float = 0.8  # [rad/s] of the heading setpoint
     lead_m: float = 4.0  # [m] the setpoint waits when the aircraft falls this far behind
     acceptance_m: float = 1.5  # [m] horizontal distance at which a waypoint is reached

@@ -93,4 +93,5 @@ class ModelVehicle:
             speed_m_s=speed_m_s,
             dt_s=self._dt_s,
             limits=self._limits,
+            acceleration_m_s2=self._limits.brake_m_s2,
         )

@@ -47,6 +47,7 @@ STICK_MODES = frozenset(
 )
 """Modes flown by hand (6 position slow, 8 altitude cruise): a failsafe never chooses one."""
 AT_REST_M_S = 0.7
+STAND_M = 0.5
 DOWN_MODES = (NavState.LAND, NavState.DESCEND, NavState.TERMINATION)
 STREAM_GAP_S = 0.5
 """After a longer gap in the stream the setpoint starts anew from where the aircraft is."""
@@ -97,6 +98,7 @@ class Px4Vehicle:
         self._land: LandDetected | None = None
         self._origin: Origin | None = None
         self._home_ned_m: Array | None = None
+        self._stand_ned_m: Array | None = None
         self._intent = Intent.NOTHING
         self._modes: frozenset[int] = frozenset()
         self._mode_request: Request | None = None
@@ -138,6 +140,8 @@ class Px4Vehicle:
     def _on_position(self, new: LocalPosition) -> None:
         old, self._position = self._position, new
         self._origin = new.origin or self._origin
+        if self._home_ned_m is None and new.xy_valid and new.z_valid:
+            self._stand(new.position_ned_m)
         if old is None or self._point is None:
             return
         # PX4 moved its estimate, not the aircraft: move the setpoint along, else it lurches.
@@ -153,6 +157,12 @@ class Px4Vehicle:
             )
             if self._holding and self._target_ned_m is not None:
                 self._target_ned_m = self._target_ned_m + shift
+
+    def _stand(self, position_ned_m: Array) -> None:
+        """Keep the place on the ground; the estimate's noise there is not a new place."""
+        stand = self._stand_ned_m
+        if stand is None or np.linalg.norm(position_ned_m - stand) > STAND_M:
+            self._stand_ned_m = position_ned_m
 
     def _on_status(self, status: VehicleStatus) -> None:
         self._status = status
@@ -200,9 +210,7 @@ class Px4Vehicle:
             position_ned_m=None if position is None else position.position_ned_m,
             velocity_ned_m_s=None if position is None else position.velocity_ned_m_s,
             origin=self._origin,
-            home_ned_m=self._home_ned_m
-            if self._home_ned_m is not None or position is None
-            else position.position_ned_m,
+            home_ned_m=self._home_ned_m if self._home_ned_m is not None else self._stand_ned_m,
             armed=self._status.armed if self._status is not None and heard else None,
             landed=None if self._land is None else self._land.landed,
             pilot=self._pilot,
@@ -360,6 +368,7 @@ class Px4Vehicle:
         self._mode_request = None
         if self._point is not None:  # a new target follows, or PX4's own mode: until then, brake
             self._target_ned_m = setpoint.stopping_place(self._point, self._limits)
+            self._holding = True
 
     # --- what PX4 hears ----------------------------------------------------------------------
 
@@ -398,6 +407,9 @@ class Px4Vehicle:
                 speed_m_s=self._speed_m_s,
                 dt_s=min(max(gap_s, 1e-3), STREAM_GAP_S),
                 limits=self._limits,
+                acceleration_m_s2=self._limits.brake_m_s2
+                if self._holding
+                else self._limits.acceleration_m_s2,
             )
         x, y, z = self._point.position_ned_m
         vx, vy, vz = self._point.velocity_ned_m_s

@@ -37,6 +37,7 @@ def advance(
     speed_m_s: float,
     dt_s: float,
     limits: Limits,
+    acceleration_m_s2: float,
 ) -> Moving:
     """Return the setpoint ``dt_s`` later.
 
@@ -46,12 +47,12 @@ def advance(
         aircraft_ned_m: (3,) [m], where the aircraft is.
         speed_m_s: largest speed; climb and descent are limited besides.
         dt_s: step [s].
-        limits: acceleration, climb, descent, lead.
+        limits: climb, descent, lead, turn.
+        acceleration_m_s2: largest change of its velocity.
     """
     way = target_ned_m - point.position_ned_m
     distance = float(np.linalg.norm(way))
-    acceleration = limits.acceleration_m_s2
-    step = acceleration * dt_s
+    step = acceleration_m_s2 * dt_s
     if distance < 0.02 and float(np.linalg.norm(point.velocity_ned_m_s)) <= step:
         return Moving(target_ned_m, np.zeros(3), point.yaw_ned_rad)
     direction = way / max(distance, 1e-9)
@@ -59,7 +60,7 @@ def advance(
     speed = min(
         speed_m_s,
         vertical / max(abs(float(direction[2])), 1e-9),
-        math.sqrt(2.0 * BRAKING_SHARE * acceleration * distance),
+        math.sqrt(2.0 * BRAKING_SHARE * acceleration_m_s2 * distance),
         distance / dt_s,
     )
     speed *= _patience(point.position_ned_m - aircraft_ned_m, limits.lead_m)
@@ -74,9 +75,9 @@ def advance(
 
 
 def stopping_place(point: Moving, limits: Limits) -> Array:
-    """Return where the setpoint comes to rest (3,) [m] if it brakes now."""
+    """Return where the setpoint comes to rest (3,) [m] if it brakes now, as for a hold."""
     speed = float(np.linalg.norm(point.velocity_ned_m_s))
-    braking = BRAKING_SHARE * limits.acceleration_m_s2
+    braking = BRAKING_SHARE * limits.brake_m_s2
     return point.position_ned_m + point.velocity_ned_m_s * (0.5 * speed / braking)
 
 
