@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PX4 1.18's field names and units for messages of 2016, 1.6 ... 1.17: one table.
+
+``FIELDS`` says how a field of today is got from those of its time. What was never there is left
+out: ``airtwin_ros.px4`` has defaults, or refuses the message. ``TOPICS`` says where today's topics
+were found. Sources: msg/ of the PX4 releases, and the logs of ``../shared/data/ulog``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from airtwin_record.flight import Column
+
+Columns = Mapping[str, Column]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """``topic.new`` is ``get(columns)`` where ``old`` exists; ``until``: last release with it."""
+
+    topic: str
+    new: str
+    old: str
+    get: Callable[[Columns], Column]
+    until: str
+
+
+def _scaled(old: str, factor: float) -> Callable[[Columns], Column]:
+    return lambda columns: columns[old].astype(np.float64) * factor
+
+
+def _same(old: str) -> Callable[[Columns], Column]:
+    return lambda columns: columns[old]
+
+
+def _bit(index: int) -> Callable[[Columns], Column]:
+    return lambda columns: (columns["control_mode_flags"].astype(np.uint64) >> np.uint64(index)) & np.uint64(1)  # noqa: E501
+
+
+def _seconds_to_us(name: str) -> Callable[[Columns], Column]:
+    """2016 to 1.6 gave seconds as float, later releases microseconds as integer."""
+    return lambda columns: columns[name] * 1e6 if columns[name].dtype.kind == "f" else columns[name]
+
+
+def _vehicle_type(columns: Columns) -> Column:
+    """1 rotary wing, 2 fixed wing."""
+    return np.where(columns["is_rotary_wing"], 1, 2)
+
+
+def _vtol_state(columns: Columns) -> Column:
+    """1 transition to wing, 2 transition back, 3 rotors, 4 wing."""
+    moving = np.where(columns["in_transition_to_fw"], 1, 2)
+    steady = np.where(columns["vtol_in_rw_mode"], 3, 4)
+    return np.where(columns["vtol_in_trans_mode"], moving, steady)
+
+
+def _motors(columns: Columns) -> Column:
+    """PWM [us] of (at most) 12 outputs to 0 ... 1; NaN beyond ``noutputs`` and where not PWM."""
+    pwm = columns["output"][:, :12].astype(np.float64)
+    there = np.arange(pwm.shape[1]) < columns["noutputs"][:, None]
+    return np.where(there & (pwm >= 800.0) & (pwm <= 2200.0), np.clip((pwm - 1000.0) / 1000.0, 0, 1), np.nan)  # noqa: E501
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("sensor_combined", "gyro_integral_dt", "gyro_integral_dt",
+          _seconds_to_us("gyro_integral_dt"), "1.6"),
+    Field("vehicle_gps_position", "latitude_deg", "lat", _scaled("lat", 1e-7), "1.14"),
+    Field("vehicle_gps_position", "longitude_deg", "lon", _scaled("lon", 1e-7), "1.14"),
+    Field("vehicle_gps_position", "altitude_msl_m", "alt", _scaled("alt", 1e-3), "1.14"),
+    Field("vehicle_local_position", "heading", "yaw", _same("yaw"), "1.10"),
+    Field("vehicle_status", "vehicle_type", "is_rotary_wing", _vehicle_type, "1.9"),
+    Field("vtol_vehicle_status", "vehicle_vtol_state", "vtol_in_rw_mode", _vtol_state, "1.12"),
+    Field("vtol_vehicle_status", "fixed_wing_system_failure", "vtol_transition_failsafe",
+          _same("vtol_transition_failsafe"), "1.13"),
+    Field("actuator_motors", "control", "output", _motors, "1.13"),
+    Field("estimator_status_flags", "cs_gps", "control_mode_flags", _bit(2), "1.11"),
+    Field("estimator_status_flags", "cs_in_air", "control_mode_flags", _bit(7), "1.11"),
+    Field("estimator_status_flags", "cs_baro_hgt", "control_mode_flags", _bit(9), "1.11"),
+    Field("estimator_status_flags", "cs_gps_hgt", "control_mode_flags", _bit(11), "1.11"),
+    Field("estimator_status_flags", "cs_mag_fault", "control_mode_flags", _bit(18), "1.11"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where ``source`` of ``airtwin_ros.px4`` is in a log: ULog topics, the first found is taken.
+
+    ``needs``: a field without which the topic is not it. ``held``: published on change, so a value
+    from before the log's start still holds.
+    """
+
+    source: str
+    topic: str
+    names: tuple[str, ...]
+    needs: str
+    held: bool = False
+
+
+TOPICS: tuple[Place, ...] = (
+    Place("imu", "sensor_combined", ("sensor_combined",), "gyro_rad"),
+    Place("gnss", "vehicle_gps_position", ("vehicle_gps_position", "sensor_gps"), "fix_type"),
+    Place("barometer", "vehicle_air_data", ("vehicle_air_data", "sensor_combined"),
+          "baro_alt_meter"),
+    Place("magnetometer", "vehicle_magnetometer", ("vehicle_magnetometer", "sensor_combined"),
+          "magnetometer_ga"),
+    Place("airspeed", "airspeed_validated", ("airspeed_validated", "airspeed"),
+          "true_airspeed_m_s"),
+    Place("motors", "actuator_motors", ("actuator_motors", "actuator_outputs"), "timestamp"),
+    Place("attitude", "vehicle_attitude", ("vehicle_attitude",), "q"),
+    Place("position", "vehicle_local_position", ("vehicle_local_position",), "x"),
+    Place("odometry", "vehicle_odometry", ("vehicle_odometry",), "pose_frame"),
+    Place("status", "vehicle_status", ("vehicle_status",), "nav_state", held=True),
+    Place("vtol", "vtol_vehicle_status", ("vtol_vehicle_status",), "timestamp", held=True),
+    Place("land_detected", "vehicle_land_detected", ("vehicle_land_detected",), "landed",
+          held=True),
+    Place("battery", "battery_status", ("battery_status",), "voltage_v"),
+    Place("flags", "estimator_status_flags", ("estimator_status_flags", "estimator_status"),
+          "timestamp", held=True),
+    Place("timesync", "timesync_status", ("timesync_status",), "estimated_offset"),
+    Place("home", "home_position", ("home_position",), "lat", held=True),
+    Place("ack", "vehicle_command_ack", ("vehicle_command_ack",), "result"),
+)  # fmt: skip
+"""One row for each source of ``px4.READERS``; a test holds them together."""
+
+
+_RELATIVE = {
+    "vehicle_air_data": "baro_timestamp_relative",
+    "vehicle_magnetometer": "magnetometer_timestamp_relative",
+}
+_RELATIVE_INVALID = 2**31 - 1  # sensor_combined's RELATIVE_TIMESTAMP_INVALID
+
+
+def fresh_rows(topic: str, columns: Columns) -> Column:
+    """Return which rows (n,) are new samples of ``topic``.
+
+    Until 1.7 ``sensor_combined`` repeated the barometer and the magnetometer in each IMU message,
+    with the age of their last sample.
+    """
+    everything = np.ones(len(columns["timestamp"]), dtype=np.bool_)
+    name = _RELATIVE.get(topic)
+    if name is None or name not in columns:
+        return everything
+    age = columns[name].astype(np.int64)
+    taken = columns["timestamp"].astype(np.int64) + age
+    everything[1:] = np.diff(taken) > 0
+    return everything & (age != _RELATIVE_INVALID)
+
+
+def modern(topic: str, columns: Columns) -> dict[str, Column]:
+    """Return ``columns`` with today's names and units added. Values stay untouched otherwise."""
+    out = dict(columns)
+    for field in FIELDS:
+        if field.topic != topic or field.old not in columns:
+            continue
+        if field.new == field.old or field.new not in columns:
+            out[field.new] = field.get(columns)
+    return out

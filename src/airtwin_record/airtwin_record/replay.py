@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replay: a recorded flight in, the twin's view of it out as report, recording and summary.
+
+The shell around ``follow``: the only place here that reads a clock and writes files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airtwin_physics.warm import warm_up
+
+from airtwin_record import mcap, mcap_file, report, ulog, ulog_file
+from airtwin_record.errors import position_errors
+from airtwin_record.flight import Recording, UnusableFlight, VehicleLog
+from airtwin_record.follow import Progress, follow
+from airtwin_record.history import History
+from airtwin_record.mcap_out import TwinRecording, TwinTopics
+from airtwin_record.summary import summary, vehicle_summary
+
+SUMMARY, REPORT, RECORDING = "summary.json", "report.html", "twin.mcap"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay left: the folder, the three files in it, and the summary as it was written."""
+
+    out: Path
+    summary: dict[str, Any]
+    summary_path: Path
+    report_path: Path
+    recording_path: Path
+
+
+def read(path: Path, data: bytes | None = None) -> Recording:
+    """Read a recorded flight of any kind.
+
+    Raises:
+        UnusableFlight: the file cannot be read, or holds nothing that a twin can follow.
+    """
+    try:
+        data = path.read_bytes() if data is None else data
+    except OSError as error:
+        raise UnusableFlight(f"{path}: {error.strerror or error}") from error
+    if not data:
+        raise UnusableFlight(f"{path}: the file is empty")
+    try:
+        if data.startswith(ulog_file.MAGIC):
+            return ulog.read(data)
+        if data.startswith(mcap_file.MAGIC):
+            return mcap.read(data)
+    except UnusableFlight as error:
+        raise UnusableFlight(f"{path}: {error}") from error
+    raise UnusableFlight(f"{path}: neither ULog nor MCAP")
+
+
+def default_out(path: Path) -> Path:
+    """Return runs/<time>-<name>."""
+    return Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{path.stem}"
+
+
+def run(
+    path: Path,
+    out: Path | None = None,
+    vehicle: str | None = None,
+    progress: Progress = lambda done: None,
+) -> ReplayResult:
+    """Run the twin over a flight; ``vehicle`` chooses one of several, ``progress`` gets 0 to 1.
+
+    Raises:
+        UnusableFlight: nothing can be replayed; the message is one line.
+    """
+    warm_up()
+    began_s = time.perf_counter()
+    recording = read(path)
+    data_hash = hashlib.sha256(path.read_bytes()).hexdigest()
+    logs = _chosen(path, recording, vehicle)
+    out = out or default_out(path)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnusableFlight(f"{out}: {error.strerror or error}") from error
+    parts: dict[str, dict[str, Any]] = {}
+    pages = []
+    unfinished = out / f"{RECORDING}.part"
+    with TwinRecording(unfinished) as twin_recording:
+        for index, log in enumerate(logs):
+            twin_recording.px4(log)
+            topics = TwinTopics(twin_recording, log.name)
+            history, intake = follow(log, (topics,), _share(progress, index, len(logs)))
+            errors = position_errors(history, log.truth)
+            parts[log.name] = vehicle_summary(log, history, intake, errors, recording.kind)
+            pages.append(report.Page(log, history, errors, parts[log.name]))
+    spent_s = time.perf_counter() - began_s
+    flown_s = sum(_flown_s(log, page.history) for log, page in zip(logs, pages, strict=True))
+    whole = summary(
+        str(path), data_hash, recording.kind, parts, recording.skips.items(), flown_s / spent_s
+    )
+    os.replace(unfinished, out / RECORDING)
+    _write(out / SUMMARY, json.dumps(whole, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    _write(out / REPORT, report.html(whole, pages))
+    return ReplayResult(out, whole, out / SUMMARY, out / REPORT, out / RECORDING)
+
+
+def _chosen(path: Path, recording: Recording, vehicle: str | None) -> tuple[VehicleLog, ...]:
+    if vehicle is None:
+        return recording.vehicles
+    logs = tuple(log for log in recording.vehicles if log.name == vehicle.strip("/"))
+    if not logs:
+        names = ", ".join(log.name for log in recording.vehicles)
+        raise UnusableFlight(f"{path}: no vehicle {vehicle}; there is {names}")
+    return logs
+
+
+def _share(progress: Progress, index: int, count: int) -> Callable[[float], None]:
+    return lambda done: progress((index + done) / count)
+
+
+def _flown_s(log: VehicleLog, history: History) -> float:
+    """Return the flight's length [s]: of the vehicle's clock, which a simulator may speed up."""
+    return max((log.end_ns - log.start_ns) * 1e-9, history.vehicle_span_s())
+
+
+def _write(path: Path, text: str) -> None:
+    """Write at once or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
