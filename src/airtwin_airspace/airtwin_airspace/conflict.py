@@ -2,10 +2,9 @@
 """Loss of separation between aircraft in straight flight, in closed form. Pure: numpy and numba.
 
 Two aircraft have lost separation while they are less than D apart horizontally and less than H
-vertically: a cylinder. Source: Munoz, Narkawicz, Chamberlain, "A TCAS-II resolution advisory
-detection algorithm" (2013) and Narkawicz, Munoz, "Formal verification of conflict detection
-algorithms for arbitrary trajectories" (2012), there cd2d and cd3d. Checked by sampling in time
-and against DAIDALUS's figures for its own encounters.
+vertically: a cylinder. This is the state-based detection of NASA's DAIDALUS (CDCylinder, there
+with D = 5 nmi and H = 1000 ft); it is checked against DAIDALUS's figures for its own encounters
+and against sampling in time.
 """
 
 from __future__ import annotations

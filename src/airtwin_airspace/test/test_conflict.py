@@ -29,8 +29,15 @@ DAIDALUS = SHARED / "data" / "daa" / "daidalus"
 MINIMA = Minima(20.0, 8.0, 15.0)
 NM_M, FT_M, KNOT_M_S = 1852.0, 0.3048, 1852.0 / 3600.0
 
-places = st.tuples(*[st.floats(-150.0, 150.0)] * 2, st.floats(-20.0, 20.0)).map(np.array)
-speeds = st.tuples(*[st.floats(-20.0, 20.0)] * 2, st.floats(-4.0, 4.0)).map(np.array)
+
+def vectors(horizontal: float, vertical: float) -> st.SearchStrategy[Array]:
+    """Give (3,) to the micrometre: at 1e-150 m/s sampling and formula may differ."""
+    numbers = st.tuples(*[st.floats(-horizontal, horizontal)] * 2, st.floats(-vertical, vertical))
+    return numbers.map(lambda xyz: np.round(np.array(xyz), 6))
+
+
+places = vectors(150.0, 20.0)
+speeds = vectors(20.0, 4.0)
 
 
 def sampled(s: Array, v: Array, minima: Minima, n: int = 6001) -> tuple[float, float, float]:
