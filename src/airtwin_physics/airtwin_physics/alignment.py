@@ -10,7 +10,7 @@ import numpy as np
 from airtwin_core import frames
 from airtwin_core.types import Array
 
-TILT_SIGMA_STILL_RAD = 0.02
+TILT_SIGMA_STILL_RAD = 0.01  # beside what the accelerometer bias does
 TILT_SIGMA_PX4_RAD = 0.05
 TILT_SIGMA_MOVING_RAD = 0.35
 YAW_SIGMA_UNKNOWN_RAD = 1.5

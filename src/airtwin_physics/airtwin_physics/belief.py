@@ -19,6 +19,8 @@ UNKNOWN_PLACE_M = 1000.0
 # bias, barometer offset, GNSS offset, heading offset, GNSS delay.
 _CAP = np.repeat([1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0], [3, 3, 3, 3, 3, 1, 3, 1, 1]) ** 2
 
+_TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
 
 class Belief:
     """``x`` (22,) and ``p`` (21, 21) of ``kernel``; ``sigma`` (4,): sizes of the offsets now."""
@@ -34,22 +36,30 @@ class Belief:
         self.x[kernel.X_Q] = 1.0
         self.p = np.zeros((kernel.N, kernel.N))
 
-    def begin(self, first: FirstAttitude, *, still: bool, mean_rate_frd: Array) -> None:
+    def begin(self, first: FirstAttitude, track: ImuTrack, *, still: bool) -> None:
         """Start at a local zero with the first attitude; the heading is set apart."""
         c, x, p = self._config, self.x, self.p
         x[6:10] = first.q_ned_frd
-        if still:
-            x[10:13] = mean_rate_frd
         speed = c.rest_speed_m_s if still else UNKNOWN_SPEED_M_S
-        gyro_bias = 0.1 * c.gyro_bias_sigma if still else c.gyro_bias_sigma
         variances = np.ones(kernel.N)
         variances[0:2] = UNKNOWN_PLACE_M**2  # down is from a local zero, the rest unknown
         variances[3:6] = speed**2
-        variances[9:12] = gyro_bias**2
+        if still:
+            x[10:13] = track.mean_rate_frd
+            variances[9:12] = (0.1 * c.gyro_bias_sigma) ** 2 + track.mean_rate_variance
+        else:
+            variances[9:12] = c.gyro_bias_sigma**2
         variances[12:15] = c.accel_bias_sigma**2
         variances[kernel.DELAY] = c.gnss_delay_sigma_s**2
         p[:] = np.diag(variances)
         p[6:9, 6:9] = first.covariance
+        if still:
+            # levelled by a wrong accelerometer: R theta = (b_east, -b_north, 0) / g
+            r = frames.rotation_from_quat(first.q_ned_frd)
+            tilt_by_bias = r.T @ (_TILT_BY_FORCE / kernel.GRAVITY_M_S2) @ r
+            p[6:9, 6:9] += tilt_by_bias @ tilt_by_bias.T * c.accel_bias_sigma**2
+            p[6:9, 12:15] = tilt_by_bias * c.accel_bias_sigma**2
+            p[12:15, 6:9] = p[6:9, 12:15].T
 
     def step(self, imu: Array) -> None:
         """Move over one IMU step (11,), see ``kernel.predict``."""
@@ -118,11 +128,9 @@ class Belief:
         self.x[6:10] = alignment.turned(self.x[6:10], angle_rad)
         self.x[kernel.X_HEADING] = 0.0
         kernel.forget(p, kernel.HEADING, offset_rad**2)
-        r = frames.rotation_from_quat(self.x[6:10])
-        tilt = r @ p[6:9, 6:9] @ r.T
-        p[6:9, :] = 0.0
-        p[:, 6:9] = 0.0
-        tilt[2, :] = tilt[:, 2] = 0.0
-        tilt[2, 2] = noise_rad**2 + offset_rad**2
-        p[6:9, 6:9] = r.T @ tilt @ r
-        p[6:9, kernel.HEADING] = p[kernel.HEADING, 6:9] = r[2] * offset_rad**2
+        about_down = frames.rotation_from_quat(self.x[6:10])[2]  # NED down in FRD
+        only_tilt = np.eye(3) - np.outer(about_down, about_down)
+        p[6:9, :] = only_tilt @ p[6:9, :]
+        p[:, 6:9] = p[:, 6:9] @ only_tilt
+        p[6:9, 6:9] += np.outer(about_down, about_down) * (noise_rad**2 + offset_rad**2)
+        p[6:9, kernel.HEADING] = p[kernel.HEADING, 6:9] = about_down * offset_rad**2

@@ -73,6 +73,7 @@ class EstimatorConfig:
     still_rate_rad_s: float = 0.05  # [rad/s] spread of the gyro at rest
     still_accel_m_s2: float = 0.6  # [m/s^2] spread of the accelerometer at rest
     rest_speed_m_s: float = 0.1  # [m/s] uncertainty of the speed zero at rest
+    still_speed_m_s: float = 1.0  # [m/s] likewise, if only the IMU says rest and nothing aids
     unaided_speed_m_s: float = 5.0  # [m/s] without any aid, speeds are of this size
 
     def __post_init__(self) -> None:

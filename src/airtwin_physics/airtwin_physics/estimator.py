@@ -263,7 +263,7 @@ class Estimator:
             )
         except ValueError:
             return  # free fall: wait for better data
-        self._belief.begin(first, still=still, mean_rate_frd=track.mean_rate_frd)
+        self._belief.begin(first, track, still=still)
         sensors = self._sensors
         if field is not None:
             sensors.take_heading(0.0, "magnetometer")
@@ -290,7 +290,7 @@ class Estimator:
                 fused = True
             if at_s - self._rest_s >= _REST_PERIOD_S:
                 self._rest_s = at_s
-                sensors.rest(at_s, resting=self._on_ground() and track.still())
+                sensors.rest(at_s, still=track.still(), on_ground=self._on_ground())
                 fused = True
             if fused and not belief.healthy():
                 self.reset("state not finite")

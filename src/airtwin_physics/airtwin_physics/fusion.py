@@ -54,6 +54,7 @@ class Sensors:
         self._barometer_started = False
         self.heading_source = ""
         self._declination = 0.0
+        self._compass_since_s = NEVER_S
         self.rest_s = NEVER_S
         self._speed_before = np.zeros(4)
         self._acceleration = np.zeros(3)
@@ -196,16 +197,28 @@ class Sensors:
             tally.refuse("field is vertical")
             return
         variance = c.magnetometer_noise_rad**2 + models.spread(belief.p, tilted)
+        gate = self.magnetometer_gate
+        if self.heading_source == "heading":
+            # PX4's heading took over: a compass that agrees with it for a while may come back
+            wide = np.array([variance + c.magnetometer_offset_rad**2])
+            statistic = models.innovation_statistic(belief.p, h, np.array([residual]), wide)
+            if not statistic <= gate.limit:
+                self._compass_since_s = at_s
+            if at_s - self._compass_since_s < c.recover_s:
+                tally.refuse("on probation")
+                return
         if self.heading_source != "magnetometer":
             self.take_heading(residual, "magnetometer")
             residual = 0.0
+            gate.open(at_s)
         left, noise = np.array([residual]), np.array([variance])
-        self._judge(h, left, noise, at_s, self.magnetometer_gate, tally, sample.stamp_ns)
+        self._judge(h, left, noise, at_s, gate, tally, sample.stamp_ns)
 
     def heading(self, sample: Attitude, at_s: float, lag_s: float) -> None:
         """Fuse PX4's heading, only while no magnetometer passes its gate."""
         c, tally, gate = self._config, self.tallies["heading"], self.heading_gate
-        if at_s - self.magnetometer_gate.passed_s < c.recover_s:
+        compass = self.heading_source == "magnetometer"
+        if compass and at_s - self.magnetometer_gate.passed_s < c.recover_s:
             return
         if lag_s > LATE_MAX_S:
             tally.refuse(TOO_LATE)
@@ -216,6 +229,7 @@ class Sensors:
             if self.heading_source == "heading":
                 tally.refuse(RESET)
             self.take_heading(residual, "heading")
+            self._compass_since_s = at_s
             residual = 0.0
             gate.open(at_s)
         left, noise = np.array([residual]), np.array([c.heading_noise_rad**2])
@@ -234,13 +248,15 @@ class Sensors:
 
     # --- rest -----------------------------------------------------------------------------------
 
-    def rest(self, at_s: float, *, resting: bool) -> None:
+    def rest(self, at_s: float, *, still: bool, on_ground: bool) -> None:
         """At rest the velocity is zero; in flight without any aid it is at least not huge."""
         c, belief = self._config, self._belief
         unaided = at_s - max(self.xy.passed_s, self.velocity.passed_s) > 1.0
-        if resting:
+        if still and on_ground:
             sigma = c.rest_speed_m_s
             self.rest_s = at_s
+        elif still and unaided:
+            sigma = c.still_speed_m_s
         elif unaided and float(np.trace(belief.p[3:5, 3:5])) > 2.0 * c.unaided_speed_m_s**2:
             sigma = c.unaided_speed_m_s
         else:

@@ -139,6 +139,12 @@ class ImuTrack:
         return self.rest[1:4]
 
     @property
+    def mean_rate_variance(self) -> Array:
+        """Variance (3,) [rad^2/s^2] of that mean, by the noise of the samples."""
+        dt_s = 0.0 if self.newest is None else self.newest.dt_s
+        return self.rest[9:12] * (dt_s / min(self.followed_s, _WINDOW_S))
+
+    @property
     def mean_force_frd(self) -> Array:
         """Mean specific force (3,) [m/s^2]."""
         return self.rest[4:7]
