@@ -113,8 +113,8 @@ def folder(kind: str) -> Path:
         AircraftError: there is neither.
     """
     places = [Path(__file__).resolve().parents[3] / kind]
-    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
-        places.append(Path(prefix) / "share" / "airtwin_bringup" / kind)
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    places += [Path(prefix) / "share" / "airtwin_bringup" / kind for prefix in prefixes]
     for place in places:
         if place.is_dir():
             return place

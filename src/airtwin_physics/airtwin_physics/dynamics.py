@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 
@@ -136,7 +137,7 @@ def _ocv(body: Array, ocv: Array, charge_c: float) -> float:
     place = min(max(left, 0.0), 1.0) * (ocv.shape[0] - 1)
     low = min(int(place), ocv.shape[0] - 2)
     cell = ocv[low] + (place - low) * (ocv[low + 1] - ocv[low])
-    return body[CELLS] * cell
+    return float(body[CELLS] * cell)
 
 
 @numba.njit(cache=True)
@@ -211,8 +212,10 @@ def derivative_into(out: Array, x: Array, u: Array, model: Model, wind_ned_m_s: 
         acceleration = (target - w) / tau
         out[ROTOR + i] = acceleration
         spin += turn * body[SPIN_INERTIA] * w
-        mz += rx * dy - ry * dx - turn * (
-            rotors[i, K_MOMENT] * thrust + body[SPIN_INERTIA] * acceleration
+        mz += (
+            rx * dy
+            - ry * dx
+            - turn * (rotors[i, K_MOMENT] * thrust + body[SPIN_INERTIA] * acceleration)
         )
     mx -= q * spin
     my += p * spin
@@ -262,15 +265,15 @@ def derivative_into(out: Array, x: Array, u: Array, model: Model, wind_ned_m_s: 
 
 @numba.njit(cache=True)
 def derivative(x: Array, u: Array, model: Model, wind_ned_m_s: Array) -> Array:
-    """Return dx/dt of one aircraft; x: (14 + n,), u: (n,), wind: (3,) [m/s] NED at the aircraft."""
-    out = np.empty_like(x)
+    """Return dx/dt of one aircraft; x: (14 + n,), u: (n,), wind: (3,) [m/s] NED there."""
+    out: Array = np.empty_like(x)
     derivative_into(out, x, u, model, wind_ned_m_s)
     return out
 
 
 @numba.njit(cache=True)
 def step_into(x: Array, u: Array, model: Model, wind: Array, dt_s: float, work: Array) -> None:
-    """Advance ``x`` in place by one Runge-Kutta step (classical, order 4); ``work``: (5, len(x))."""
+    """Advance ``x`` in place by one classical Runge-Kutta step; ``work``: (5, len(x))."""
     n = x.shape[0]
     derivative_into(work[0], x, u, model, wind)
     for i in range(n):
@@ -294,7 +297,7 @@ def step_into(x: Array, u: Array, model: Model, wind: Array, dt_s: float, work: 
 @numba.njit(cache=True)
 def step(x: Array, u: Array, model: Model, wind_ned_m_s: Array, dt_s: float) -> Array:
     """Return the state of one aircraft ``dt_s`` later, command and wind held."""
-    out = x.copy()
+    out: Array = x.copy()
     step_into(out, u, model, wind_ned_m_s, dt_s, np.empty((5, x.shape[0])))
     return out
 

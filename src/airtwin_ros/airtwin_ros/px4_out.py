@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator's side of PX4's messages: plain values of a fleet to serialised messages, and back.
+"""The simulator's side of PX4's messages: plain values of a fleet to serialised messages.
 
 The one place where the stand-in's words become PX4's fields. Each filler gets a table of zeroed
 records (one row an aircraft) and the columns of a ``airtwin_sim.words.Batch``; what PX4 leaves at
@@ -46,7 +46,9 @@ def _odometry(out: Any, v: Values) -> None:
 
 
 def _position(out: Any, v: Values) -> None:
-    for k, (place, speed, push) in enumerate((("x", "vx", "ax"), ("y", "vy", "ay"), ("z", "vz", "az"))):
+    for k, (place, speed, push) in enumerate(
+        (("x", "vx", "ax"), ("y", "vy", "ay"), ("z", "vz", "az"))
+    ):
         out[place], out[speed] = v["position"][:, k], v["velocity"][:, k]
         out[push] = v["acceleration"][:, k]
     out["z_deriv"] = out["vz"]
@@ -232,7 +234,7 @@ def _ack(out: Any, v: Values) -> None:
 
 @dataclass(frozen=True)
 class Writer:
-    """One PX4 topic that the simulator sends: who reads it, what it is called, how it is filled."""
+    """One PX4 topic that the simulator sends: who reads it, its name, how it is filled."""
 
     source: str
     topic: str
@@ -268,7 +270,11 @@ WRITERS: tuple[Writer, ...] = (
     Writer("gnss", "fmu/out/vehicle_gps_position", "SensorGps", _gnss),
     Writer("barometer", "fmu/out/vehicle_air_data", "VehicleAirData", _barometer, extra=True),
     Writer(
-        "magnetometer", "fmu/out/vehicle_magnetometer", "VehicleMagnetometer", _magnetometer, extra=True
+        "magnetometer",
+        "fmu/out/vehicle_magnetometer",
+        "VehicleMagnetometer",
+        _magnetometer,
+        extra=True,
     ),
     Writer("motors", "fmu/out/actuator_motors", "ActuatorMotors", _motors, extra=True),
     Writer("attitude", "fmu/out/vehicle_attitude", "VehicleAttitude", _attitude),
@@ -277,7 +283,9 @@ WRITERS: tuple[Writer, ...] = (
     Writer("odometry", "fmu/out/vehicle_odometry", "VehicleOdometry", _odometry),
     Writer("status", "fmu/out/vehicle_status", "VehicleStatus", _status),
     Writer("control_mode", "fmu/out/vehicle_control_mode", "VehicleControlMode", _control_mode),
-    Writer("land_detected", "fmu/out/vehicle_land_detected", "VehicleLandDetected", _land_detected),
+    Writer(
+        "land_detected", "fmu/out/vehicle_land_detected", "VehicleLandDetected", _land_detected
+    ),
     Writer("battery", "fmu/out/battery_status", "BatteryStatus", _battery),
     Writer("flags", "fmu/out/estimator_status_flags", "EstimatorStatusFlags", _flags),
     Writer("failsafe_flags", "fmu/out/failsafe_flags", "FailsafeFlags", _failsafe_flags),

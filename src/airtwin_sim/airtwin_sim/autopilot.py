@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
 from airtwin_core import geodesy
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
-
 from airtwin_sim import commander, control, tasks
 from airtwin_sim.commander import Command, Commander, Health
 from airtwin_sim.fleet import Fleet
@@ -193,7 +193,7 @@ class Autopilot:
             armed=self.commander.armed,
             thrust=-float(con[control.C_THRUST_DOWN]),
             hover_thrust=float(con[control.C_HOVER]),
-            hover_known=bool(fleet.learning[i]),
+            hover_known=self.tasks.flying,
             climb_rate_controlled=True,
             descent_wanted_m_s=float(row[5]),
             speed_horizontal_m_s=float(np.hypot(velocity[0], velocity[1])),
@@ -262,7 +262,9 @@ class Autopilot:
     def _note_changes(self, now_us: int, words: Words) -> None:
         c, land, nav = self.commander, self.land, self.nav
         shown_armed = c.armed and now_us >= c.status_visible_us
-        words.status = self._changed("status", (shown_armed, c.nav_state, c.failsafe, c.takeoff_us))
+        words.status = self._changed(
+            "status", (shown_armed, c.nav_state, c.failsafe, c.takeoff_us)
+        )
         words.control_mode = self._changed("control_mode", (c.armed, c.nav_state))
         stages = (land.landed, land.maybe_landed, land.ground_contact, land.freefall)
         words.land_detected = self._changed("land", stages)

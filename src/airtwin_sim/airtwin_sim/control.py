@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PX4's cascade for multirotors, written anew: position P, velocity PID, attitude P, rate PID, mixer.
+"""PX4's cascade for multirotors, written anew: position, velocity, attitude, rate, mixer.
 
 Laws after PX4 v1.18 (mc_pos_control, mc_att_control, mc_rate_control, control_allocator) and
 Brescianini, Hehn, D'Andrea, "Nonlinear quadrocopter attitude control", ETH Zurich (2013). One
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics.dynamics import GRAVITY_M_S2
-
 from airtwin_sim.px4_params import Px4Params
 
 # A row of setpoints; NaN is not controlled, as in PX4's TrajectorySetpoint.
@@ -64,7 +64,7 @@ def reset_integrals(control: Array) -> None:
 def position_control(
     control: Array, setpoint: Array, pos: Array, vel: Array, yaw: float, p: Px4Params, dt_s: float
 ) -> None:
-    """From position and velocity [m, m/s NED] to attitude setpoint and collective thrust 0 to 1."""
+    """Turn position and velocity [m, m/s NED] into attitude setpoint and thrust, 0 to 1."""
     gain_p = (p.mpc_xy_p, p.mpc_xy_p, p.mpc_z_p)
     gain_v = (p.mpc_xy_vel_p_acc, p.mpc_xy_vel_p_acc, p.mpc_z_vel_p_acc)
     gain_i = (p.mpc_xy_vel_i_acc, p.mpc_xy_vel_i_acc, p.mpc_z_vel_i_acc)
@@ -84,7 +84,8 @@ def position_control(
         feed = setpoint[3 + k]
         target[k] = from_position[k] + (feed if feed == feed else 0.0)
     _limit_horizontal(target, from_position, p.mpc_xy_vel_max)
-    target[2] = min(max(target[2], -setpoint[SP_V_UP]), setpoint[SP_V_DOWN])
+    # at the start of the take-off ramp the climb limit is a sink rate, and it rules
+    target[2] = max(min(target[2], setpoint[SP_V_DOWN]), -setpoint[SP_V_UP])
 
     control[2] = min(max(control[2], -GRAVITY_M_S2), GRAVITY_M_S2)
     error = np.zeros(3)
@@ -296,7 +297,7 @@ def mix(out: Array, shares: Array, torque: Array, thrust: float) -> None:
 
 @numba.njit(cache=True)
 def learn_hover_thrust(control: Array, acceleration_down: float, dt_s: float) -> None:
-    """Slowly learn the thrust that carries the aircraft: PX4's hover thrust estimator, simplified."""
+    """Slowly learn the thrust that carries the aircraft, as PX4's hover thrust estimator does."""
     predicted = GRAVITY_M_S2 * (control[C_THRUST_DOWN] / control[C_HOVER] + 1.0)
     surprise = acceleration_down - predicted
     change = 0.3 * dt_s * surprise / GRAVITY_M_S2 * control[C_HOVER]

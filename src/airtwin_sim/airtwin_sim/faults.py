@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from airtwin_physics import dynamics
 
+from airtwin_physics import dynamics
 from airtwin_sim.fleet import Fleet
 from airtwin_sim.link import Link
 from airtwin_sim.scenario import Fault, ScenarioError

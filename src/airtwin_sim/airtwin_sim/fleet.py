@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
+
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
 from airtwin_physics.dynamics import Model, member, step_into
-
 from airtwin_sim import control, ins, sensors, wind
 from airtwin_sim.px4_params import Px4Params
 

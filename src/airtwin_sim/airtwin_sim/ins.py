@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+
 from airtwin_core.types import Array
 from airtwin_physics.dynamics import GRAVITY_M_S2
 
@@ -135,7 +136,7 @@ def correct_horizontal(
             shift = gain * dt_s * innovation_vel[k]
             row[3 + k] += shift
             history[:, 3 + k] += shift
-        # a tilt error phi turns gravity into acceleration: dv_north' = -g phi_east, dv_east' = g phi_north
+        # a tilt error phi lets gravity accelerate: (north, east)'' = g (-phi_east, phi_north)
         north = gains.tilt * dt_s * innovation_vel[1]
         east = -gains.tilt * dt_s * innovation_vel[0]
         _turn(row, north, east, 0.0, True)

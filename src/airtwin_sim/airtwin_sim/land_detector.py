@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PX4's multirotor land detector: ground contact, maybe landed, landed, each after a third of a second.
+"""PX4's multirotor land detector: ground contact, maybe landed, landed, a third of a second each.
 
 Conditions after PX4 v1.18, MulticopterLandDetector, without a range finder.
 """
@@ -90,7 +90,9 @@ class LandDetector:
             motion.velocity_valid and abs(motion.speed_vertical_m_s) < p.lndmc_z_vel_max * wide
         )
         self.horizontal_movement = motion.speed_horizontal_m_s > p.lndmc_xy_vel_max
-        self.rotational_movement = motion.rate_horizontal_rad_s > np.radians(p.lndmc_rot_max) * wide
+        self.rotational_movement = (
+            motion.rate_horizontal_rad_s > np.radians(p.lndmc_rot_max) * wide
+        )
         span = motion.hover_thrust - p.mpc_thr_min
         low = p.mpc_thr_min + span * (0.6 if motion.hover_known else 0.3)
         self.has_low_throttle = motion.thrust <= low

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What EKF2 does around its equations, for one aircraft: which sensor is believed, and what is said.
+"""What EKF2 does around its equations, for one aircraft: which sensor is believed, what is said.
 
 Gates, dead reckoning, lapse of validity, resets with counters. The equations are in ``ins``.
 """
@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from airtwin_core import geodesy
 from airtwin_core.types import Array, Origin
-
 from airtwin_sim import ins
 from airtwin_sim.px4_params import Px4Params
 from airtwin_sim.sensors import GnssSolution
@@ -19,6 +19,7 @@ from airtwin_sim.sensors import GnssSolution
 GNSS_DT_S = 0.125
 GNSS_HEIGHT_GAIN_1_S = 0.5
 BARO_ZERO_SAMPLES = 20
+SIGMA_UNKNOWN_M = 10.0  # claimed before the first fix
 
 
 @dataclass(slots=True)
@@ -35,9 +36,11 @@ class Resets:
 
 
 class Navigator:
-    """The estimator of one aircraft; ``row`` (24,) and ``history`` (64, 6) are views of the fleet."""
+    """The estimator of one aircraft; ``row`` (24,), ``history`` (64, 6) are views of the fleet."""
 
-    def __init__(self, row: Array, history: Array, declination_rad: float, params: Px4Params) -> None:
+    def __init__(
+        self, row: Array, history: Array, declination_rad: float, params: Px4Params
+    ) -> None:
         self.row = row
         self.resets = Resets()
         self.origin: Origin | None = None
@@ -57,6 +60,7 @@ class Navigator:
         self._gnss_us: int | None = None  # last solution
         self._position_us = self._velocity_us = 0  # last fused
         self._height_us = 0
+        row[ins.E_SIGMA_H], row[ins.E_SIGMA_V] = SIGMA_UNKNOWN_M, ins.SIGMA_FUSED_M
 
     @property
     def position(self) -> Array:
@@ -155,7 +159,9 @@ class Navigator:
             self._height_us = now_us
 
     def _speed_doubt(self, now_us: int) -> float:
-        return 0.2 * max((now_us - self._velocity_us) * 1e-6 - 0.5, 0.0) if self._velocity_us else 0.0
+        return (
+            0.2 * max((now_us - self._velocity_us) * 1e-6 - 0.5, 0.0) if self._velocity_us else 0.0
+        )
 
     def _reset_position(self, off: Array) -> None:
         self.row[:2] += off
@@ -181,7 +187,9 @@ class Navigator:
         """Let time pass: what is not measured gets doubtful, then invalid."""
         aided_us = max(self._position_us, self._velocity_us)
         silent_s = (now_us - aided_us) * 1e-6
-        gnss_silent = self._gnss_us is None or (now_us - self._gnss_us) * 1e-6 > ins.RESET_TIMEOUT_S
+        gnss_silent = (
+            self._gnss_us is None or (now_us - self._gnss_us) * 1e-6 > ins.RESET_TIMEOUT_S
+        )
         if gnss_silent:
             self.gnss_position = self.gnss_velocity = False
         self.dead_reckoning = aided_us == 0 or silent_s > ins.NO_AID_TIMEOUT_S

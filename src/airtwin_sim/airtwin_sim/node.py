@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rclpy
-from airtwin_core import aircraft
 from airtwin_msgs.srv import InjectFault
-from airtwin_ros import params, px4_out, qos, run
 from builtin_interfaces.msg import Duration
 from px4_msgs.msg import OffboardControlMode, TrajectorySetpoint, VehicleCommand
+from rclpy.clock import Clock as RosClock
+from rclpy.clock_type import ClockType
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 
+from airtwin_core import aircraft
+from airtwin_ros import params, px4_out, qos, run
 from airtwin_sim import scenario as scenarios
 from airtwin_sim.commander import Command
 from airtwin_sim.fleet import TICK_US
@@ -32,6 +34,9 @@ from airtwin_sim.words import Batch
 from airtwin_sim.world import World
 
 TIMER_S = 0.008
+# rclpy waits for every event handler of every publisher one by one: 20 aircraft have 400
+NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
+NO_SUBSCRIPTION_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 BEHIND_MAX_S = 0.5  # further behind than this, the simulator gives up catching up and says so
 
 
@@ -81,9 +86,12 @@ class SimNode(Node):
         self.world.warm_up()
         self._own_clock = self._params.lockstep or self._params.speed != 1.0
         self._clock_pub = self.create_publisher(Clock, "/clock", 10) if self._own_clock else None
-        self._publishers = {
+        self._out = {
             (writer.source, i): self.create_publisher(
-                writer.kind, f"{spec.namespace}/{writer.full_topic}", qos.PX4_OUT_WRITER
+                writer.kind,
+                f"{spec.namespace}/{writer.full_topic}",
+                qos.PX4_OUT_WRITER,
+                event_callbacks=NO_PUBLISHER_EVENTS,
             )
             for i, spec in enumerate(self.world.scenario.vehicles)
             for writer in px4_out.WRITERS
@@ -104,7 +112,7 @@ class SimNode(Node):
             self._timer = self._wall_timer(TIMER_S, self._on_timer)
 
     def _wall_timer(self, period_s: float, callback: Callable[[], None]) -> Any:
-        steady = rclpy.clock.Clock(clock_type=rclpy.clock.ClockType.STEADY_TIME)
+        steady = RosClock(clock_type=ClockType.STEADY_TIME)
         return self.create_timer(period_s, callback, clock=steady)
 
     def _listen(self, namespace: str, vehicle: str) -> None:
@@ -131,13 +139,18 @@ class SimNode(Node):
                 yaw_rate_rad_s=sp.yaw_rate_rad_s,
             )
 
-        self.create_subscription(VehicleCommand, f"{base}/vehicle_command", on_command, qos.PX4_IN)
-        self.create_subscription(
-            OffboardControlMode, f"{base}/offboard_control_mode", on_mode, qos.PX4_IN
-        )
-        self.create_subscription(
-            TrajectorySetpoint, f"{base}/trajectory_setpoint", on_setpoint, qos.PX4_IN
-        )
+        for kind, topic, callback in (
+            (VehicleCommand, "vehicle_command", on_command),
+            (OffboardControlMode, "offboard_control_mode", on_mode),
+            (TrajectorySetpoint, "trajectory_setpoint", on_setpoint),
+        ):
+            self.create_subscription(
+                kind,
+                f"{base}/{topic}",
+                callback,
+                qos.PX4_IN,
+                event_callbacks=NO_SUBSCRIPTION_EVENTS,
+            )
 
     def _on_fault(self, request: Any, response: Any) -> Any:
         fault = request.fault
@@ -202,7 +215,7 @@ class SimNode(Node):
             said_us=self._epoch_us + batch.said_us,
         )
         for i, message in zip(batch.rows, messages, strict=True):
-            self._publishers[batch.source, i].publish(message)
+            self._out[batch.source, i].publish(message)
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PX4's map: azimuthal equidistant on a sphere, from local metres back to degrees, for many points.
+"""PX4's map, azimuthal equidistant on a sphere: from local metres to degrees, for many points.
 
 The way there is ``airtwin_core.geodesy.px4_to_ned``. Source: Snyder, "Map Projections: A Working
 Manual", USGS Professional Paper 1395 (1987), p. 196; radius as in PX4's geo library.
@@ -8,6 +8,7 @@ Manual", USGS Professional Paper 1395 (1987), p. 196; radius as in PX4's geo lib
 from __future__ import annotations
 
 import numpy as np
+
 from airtwin_core.geodesy import PX4_EARTH_RADIUS_M
 from airtwin_core.types import Array
 

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+
 from airtwin_core.geodesy import check_coordinates
 from airtwin_core.types import Origin
-
 from airtwin_sim.px4_params import with_overrides
 from airtwin_sim.sensors import SensorNoise
 
@@ -140,7 +140,7 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     seed: int = 1
     extra_topics: bool = False
-    noise: SensorNoise = SensorNoise()
+    noise: SensorNoise = field(default_factory=SensorNoise)
     px4: tuple[tuple[str, float], ...] = ()  # PX4 parameters that differ from the default
 
     def __post_init__(self) -> None:
@@ -201,11 +201,12 @@ def parse(data: Any) -> Scenario:
             if name in entries:
                 known[name] = _build(kind, entries.pop(name), name)
         known["px4"] = tuple(sorted(_mapping(entries.pop("px4", {}), "px4").items()))
-        return _build(Scenario, known | entries, "scenario")
+        scenario: Scenario = _build(Scenario, known | entries, "scenario")
     except ScenarioError:
         raise
     except (TypeError, ValueError) as error:
         raise ScenarioError(str(error)) from error
+    return scenario
 
 
 def _mapping(data: Any, what: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 
 import numba
 import numpy as np
+
 from airtwin_core.geodesy import LocalFrame
 from airtwin_core.types import Array, Origin
 from airtwin_physics.dynamics import GRAVITY_M_S2
@@ -23,7 +24,7 @@ BLOCK = 25  # ticks of noise drawn at once
 
 @dataclass(frozen=True, slots=True)
 class SensorNoise:
-    """Standard deviations; ``*_bias`` is drawn once a flight, ``*_walk`` is added per root second."""
+    """Standard deviations; ``*_bias`` is drawn once a flight, ``*_walk`` is per root second."""
 
     gyro_rad_s: float = 0.007
     gyro_bias_rad_s: float = 0.002
@@ -144,7 +145,9 @@ class Suite:
         step[3:] *= self._noise.accelerometer_walk_m_s2
         self.imu_bias = self.imu_bias + step
 
-    def gnss(self, time_us: int, position_ned: Array, velocity_ned: Array, dt_s: float) -> GnssSolution:
+    def gnss(
+        self, time_us: int, position_ned: Array, velocity_ned: Array, dt_s: float
+    ) -> GnssSolution:
         """Return the solution for now; the world hands it over ``gnss_delay_s`` later."""
         keep = np.exp(-dt_s / self._noise.gnss_time_s)
         fresh = self._rng.standard_normal(9)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What PX4's flight modes ask of the controllers: smooth setpoints for hold, take-off, return, land.
+"""What PX4's flight modes ask of the controllers: setpoints for hold, take-off, return, land.
 
 The track is jerk limited with PX4's speeds and accelerations (MPC_XY_CRUISE, MPC_ACC_HOR,
 MPC_JERK_AUTO, MPC_Z_V_AUTO_*), but it is our own simple law: a braking curve and a limited chase
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
+
 from airtwin_core.frames import wrap_pi
 from airtwin_core.types import Array
 from airtwin_physics.dynamics import GRAVITY_M_S2
-
 from airtwin_sim import control
 from airtwin_sim.navigator import Navigator
 from airtwin_sim.px4_params import Px4Params
@@ -137,17 +137,24 @@ class Tasks:
             self._goal[2] = self._return_down()
 
     def _return_down(self) -> float:
-        """Return the down coordinate [m] of a return: in a cone above home, at most RTL_RETURN_ALT."""
+        """Return the down [m] of a return: a cone above home, at most RTL_RETURN_ALT."""
         p = self._params
         away = float(np.linalg.norm(self._nav.position[:2] - self.home_ned_m[:2]))
         height = p.rtl_return_alt
         if p.rtl_cone_ang > 0.0:
             slope = np.tan(np.radians(min(p.rtl_cone_ang, 89.0)))
             height = min(height, max(away, p.rtl_min_dist / 2.0) / slope)
-        return min(float(self._nav.position[2]), self.home_ned_m[2] - height)
+        return min(float(self._nav.position[2]), float(self.home_ned_m[2]) - height)
 
     def write(
-        self, now_s: float, mode: int, *, armed: bool, landed: bool, contact: bool, stream: Offboard
+        self,
+        now_s: float,
+        mode: int,
+        *,
+        armed: bool,
+        landed: bool,
+        contact: bool,
+        stream: Offboard,
     ) -> None:
         """Write the setpoints of ``mode`` and what take-off and landing allow of them."""
         row, p = self._row, self._params
@@ -273,7 +280,7 @@ class Tasks:
         self._row[control.SP_YAW] = self._yaw
 
     def _takeoff_ramp(self, now_s: float, wants_up: bool, landed: bool) -> None:
-        """PX4's take-off: motors spool up, then the climb limit rises from full sink to the speed."""
+        """PX4's take-off: motors spool up, then the climb limit rises from sink to the speed."""
         p, row = self._params, self._row
         spooled = self._armed_s is not None and now_s - self._armed_s >= p.com_spoolup_time
         if self._flying and landed:

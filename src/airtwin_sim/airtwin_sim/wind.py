@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+
 from airtwin_core.types import Array
 
 FOOT_M = 0.3048
@@ -37,9 +38,9 @@ def _second_order(
 ) -> float:
     """Advance H = sigma sqrt(tau) (1 + sqrt(3) tau s) / (1 + tau s)^2 exactly; return its output.
 
-    Companion form z'' = (w - 2 tau z' - z) / tau^2, whose stationary covariance under unit noise is
-    diag(1 / 4 tau, 1 / 4 tau^3). The states kept are z and z' over their stationary deviations, so
-    a change of tau (the aircraft speeds up) does not shake them; the noise of one step is then
+    Companion form z'' = (w - 2 tau z' - z) / tau^2, whose stationary covariance under unit noise
+    is diag(1 / 4 tau, 1 / 4 tau^3). The states kept are z and z' over their stationary deviations,
+    so a change of tau (the aircraft speeds up) does not shake them; the noise of one step is then
     I - Phi Phi^T, without an integral.
     """
     a = dt_s / tau

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from airtwin_core.types import Array
 
+from airtwin_core.types import Array
 from airtwin_sim import ins
 from airtwin_sim.autopilot import Ack, Autopilot, Home
 from airtwin_sim.fleet import Fleet
@@ -95,7 +95,7 @@ def position(fleet: Fleet, pilots: list[Autopilot]) -> Values:
 
 
 def _origins(pilots: list[Autopilot]) -> Array:
-    """Return (n, 3): latitude, longitude, altitude of each local frame; NaN before the first fix."""
+    """Return (n, 3): latitude, longitude, altitude of each origin; NaN before the first fix."""
     nowhere = (np.nan, np.nan, np.nan)
     return np.array(
         [
@@ -161,10 +161,7 @@ def control_mode(pilots: list[Autopilot]) -> Values:
     """Return vehicle_control_mode's values."""
     offboard = np.array([p.controls_offboard for p in pilots])
     place = np.array(
-        [
-            p.stream.position if p.controls_offboard else not p.descending_blind
-            for p in pilots
-        ]
+        [p.stream.position if p.controls_offboard else not p.descending_blind for p in pilots]
     )
     return {
         "armed": np.array([p.commander.armed for p in pilots]),
@@ -242,4 +239,3 @@ def home(word: Home) -> Values:
 def ack(word: Ack) -> Values:
     """Return vehicle_command_ack's values of one aircraft."""
     return {"command": np.array([word.command]), "result": np.array([word.result])}
-

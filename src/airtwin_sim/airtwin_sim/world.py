@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+
 from airtwin_core import aircraft as aircraft_files
 from airtwin_core import frames
 from airtwin_core.geodesy import LocalFrame
 from airtwin_core.types import Array, Origin
-
 from airtwin_sim import faults, fleet, ins, words
 from airtwin_sim.autopilot import PERIOD_US, Autopilot
 from airtwin_sim.commander import Command
@@ -124,7 +124,9 @@ class World:
         system = pilot.spec.system_id if target_system is None else target_system
         self._through(i, lambda: pilot.order(self.time_us, command, system))
 
-    def offboard_mode(self, vehicle: str, *, position: bool = False, velocity: bool = False) -> None:
+    def offboard_mode(
+        self, vehicle: str, *, position: bool = False, velocity: bool = False
+    ) -> None:
         """Send one heartbeat of offboard control."""
         i = self.row(vehicle)
         pilot = self.pilots[i]
@@ -209,7 +211,7 @@ class World:
         if self._tick == 1:
             self._align()
         said = self._sense()
-        for i, link in enumerate(self._links_in):
+        for link in self._links_in:
             if not link.perfect:
                 for act in link.receive(self.time_us):
                     act()  # type: ignore[operator]
@@ -301,8 +303,7 @@ class World:
         if second:
             said.append(self._batch("timesync", {"offset_us": np.zeros(len(pilots))}))
         for i, (pilot, changed) in enumerate(zip(pilots, changes, strict=True)):
-            for word in changed.acks:
-                said.append(Batch("ack", (i,), now, now, words.ack(word)))
+            said += [Batch("ack", (i,), now, now, words.ack(word)) for word in changed.acks]
             if changed.home and pilot.home is not None:
                 said.append(Batch("home", (i,), now, now, words.home(pilot.home)))
         return said
