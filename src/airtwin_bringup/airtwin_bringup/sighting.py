@@ -85,8 +85,10 @@ def by_vehicle(sightings: Iterable[Sighting]) -> dict[str, list[Sighting]]:
 
 def release(versions: Mapping[str, int]) -> str:
     """Name the PX4 release that has these versions of ``vehicle_status``, ``battery_status``."""
-    pair = versions.get("vehicle_status", 0), versions.get("battery_status", 0)
-    return RELEASE_BY_VERSIONS.get(pair, "unknown to this AirTwin")
+    if "vehicle_status" not in versions:
+        return "of unknown release"
+    pair = versions["vehicle_status"], versions.get("battery_status", 0)
+    return RELEASE_BY_VERSIONS.get(pair, "of unknown release")
 
 
 def foreign_versions(topics: Iterable[Sighting], expected: Mapping[str, str]) -> list[str]:
