@@ -18,6 +18,7 @@ class Limits:
     horizontal_m: float = 20.0  # [m] least horizontal distance between two flying aircraft
     vertical_m: float = 8.0  # [m] least vertical distance
     ground_horizontal_m: float = 5.0  # [m] the same to an aircraft that stands on the ground
+    ground_vertical_m: float = 3.0  # [m] the same, vertical
     look_ahead_s: float = 12.0  # [s] how far a loss of separation is looked for
     sigma_k: float = 2.0  # [-] standard deviations of position added to minima and margins
     zone_horizontal_m: float = 5.0  # [m] margin around zones
@@ -39,7 +40,13 @@ class Limits:
             value = getattr(self, item.name)
             if not (math.isfinite(value) and value >= 0.0):
                 raise ValueError(f"{item.name} is {value}, expected a finite number >= 0")
-        for name in ("horizontal_m", "vertical_m", "ground_horizontal_m", "look_ahead_s"):
+        for name in (
+            "horizontal_m",
+            "vertical_m",
+            "ground_horizontal_m",
+            "ground_vertical_m",
+            "look_ahead_s",
+        ):
             if getattr(self, name) == 0.0:
                 raise ValueError(f"{name} is 0")
         if self.release_margin < 1.0:

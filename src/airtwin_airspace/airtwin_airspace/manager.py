@@ -248,22 +248,22 @@ class Airspace:
         waiting = [by_name[name] for name in blockers if name in by_name]
         zone = next((name for name in blockers if name not in by_name), None)
         still = one.fresh and not one.landed and one.speed_m_s < _AT_REST_M_S
-        standing = waiting and all(other.speed_m_s < _AT_REST_M_S for other in waiting)
+        standing = [other for other in waiting if other.speed_m_s < _AT_REST_M_S]
         if not (still and (zone is not None or standing)):
             order.stuck_since_ns = None
             return None
         if order.stuck_since_ns is None:
             order.stuck_since_ns = scene.now_ns
-        held = [other for other in waiting if self._orders[other.vehicle].holds]
+        held = [other for other in standing if self._orders[other.vehicle].holds]
         # one that stands without being told to may be about to go on
-        patience_s = self.limits.patience_s * (1.0 if len(held) == len(waiting) else 3.0)
+        patience_s = self.limits.patience_s * (1.0 if len(held) == len(standing) else 3.0)
         if (scene.now_ns - order.stuck_since_ns) / _NS < patience_s:
             return None
         if zone is not None:
             return _back(one.vehicle, "zone", zone, f"zone {zone} is in the way")
         if max((one, *held), key=scene.rank).vehicle != one.vehicle:
             return None
-        other = waiting[0].vehicle
+        other = standing[0].vehicle
         return _back(one.vehicle, "traffic", other, f"{other} stands in the way")
 
     def _tell(

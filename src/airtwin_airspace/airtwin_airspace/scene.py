@@ -184,6 +184,7 @@ class Scene:
         limits = self.limits
         grounded = a.landed or b.landed
         horizontal = limits.ground_horizontal_m if grounded else limits.horizontal_m
+        vertical = limits.ground_vertical_m if grounded else limits.vertical_m
         unknown = sum(
             min(limits.stale_max_m, max(one.speed_m_s, limits.stale_growth_m_s) * abs(one.age_s))
             for one in (a, b)
@@ -193,7 +194,7 @@ class Scene:
         sigma_v = math.hypot(a.sigma_vertical_m, b.sigma_vertical_m)
         return (
             scale * horizontal + limits.sigma_k * sigma_h + unknown,
-            scale * limits.vertical_m + limits.sigma_k * sigma_v + unknown,
+            scale * vertical + limits.sigma_k * sigma_v + unknown,
         )
 
     def _breaches(

@@ -214,6 +214,7 @@ def _square_on(position: Array, velocity: Array, time_s: float) -> bool:
     return bool(closing > 0.3 * float(np.hypot(*(b - a))))
 
 
+@settings(deadline=None)
 @given(places, speeds, st.integers(0, 5), st.sampled_from([math.nan, math.inf, -math.inf]))
 def test_rubbish_is_unknown_not_outside(
     position: Array, velocity: Array, which: int, rubbish: float

@@ -69,6 +69,7 @@ def test_closed_form_equals_sampling(s: Array, v: Array) -> None:
     assert least - step * speed - 1e-9 <= found.closest_m <= least + 1e-9
 
 
+@settings(deadline=None)
 @given(places, speeds)
 def test_the_other_aircraft_sees_the_same(s: Array, v: Array) -> None:
     assert repr(encounter(s, v, MINIMA)) == repr(encounter(-s, -v, MINIMA))
@@ -92,6 +93,7 @@ def test_translation_and_rotation_change_nothing(
         assert other.first_s == pytest.approx(one.first_s, abs=1e-3)
 
 
+@settings(deadline=None)
 @given(places, speeds)
 def test_diverging_aircraft_keep_what_they_have(s: Array, v: Array) -> None:
     outside = math.hypot(s[0], s[1]) >= MINIMA.horizontal_m
@@ -100,6 +102,7 @@ def test_diverging_aircraft_keep_what_they_have(s: Array, v: Array) -> None:
         assert encounter(s, v, MINIMA).separation is Separation.KEPT
 
 
+@settings(deadline=None)
 @given(places, speeds, st.integers(0, 5), st.sampled_from([math.nan, math.inf, -math.inf, 1e200]))
 def test_rubbish_is_never_separated(s: Array, v: Array, which: int, rubbish: float) -> None:
     numbers = np.concatenate([s, v])

@@ -199,6 +199,20 @@ def test_parked_aircraft_do_not_hold_each_other() -> None:
     assert {a.action for _, a in flight.told} == {CLEAR}
 
 
+@pytest.mark.parametrize(("height_m", "stopped"), [(10.0, False), (3.0, True)])
+def test_flying_over_a_parked_aircraft(height_m: float, stopped: bool) -> None:
+    """At mission height nobody is stopped by one on its pad; just above it, one is sent back."""
+    fleet = [
+        PointMass("px4_1", [], ned(60, 0, 0), landed=True),
+        PointMass("px4_2", [ned(120, 0, -height_m)], ned(0, 0, -height_m)),
+    ]
+    flight = Flight(Airspace((), origin=ORIGIN), fleet)
+    for _ in range(1200):
+        flight.step()
+    actions = [name for _, name in flight.held("px4_2")]
+    assert actions == (["CLEAR", "HOLD", "RETURN"] if stopped else ["CLEAR"])
+
+
 def test_tracks_of_other_origins_meet_on_one_plane() -> None:
     """The same two places, told from two origins 3 km apart."""
     far = Origin(47.42, 8.57, 500.0)

@@ -190,6 +190,7 @@ def test_a_clock_that_is_no_utc_makes_every_zone_count() -> None:
     assert zone.active(12_000_000_000, 18_000_000_000)
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 86399), st.integers(0, 86400), st.integers(0, 6), st.integers(0, 7 * 24 * 60)
 )

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airtwin_console.config import ConsoleConfig
@@ -112,6 +112,7 @@ def test_the_ellipsoid_has_the_axes_of_the_covariance() -> None:
     np.testing.assert_allclose(np.abs(shortest), [0, 6.0, 0], atol=1e-9)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-3, 3), min_size=9, max_size=9))
 def test_any_covariance_gives_a_proper_rotation(numbers: list[float]) -> None:
     root = np.array(numbers).reshape(3, 3)
