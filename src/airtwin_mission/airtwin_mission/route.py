@@ -24,7 +24,7 @@ from airtwin_mission.plan import (
     TakeOff,
 )
 
-CORNER_S, SETTLE_S = 2.5, 3.0
+CORNER_S, SETTLE_S = 1.5, 3.0
 """What braking and speeding up cost at a waypoint, and standing still over a pad [s]."""
 LAND_M_S = 0.7
 """MPC_LAND_SPEED of PX4 [m/s]: below ``LAND_SLOW_M``."""
@@ -184,8 +184,9 @@ def _flown(leg: Leg, start: Array, end: Array) -> Flown:
     if leg.phase is Phase.RETURN:
         time = level / leg.speed_m_s + landing_s(height)
         return Flown(leg, start, end, level + height, time)
+    corner_s = CORNER_S if length > leg.within_m else 0.0
     settle_s = SETTLE_S if leg.level else 0.0
-    return Flown(leg, start, end, length, length / leg.speed_m_s + CORNER_S + settle_s)
+    return Flown(leg, start, end, length, length / leg.speed_m_s + corner_s + settle_s)
 
 
 def landing_s(height_m: float) -> float:

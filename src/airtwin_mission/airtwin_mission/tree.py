@@ -148,10 +148,14 @@ class Branches:
         return _RUNNING
 
     def _ends(self, demand: Demand) -> bool:
-        """Return whether the flight ends by ``demand``; latches it, the stronger one wins."""
+        """Return whether the flight ends by ``demand``; latches it, the stronger one wins.
+
+        An aircraft that is landing goes on landing: a return would climb again.
+        """
         now = self._now
         flying = now.view.armed is not False and now.phase not in (Phase.IDLE, Phase.ARMING)
-        if flying and now.demanded.demand > max(now.ending.demand, Demand.HOLD):
+        least = Demand.RETURN if now.phase in (Phase.LAND, Phase.RETURN) else Demand.HOLD
+        if flying and now.demanded.demand > max(now.ending.demand, least):
             now.ending = now.demanded
         return now.ending.demand is demand
 

@@ -30,8 +30,9 @@ class Demanded:
 class Trust:
     """Collects advisories and consistency reports; ``demanded`` says what follows from them.
 
-    A factor counts once it has been inconsistent in every report for ``inconsistent_s``.
-    UNKNOWN breaks the run: without evidence there is no ground to end a mission.
+    A factor counts once it has been inconsistent in every report for ``inconsistent_s``: by a
+    check, or by a deviation that the monitor keeps open. UNKNOWN with nothing open breaks the run:
+    without evidence there is no ground to end a mission.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -67,11 +68,9 @@ class Trust:
         if self._new and self._report is not None:
             self._new = False
             self._heard_ns = now_ns
-            bad = {
-                check.factor
-                for check in self._report.checks
-                if check.verdict is Verdict.INCONSISTENT
-            }
+            checks, deviations = self._report.checks, self._report.open_deviations
+            bad = {c.factor for c in checks if c.verdict is Verdict.INCONSISTENT}
+            bad |= {d.factor for d in deviations if d.end_ns is None}
             self._since_ns = {factor: self._since_ns.get(factor, now_ns) for factor in bad}
         limit_ns = int(self._limits.inconsistent_s * 1e9)
         lasting = {f for f, since in self._since_ns.items() if now_ns - since >= limit_ns}

@@ -105,7 +105,7 @@ def test_belief_tells_the_truth(demo: SimFlight) -> None:
         end = end_s(demo, vehicle)
         for i, belief in enumerate(beliefs):
             if belief.phase in (Phase.ENROUTE, Phase.LAND):
-                assert belief.eta_s == pytest.approx(end - i / 10.0, abs=6.0), vehicle
+                assert belief.eta_s == pytest.approx(end - i / 10.0, abs=5.0), vehicle
 
 
 def test_one_holds_and_both_arrive() -> None:

@@ -12,6 +12,7 @@ from airtwin_core.types import (
     Advisory,
     AdvisoryAction,
     Check,
+    Deviation,
     MissionBelief,
     Origin,
     Phase,
@@ -160,6 +161,35 @@ def test_short_or_uncertain_inconsistency_changes_nothing() -> None:
         ticker.executor.on(report(velocity=verdict))
         assert ticker.tick().phase is Phase.HOLD
     assert "return" not in ticker.vehicle.asked
+
+
+def test_an_open_deviation_counts_while_its_check_has_no_evidence() -> None:
+    """The monitor keeps a deviation open by its own hysteresis; the check beside it flickers."""
+    ticker = Ticker()
+    ticker.to_phase(Phase.ENROUTE)
+    ticker.executor.on(advisory(AdvisoryAction.HOLD))
+    still_open = Deviation("CON-POS-1/1", "position", "CON-POS-1", 0, None, "", 9.0, 1.0, "")
+    for i in range(25):
+        verdict = Verdict.INCONSISTENT if i % 3 else Verdict.UNKNOWN
+        ticker.executor.on(replace(report(position=verdict), open_deviations=(still_open,)))
+        belief = ticker.tick()
+    assert belief.phase is Phase.ABORTED
+    assert ticker.vehicle.asked[-1] == "land"
+
+
+def test_a_return_does_not_interrupt_a_landing() -> None:
+    """It would climb from just above the pad."""
+    ticker = Ticker()
+    ticker.to_phase(Phase.LAND)
+    ticker.executor.on(advisory(AdvisoryAction.RETURN))
+    ticker.to_phase(Phase.DONE)
+    assert "return" not in ticker.vehicle.asked
+
+
+def test_every_factor_named_is_one_that_the_monitor_judges() -> None:
+    monitor = pytest.importorskip("airtwin_consistency.monitor")
+    judged = {requirement.factor for requirement in monitor.REQUIREMENTS}
+    assert {*Limits().return_factors, *Limits().land_factors} <= judged
 
 
 def test_factors_not_named_change_nothing() -> None:
