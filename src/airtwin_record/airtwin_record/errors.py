@@ -16,6 +16,8 @@ from airtwin_record.history import History
 _GAP_MAX_NS = 200_000_000  # never interpolate the twin over more
 _POINTS_MAX = 3000
 _LEAST = 10
+_SAME_DATUM_M = 5.0  # altitudes that part further from the local height count from elsewhere
+_MIRRORED_MIN_M = 1.0  # of climb, before its sense can be judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class PositionErrors:
     truth_ned_m: Array  # (n, 3)
     twin_ned_m: Array  # (n, 3), estimate minus truth
     px4_ned_m: Array  # (n, 3)
+    remarks: tuple[str, ...] = ()
 
     @property
     def rmse_m(self) -> tuple[float, float]:
@@ -48,49 +51,54 @@ def position_errors(history: History, truth: Truth | None) -> PositionErrors | N
     near = twin_stamp[after] - twin_stamp[after - 1] <= _GAP_MAX_NS
     inside = (stamp >= twin_stamp[0]) & (stamp <= twin_stamp[-1])
     valid = twin["valid"].all(axis=1)
-    good = near & inside & valid[after] & valid[after - 1] & (px4[:, 4:6] > 0.0).all(axis=1)
-    places, covered = _truth_at(truth, stamp, history.origin)
-    index = np.flatnonzero(good & covered)
+    good = near & inside & valid[after] & valid[after - 1] & np.isfinite(px4[:, 1:4]).all(axis=1)
+    claimed = (px4[:, 4:6] > 0.0).all(axis=1)
+    remarks = []
+    if claimed.any():
+        good &= claimed
+    else:
+        remarks.append("PX4 never calls its position valid; its estimate is measured all the same")
+    if truth.position_ned_m is None:
+        return None
+    times = truth.stamp_ns
+    index = np.flatnonzero(good & (stamp >= times[0]) & (stamp <= times[-1]))
     if len(index) < _LEAST:
         return None
     index = index[:: max(1, len(index) // _POINTS_MAX)]
     where = _interpolate(twin_stamp, twin["position"], stamp[index])
-    real = places(index)
-    return PositionErrors(px4[index, 0], real, where - real, px4[index, 1:4] - real)
+    real = _truth_at(truth, stamp[index], history.origin)
+    flown = px4[index, 1:4]
+    if _mirrored(real[:, 2], flown[:, 2]):
+        # the simulators of PX4 1.7 gave height where down belongs
+        real[:, 2] *= -1.0
+        remarks.append("the log's true height has the wrong sign; it was turned")
+    return PositionErrors(px4[index, 0], real, where - real, flown - real, tuple(remarks))
 
 
-def _truth_at(
-    truth: Truth, stamp: npt.NDArray[np.int64], origin: Origin | None
-) -> tuple[_Places, npt.NDArray[np.bool_]]:
-    """Return the truth at chosen stamps, and which stamps it covers.
+def _mirrored(real_down_m: Array, flown_down_m: Array) -> bool:
+    """Whether the truth sinks by what PX4 climbs."""
+    if np.ptp(real_down_m) < _MIRRORED_MIN_M or np.ptp(flown_down_m) < _MIRRORED_MIN_M:
+        return False
+    return bool(np.corrcoef(real_down_m, flown_down_m)[0, 1] < -0.9)
 
-    Geographic truth is preferred: the simulator's local origin is not PX4's.
+
+def _truth_at(truth: Truth, stamp: npt.NDArray[np.int64], origin: Origin | None) -> Array:
+    """Return the truth (n, 3) NED [m] at (n,) stamps.
+
+    Geographic truth is preferred where there is one: the simulator's local origin is not PX4's.
     """
-    if truth.geodetic is not None and truth.geodetic_stamp_ns is not None and origin is not None:
-        times, table = truth.geodetic_stamp_ns, truth.geodetic
-    elif truth.position_ned_m is not None:
-        times, table, origin = truth.stamp_ns, truth.position_ned_m, None
-    else:
-        return _Places(stamp[:0], np.zeros((0, 3)), stamp, None), np.zeros(len(stamp), dtype=bool)
-    return _Places(times, table, stamp, origin), (stamp >= times[0]) & (stamp <= times[-1])
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    times: npt.NDArray[np.int64]
-    table: Array
-    stamp: npt.NDArray[np.int64]
-    origin: Origin | None
-
-    def __call__(self, index: npt.NDArray[np.int64]) -> Array:
-        rows = _interpolate(self.times, self.table, self.stamp[index])
-        if self.origin is None:
-            return rows
-        ned = np.empty_like(rows)
-        for i, (latitude, longitude, altitude) in enumerate(rows.tolist()):
-            ned[i, :2] = px4_to_ned(self.origin, latitude, longitude)
-            ned[i, 2] = self.origin.altitude_amsl_m - altitude
+    assert truth.position_ned_m is not None
+    ned = _interpolate(truth.stamp_ns, truth.position_ned_m, stamp)
+    if truth.geodetic is None or truth.geodetic_stamp_ns is None or origin is None:
         return ned
+    rows = _interpolate(truth.geodetic_stamp_ns, truth.geodetic, stamp)
+    parted_m = origin.altitude_amsl_m - rows[:, 2] - ned[:, 2]
+    same_datum = abs(float(np.median(parted_m))) < _SAME_DATUM_M
+    for i, (latitude, longitude, altitude) in enumerate(rows.tolist()):
+        ned[i, :2] = px4_to_ned(origin, latitude, longitude)
+        if same_datum:
+            ned[i, 2] = origin.altitude_amsl_m - altitude
+    return ned
 
 
 def _interpolate(

@@ -38,6 +38,11 @@ class ReplayResult:
     report_path: Path
     recording_path: Path
 
+    @property
+    def paths(self) -> tuple[Path, Path, Path]:
+        """Return the files in the order in which a person opens them."""
+        return self.report_path, self.summary_path, self.recording_path
+
 
 def read(path: Path, data: bytes | None = None) -> Recording:
     """Read a recorded flight of any kind.

@@ -1,25 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""report.html: one file that a flight-test engineer reads."""
+"""report.html: one file that a flight-test engineer reads, without a network."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import importlib.resources
+import json
 from typing import Any
 
-from airtwin_record.errors import PositionErrors
-from airtwin_record.flight import VehicleLog
-from airtwin_record.history import History
+import jinja2
 
+from airtwin_record.chapter import Page, chapter
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One aircraft's chapter."""
-
-    log: VehicleLog
-    history: History
-    errors: PositionErrors | None
-    summary: dict[str, Any]
 
 
 def html(summary: dict[str, Any], pages: list[Page]) -> str:
-    return "<html></html>"
+    """Return the page. Charts are drawn by plotly.js, which is in the file."""
+    chapters = [chapter(page) for page in pages]
+    data = json.dumps([c["data"] for c in chapters], allow_nan=False, separators=(",", ":"))
+    return _template().render(
+        summary=summary,
+        chapters=chapters,
+        title=summary["input"].rsplit("/", 1)[-1],
+        data=data.replace("<", "\\u003c"),
+        plotly=_plotly(),
+    )
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("airtwin_record"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["seconds"] = lambda value: "–" if value is None else f"{value:.1f} s"
+    environment.filters["short"] = lambda value: "–" if value is None else f"{value:.3g}"
+    environment.filters["thousands"] = lambda value: f"{value:,}".replace(",", "\u202f")
+    return environment.get_template("report.html.j2")
+
+
+@functools.cache
+def _plotly() -> str:
+    bundle = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
+    return bundle.read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ def vehicle_summary(
         "facts": dict(log.facts),
         "topics": _topics(log, intake, kind),
         "events": [_event(log.name, history, d) for d in ordered(history)],
-        "errors": {"position_rmse_m": rmse},
+        "errors": {"position_rmse_m": rmse, "remarks": list(errors.remarks) if errors else []},
         "fusion": {source: counts for source, counts in sorted(history.fused.items())},
         "skipped": _skips(log.skips.items()),
     }
@@ -64,7 +64,7 @@ def summary(
         "verdict": next(v for v in ("inconsistent", "unknown", "consistent") if v in verdicts),
         "topics": topics,
         "events": sorted(events, key=lambda e: (e["start_s"], e["vehicle"], e["id"])),
-        "errors": with_truth[0] if with_truth else {"position_rmse_m": None},
+        "errors": with_truth[0] if with_truth else {"position_rmse_m": None, "remarks": []},
         "skipped": [*_skips(skips), *(skip for part in parts for skip in part["skipped"])],
         "vehicles": vehicles,
     }
@@ -121,5 +121,5 @@ def _topics(log: VehicleLog, intake: Intake, kind: str) -> Json:
     return counts
 
 
-def _skips(skips: Iterable[Skip]) -> list[Json]:
-    return [{"what": s.what, "count": s.count, "detail": s.detail} for s in skips]
+def _skips(skips: Iterable[Skip]) -> list[str]:
+    return [f"{s.what}: {s.count}" + (f" ({s.detail})" if s.detail else "") for s in skips]
