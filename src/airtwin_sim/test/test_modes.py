@@ -3,15 +3,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-import script
-from script import NAN, Pilot
+import sim_script as script
+from sim_script import NAN, Pilot
 
 from airtwin_core import geodesy
 from airtwin_sim.commander import ACCEPTED, DENIED, TEMPORARILY_REJECTED, UNSUPPORTED, Command

@@ -8,16 +8,13 @@ quad in PX4's SIH, which has a range finder. Commands and setpoints come from th
 from __future__ import annotations
 
 import itertools
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from script import Pilot
+from sim_script import Pilot
 
 from airtwin_ros import px4_out
 from airtwin_sim.commander import Command

@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-import script
-from script import Pilot
+import sim_script as script
+from sim_script import Pilot
 
 from airtwin_core import aircraft, frames, geodesy, types
 from airtwin_sim import scenario as scenarios
