@@ -194,7 +194,7 @@ class Airspace:
         age_s = (scene.now_ns - self._seen_ns[(pair.first, pair.second)]) / _NS
         # written so that an unknown time (NaN) is urgent
         distant = encounter.first_s > 0.5 * limits.look_ahead_s
-        if distant and age_s < limits.confirm_s:
+        if (distant and age_s < limits.confirm_s) or scene.solved(a, b):
             return
         for holder, other in scene.holders(a, b):
             if self._orders[holder.vehicle].advisory.action in (HOLD, RETURN):

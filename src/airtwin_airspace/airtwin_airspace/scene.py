@@ -75,7 +75,7 @@ class Scene:
     now_ns: int
 
     def conflicts(self) -> tuple[Conflict, ...]:
-        """Return all pairs whose separation is not kept, those on the ground apart."""
+        """Return all pairs whose separation is not kept, soonest first, but for the landed."""
         n = len(self.placed)
         if n < 2:
             return ()
@@ -91,11 +91,20 @@ class Scene:
             vertical,
             look_ahead_s=self.limits.look_ahead_s,
         )
-        return tuple(
+        pairs = (
             Conflict(self.placed[i].vehicle, self.placed[j].vehicle, encounter)
             for i, j, encounter in found
             if not (self.placed[i].landed and self.placed[j].landed)
         )
+        return tuple(sorted(pairs, key=lambda pair: pair.encounter.first_s))
+
+    def solved(self, a: Placed, b: Placed) -> bool:
+        """Return whether a hold that was told at this tick keeps these two apart already."""
+        horizontal, vertical = self._minima(a, b)
+        (position_a, velocity_a), (position_b, velocity_b) = self._motion(a), self._motion(b)
+        minima = conflict.Minima(horizontal, vertical, self.limits.look_ahead_s)
+        result = conflict.encounter(position_b - position_a, velocity_b - velocity_a, minima)
+        return result.separation is Separation.KEPT
 
     def incursions(self) -> tuple[Incursion, ...]:
         """Return who is in a zone or will be, of the aircraft whose place is known."""
@@ -212,6 +221,9 @@ class Scene:
 
     def _helps(self, holder: Placed, other: Placed) -> bool:
         """Return whether separation is kept if ``holder`` stops and the other flies on."""
+        order = self.orders.get(holder.vehicle)
+        if order is not None and order.holds and self._age_s(order) >= self.limits.obey_s:
+            return False  # it holds already, or it does not obey
         if self._returns(holder):
             return False
         limits = self.limits

@@ -124,11 +124,13 @@ def test_height_separates() -> None:
 
 
 def test_an_aircraft_that_does_not_obey_makes_the_other_hold() -> None:
+    """It is taken at its word for 4 s; then it is reckoned with as it flies."""
     fleet = crossing()
     fleet[1].obeys = False
     flight = fly(fleet)
-    assert flight.least_m > 15.0
-    assert "HOLD" in [name for _, name in flight.held("px4_1")]
+    told = {a.vehicle: time_s for time_s, a in reversed(flight.told) if a.action is HOLD}
+    assert told["px4_1"] - told["px4_2"] == pytest.approx(4.0, abs=0.5)
+    assert flight.least_m > 20.0
 
 
 def test_silence_is_not_separation() -> None:
@@ -346,6 +348,26 @@ def test_a_conflict_must_last_before_somebody_holds() -> None:
             airspace.tick(now_ns)
         actions = [airspace.advisory(v).action for v in ("px4_1", "px4_2")]  # type: ignore[union-attr]
         assert (HOLD in actions) == held
+
+
+@pytest.mark.parametrize("look_ahead_s", [12.0, 30.0])
+def test_one_hold_that_solves_two_conflicts_is_enough(look_ahead_s: float) -> None:
+    """px4_2 crosses px4_1, then px4_3; once it is told to hold, px4_3 waits for nothing.
+
+    With 30 s both conflicts are urgent at the first tick, with 12 s the second one must last.
+    """
+    airspace = Airspace((), Limits(look_ahead_s=look_ahead_s), origin=ORIGIN)
+    for k in range(8):
+        now_ns, t = START_NS + k * 100_000_000, 0.1 * k
+        for vehicle, place, way in (
+            ("px4_1", ned(0, -40, -20), ned(0, 5, 0)),
+            ("px4_2", ned(-40, 0, -20), ned(5, 0, 0)),  # has not braked yet
+            ("px4_3", ned(30, 50, -20), ned(0, -5, 0)),
+        ):
+            airspace.on_track(vehicle, twin_state(place + way * t, way, now_ns))
+        airspace.tick(now_ns)
+    actions = [airspace.advisory(v).action for v in ("px4_1", "px4_2", "px4_3")]  # type: ignore[union-attr]
+    assert actions == [CLEAR, HOLD, CLEAR]
 
 
 def test_an_aircraft_that_returns_goes_first() -> None:
