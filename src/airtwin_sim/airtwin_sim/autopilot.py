@@ -142,6 +142,8 @@ class Autopilot:
         health = self._health()
         words = Words(acks=[])
         was_armed = self.commander.armed
+        if self.home is None and not was_armed and self.nav.xy_valid:
+            words.home = self._set_home()
         for when_us, command in self._orders:
             result = self.commander.handle(when_us, command, health)
             if result == commander.ACCEPTED:
@@ -181,7 +183,6 @@ class Autopilot:
             battery_remaining=self.battery.remaining,
             landed=self.land.landed,
             maybe_landed=self.land.maybe_landed,
-            flying=self.tasks.flying,
             takeoff_done=self.tasks.takeoff_done,
         )
 

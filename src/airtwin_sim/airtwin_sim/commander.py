@@ -47,7 +47,6 @@ class Health:
     battery_remaining: float
     landed: bool
     maybe_landed: bool
-    flying: bool
     takeoff_done: bool
 
 

@@ -52,16 +52,16 @@ def _gnss_drift(fault: Fault, target: Target) -> Undo:
 
     def undo() -> None:
         target.suite.gnss_drift_m_s = np.zeros(3)
-        target.suite.gnss_offset_m = np.zeros(3)
+        target.suite.gnss_drift_m = np.zeros(3)
 
     return undo
 
 
 def _gnss_jump(fault: Fault, target: Target) -> Undo:
-    target.suite.gnss_offset_m = target.suite.gnss_offset_m + np.array(fault.vector)
+    target.suite.gnss_jump_m = target.suite.gnss_jump_m + np.array(fault.vector)
 
     def undo() -> None:
-        target.suite.gnss_offset_m = target.suite.gnss_offset_m - np.array(fault.vector)
+        target.suite.gnss_jump_m = target.suite.gnss_jump_m - np.array(fault.vector)
 
     return undo
 

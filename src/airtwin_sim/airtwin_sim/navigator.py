@@ -49,7 +49,7 @@ class Navigator:
         self.gnss_height = False
         self.baro_fault = self.gnss_fault = False
         self.dead_reckoning = True
-        self.xy_valid = self.v_xy_valid = False
+        self.xy_valid = False
         self.z_valid = self.v_z_valid = True
         self._history = history
         self._declination = declination_rad
@@ -194,7 +194,7 @@ class Navigator:
             self.gnss_position = self.gnss_velocity = False
         self.dead_reckoning = aided_us == 0 or silent_s > ins.NO_AID_TIMEOUT_S
         alive = aided_us > 0 and silent_s <= self._params.ekf2_noaid_tout
-        self.xy_valid = self.v_xy_valid = alive and self.origin is not None
+        self.xy_valid = alive and self.origin is not None
         if (now_us - self._position_us) * 1e-6 > 0.5:
             self.row[ins.E_SIGMA_H] += dt_s * (0.05 + 0.1 * min(silent_s, 10.0))
         height_silent_s = (now_us - self._height_us) * 1e-6

@@ -33,7 +33,6 @@ class Px4Params(NamedTuple):
     mpc_acc_up_max: float = 4.0  # [m/s^2]
     mpc_acc_down_max: float = 3.0  # [m/s^2]
     mpc_jerk_auto: float = 4.0  # [m/s^3]
-    mpc_xy_traj_p: float = 0.5  # [1/s]
     mpc_xy_err_max: float = 2.0  # [m] the setpoint waits for an aircraft further behind than this
     mpc_yawrauto_max: float = 60.0  # [deg/s]
     mpc_tiltmax_air: float = 45.0  # [deg]
@@ -45,7 +44,6 @@ class Px4Params(NamedTuple):
     mpc_tko_ramp_t: float = 3.0  # [s]
     mpc_tko_speed: float = 1.5  # [m/s]
     mpc_land_speed: float = 0.7  # [m/s]
-    mpc_land_crwl: float = 0.3  # [m/s] below MPC_LAND_ALT3, only where height is measured
     mpc_land_alt1: float = 10.0  # [m]
     mpc_land_alt2: float = 5.0  # [m]
     mc_roll_p: float = 4.0  # [1/s]
@@ -79,7 +77,6 @@ class Px4Params(NamedTuple):
     bat_crit_thr: float = 0.07  # [-]
     bat_emergen_thr: float = 0.05  # [-]
     mis_takeoff_alt: float = 2.5  # [m]
-    nav_acc_rad: float = 10.0  # [m]
     nav_mc_alt_rad: float = 0.8  # [m]
     rtl_return_alt: float = 60.0  # [m] above home
     rtl_descend_alt: float = 30.0  # [m] above home

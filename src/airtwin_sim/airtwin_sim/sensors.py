@@ -131,7 +131,8 @@ class Suite:
         # faults
         self.gnss_on = True
         self.baro_on = True
-        self.gnss_offset_m = np.zeros(3)
+        self.gnss_jump_m = np.zeros(3)
+        self.gnss_drift_m = np.zeros(3)
         self.gnss_drift_m_s = np.zeros(3)
 
     def _gnss_sigma(self) -> Array:
@@ -152,9 +153,10 @@ class Suite:
         keep = np.exp(-dt_s / self._noise.gnss_time_s)
         fresh = self._rng.standard_normal(9)
         self._wander = keep * self._wander + np.sqrt(1 - keep**2) * self._gnss_sigma() * fresh[:3]
-        self.gnss_offset_m = self.gnss_offset_m + self.gnss_drift_m_s * dt_s
+        self.gnss_drift_m = self.gnss_drift_m + self.gnss_drift_m_s * dt_s
         place = position_ned + self._wander + self._noise.gnss_white_m * fresh[3:6]
-        latitude, longitude, altitude = self._frame.to_geodetic(place + self.gnss_offset_m)
+        shown = place + self.gnss_jump_m + self.gnss_drift_m
+        latitude, longitude, altitude = self._frame.to_geodetic(shown)
         # a spoofer who knows his trade moves the Doppler along with the position
         velocity = velocity_ned + self._noise.gnss_velocity_m_s * fresh[6:9] + self.gnss_drift_m_s
         return GnssSolution(time_us, latitude, longitude, altitude, velocity, self.gnss_on)

@@ -102,11 +102,6 @@ class Tasks:
         """Return whether the take-off ramp is over and no landing was seen since."""
         return self._flying
 
-    @property
-    def goal_ned_m(self) -> Array:
-        """Return where the mode is going."""
-        return self._goal
-
     def rehearse(self) -> None:
         """Touch the kernel once, so that it does not compile in flight."""
         self._fly_to(1.0, 1.0)

@@ -132,7 +132,7 @@ def test_it_flies_by_commands_and_says_so(rig: Rig) -> None:
     assert rig.heard["/fmu/out/vehicle_status_v4"][-1].arming_state == 1
     assert not rig.heard["/fmu/out/vehicle_command_ack_v1"]
     silent = {t for t, box in rig.heard.items() if not box}
-    assert silent == {"/fmu/out/vehicle_command_ack_v1", "/fmu/out/home_position_v1"}
+    assert silent <= {"/fmu/out/vehicle_command_ack_v1", "/fmu/out/home_position_v1"}
 
 
 def _us(msg: Clock) -> int:
