@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from airtwin_console.report import failing_factors
 from airtwin_core import frames
 from airtwin_core.geodesy import LocalFrame
 from airtwin_core.marks import Colour, Mark, MarkKind
@@ -151,10 +152,7 @@ def _airframe(one: Aircraft, colour: Colour) -> list[Mark]:
 def _label(one: Aircraft, verdict: Verdict) -> Mark:
     text = f"{one.vehicle} {verdict.name.lower()}"
     if one.report is not None and verdict is Verdict.INCONSISTENT:
-        factors = dict.fromkeys(
-            check.factor for check in one.report.checks if check.verdict is Verdict.INCONSISTENT
-        )
-        text += f": {', '.join(factors)}"
+        text += f": {', '.join(failing_factors(one.report))}"
     if one.advisory is not None and one.advisory.action in _ADVICE:
         text += f"\n{one.advisory.action.name} {one.advisory.other}"
     place = one.pose.position_enu_m + np.array([0.0, 0.0, 4.0])

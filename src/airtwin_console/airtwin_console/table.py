@@ -19,6 +19,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from airtwin_console.report import failing_factors
 from airtwin_core.types import (
     POS,
     Advisory,
@@ -299,11 +300,7 @@ class Board:
 
 
 def _failing(report: Report) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(
-            _printable(c.factor) for c in report.checks if c.verdict is Verdict.INCONSISTENT
-        )
-    )
+    return tuple(_printable(factor) for factor in failing_factors(report))
 
 
 def _phase_cell(belief: MissionBelief | None) -> Text:

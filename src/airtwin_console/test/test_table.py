@@ -159,6 +159,12 @@ def test_no_report_is_not_consistent_and_silence_is_said() -> None:
     assert "silent" in board.plain_line(3.0)
 
 
+def test_an_open_deviation_is_named_when_no_check_fails_now() -> None:
+    board = Board("a run")
+    board.on_report("px4_1", Report(0, Verdict.INCONSISTENT, (), (), (deviation(1),)))
+    assert "aircraft and twin disagree: gnss" in board.plain_line(0.0)
+
+
 def test_events_carry_the_time_at_which_they_came() -> None:
     board = Board("a run")
     board.on_state("px4_1", twin_state((0, 0, 0), SECOND))
