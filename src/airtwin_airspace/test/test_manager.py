@@ -304,6 +304,22 @@ def test_limits_that_mean_nothing_are_refused() -> None:
             Limits(**fault)
 
 
+@pytest.mark.parametrize(
+    ("land_age_s", "speed_m_s", "action"), [(1.0, 0.0, CLEAR), (10.0, 0.0, HOLD), (1.0, 4.0, HOLD)]
+)
+def test_landed_is_believed_of_one_that_says_so_now_and_stands(
+    land_age_s: float, speed_m_s: float, action: AdvisoryAction
+) -> None:
+    """Two stand 15 m apart: near for flying aircraft, far for one on the ground."""
+    airspace = Airspace((), origin=ORIGIN)
+    said_ns = START_NS - int(land_age_s * 1e9)
+    airspace.on_land("px4_1", LandDetected(said_ns, said_ns, True, False, True, False))
+    airspace.on_track("px4_1", twin_state(ned(0, 0, 0), ned(0, speed_m_s, 0), START_NS))
+    airspace.on_track("px4_2", twin_state(ned(15, 0, 0), ned(0, 0, 0), START_NS))
+    actions = {a.vehicle: a.action for a in airspace.tick(START_NS)}
+    assert actions["px4_2"] is action
+
+
 def test_a_landed_aircraft_that_falls_silent_stays_landed() -> None:
     airspace = Airspace((), origin=ORIGIN)
     land = LandDetected(START_NS, START_NS, True, False, True, False)

@@ -30,7 +30,7 @@ MAP = "map"
 _R_ENU_NED = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 _ARM_M = 0.35
 _ROTOR_M = 0.26
-_SIZE = 4.0
+_SIZE = 8.0
 """Aircraft are drawn larger than they are: at true size nothing is seen from 100 m."""
 _LIFETIME_S = 1.0
 """A mark that is not renewed goes: a silent aircraft leaves the picture."""
@@ -155,7 +155,7 @@ def _label(one: Aircraft, verdict: Verdict) -> Mark:
         text += f": {', '.join(failing_factors(one.report))}"
     if one.advisory is not None and one.advisory.action in _ADVICE:
         text += f"\n{one.advisory.action.name} {one.advisory.other}"
-    place = one.pose.position_enu_m + np.array([0.0, 0.0, 4.0])
+    place = one.pose.position_enu_m + np.array([0.0, 0.0, 6.0])
     return _mark(one, 5, MarkKind.TEXT, _VERDICT[verdict], (2.5, 0.0, 0.0), place, text=text)
 
 
