@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from airtwin_bringup import graph, scenarios
 from airtwin_bringup.in_process import node_class
 from airtwin_mission import plan
@@ -55,3 +56,11 @@ def test_every_scenario_and_its_missions_can_be_read(path):
     for aircraft in scenarios.aircraft(path):
         if aircraft.mission is not None:
             assert plan.load(aircraft.mission).steps
+
+
+@pytest.mark.parametrize("name", ["physics", "consistency"])
+def test_nodes_start_with_the_values_that_replay_uses(name):
+    """Replay takes the defaults of the code; config/ repeats them for a person to change."""
+    kind = node_class(NODES[name]).PARAMS
+    document = yaml.safe_load((CONFIG / f"{name}.yaml").read_text())
+    assert kind(**document[f"/**/{name}"]["ros__parameters"]) == kind()

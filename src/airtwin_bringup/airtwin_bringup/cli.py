@@ -99,7 +99,8 @@ def attach(
         typer.Option("--vehicle", help="px4_0 (no namespace), px4_1, ... or a list with commas."),
     ] = "px4_0",
     mode: Annotated[
-        Mode, typer.Option("--mode", help="shadow: cannot command anything; twin: flies --mission.")
+        Mode,
+        typer.Option("--mode", help="shadow: cannot command anything; twin: flies --mission."),
     ] = Mode.SHADOW,
     mission: Annotated[
         Path | None, typer.Option("--mission", help="QGroundControl .plan or YAML.", exists=True)

@@ -80,13 +80,10 @@ def overview(
     vehicles: tuple[str, ...], *, zones: Path | None, use_sim_time: bool = False
 ) -> tuple[NodeSpec, ...]:
     """Return the nodes above all aircraft: airspace manager and console (RViz)."""
-    values: dict[str, Value] = {
-        "vehicles": vehicles,
-        "zones": str(zones) if zones else "",
-        "use_sim_time": use_sim_time,
-    }
+    values: dict[str, Value] = {"vehicles": vehicles, "use_sim_time": use_sim_time}
+    zoned = values | {"zones": str(zones) if zones else ""}
     return (
-        NodeSpec("airtwin_airspace", "airspace", "", "airspace", values),
+        NodeSpec("airtwin_airspace", "airspace", "", "airspace", zoned),
         NodeSpec("airtwin_console", "console", "", "airspace", values),
     )
 
@@ -126,11 +123,12 @@ def simulated(
 ) -> tuple[NodeSpec, ...]:
     """Return everything for a flight in the embedded simulator."""
     vehicles = tuple(a.vehicle for a in aircraft)
-    twins = (spec for a in aircraft for spec in twin(a, use_sim_time=lockstep))
+    own_clock = lockstep or speed != 1.0
+    twins = (spec for a in aircraft for spec in twin(a, use_sim_time=own_clock))
     return (
         simulator(scenario, speed=speed, lockstep=lockstep, seed=seed),
         *twins,
-        *overview(vehicles, zones=zones, use_sim_time=lockstep),
+        *overview(vehicles, zones=zones, use_sim_time=own_clock),
     )
 
 

@@ -104,6 +104,7 @@ class _Executor(SingleThreadedExecutor):
         try:
             for handler, entity, node in self._wait_for_ready_callbacks(timeout_sec=timeout_s):
                 if any(node is bad for bad, _ in failed):
+                    handler.cancel()
                     continue
                 handler()
                 error = handler.exception()

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airtwin_sim import scenario
-
 from airtwin_bringup import paths
 from airtwin_bringup.graph import Aircraft, Mode
+from airtwin_sim import scenario
 
 
 def aircraft(path: Path, missions: Path | None = None) -> tuple[Aircraft, ...]:
@@ -23,8 +22,7 @@ def aircraft(path: Path, missions: Path | None = None) -> tuple[Aircraft, ...]:
     """
     folder = missions or paths.config("missions")
     return tuple(
-        _with_mission(vehicle.name, folder, path.stem)
-        for vehicle in scenario.load(path).vehicles
+        _with_mission(vehicle.name, folder, path.stem) for vehicle in scenario.load(path).vehicles
     )
 
 

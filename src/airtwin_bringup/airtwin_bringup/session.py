@@ -61,13 +61,10 @@ def run(session: Session, console: Console) -> str:
     executor.add_node(node)
     specs = (graph.recorder(session.vehicles, session.recording), *session.specs)
 
-    def on_restart(process: str, why: str) -> None:
-        board.on_note(f"process {process} restarted: {why}")
-
     try:
         with (
             _interrupt() as interrupted,
-            Processes(specs, on_restart) as processes,
+            Processes(specs, node.on_restart) as processes,
             _display(session, board, console) as draw,
         ):
             end = _End(session)

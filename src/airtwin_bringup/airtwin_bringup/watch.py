@@ -12,9 +12,11 @@ from airtwin_msgs.msg import (
     MissionBelief,
     TwinState,
 )
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from airtwin_bringup import graph
+from airtwin_bringup.in_process import restart_diagnostic
 from airtwin_console.table import Board
 from airtwin_core.types import Phase, Verdict
 from airtwin_ros import convert, qos
@@ -24,7 +26,7 @@ OVER = (Phase.DONE, Phase.ABORTED)
 
 class WatchNode(Node):
     """In: twin/state, consistency/report, consistency/event, mission/belief of all vehicles,
-    /airspace/advisory. Out: nothing.
+    /airspace/advisory. Out: /diagnostics, when the command line had to restart a process.
     """
 
     def __init__(self, vehicles: tuple[str, ...], board: Board, **node_options: Any) -> None:
@@ -33,8 +35,14 @@ class WatchNode(Node):
         self._phases: dict[str, Phase] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.create_subscription(Advisory, "/airspace/advisory", self._on_advisory, qos.EVENT)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         for vehicle in vehicles:
             self._listen(vehicle)
+
+    def on_restart(self, process: str, why: str) -> None:
+        """Say that a process died and was started again: on the table and in the recording."""
+        self._board.on_note(f"process {process} restarted: {why}")
+        self._diagnostics.publish(restart_diagnostic(self, f"process {process}", why))
 
     def _listen(self, vehicle: str) -> None:
         prefix = f"/{graph.namespace(vehicle)}".rstrip("/")

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run ends with: the report, and its gist in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def report(recording: Path, out: Path, console: Console) -> int:
+    """Write report, summary and twin.mcap of a recorded run; return the exit code."""
+    from airtwin_record import replay
+    from airtwin_record.flight import UnusableFlight
+
+    try:
+        result = replay.run(recording, out=out, vehicle=None, progress=lambda _: None)
+    except UnusableFlight as error:
+        console.print(f"[red]no report:[/] {error}", highlight=False, soft_wrap=True)
+        return 1
+    show(result, console)
+    return 0
+
+
+def show(result: Any, console: Console) -> None:
+    """Print verdict, events and where the files are."""
+    summary = result.summary
+    console.print(_events(summary) if summary["events"] else "[green]no deviation found[/]")
+    rmse = summary["errors"]["position_rmse_m"]
+    if rmse:
+        console.print(
+            f"position RMSE against ground truth: twin {rmse['twin']:.2f} m, "
+            f"PX4 {rmse['px4']:.2f} m",
+            highlight=False,
+        )
+    console.print(
+        f"{summary['duration_s']:.1f} s of flight, {summary['realtime_factor']:.0f} times real time",
+        highlight=False,
+    )
+    for note in summary["skipped"]:
+        console.print(f"[yellow]skipped:[/] {note}", highlight=False, soft_wrap=True)
+    for path in result.paths:
+        console.print(str(path), highlight=False, soft_wrap=True)
+
+
+def _events(summary: dict[str, Any]) -> Table:
+    table = Table(title="deviations", title_justify="left")
+    for heading in ("aircraft", "from", "to", "factor", "requirement", "cause", "statistic/limit"):
+        table.add_column(heading)
+    for event in summary["events"]:
+        end = event["end_s"]
+        statistic = event["statistic"]
+        table.add_row(
+            event["vehicle"],
+            f"{event['start_s']:.1f} s",
+            "open" if end is None else f"{end:.1f} s",
+            event["factor"],
+            event["requirement"],
+            event["cause"],
+            f"{'-' if statistic is None else format(statistic, '.3g')} / {event['limit']:.3g}",
+        )
+    return table
