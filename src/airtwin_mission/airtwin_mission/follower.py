@@ -29,7 +29,7 @@ from airtwin_core.types import (
 from airtwin_mission import route
 from airtwin_mission.limits import Limits
 from airtwin_mission.plan import Mission, MissionError
-from airtwin_mission.px4_request import mode_name
+from airtwin_mission.px4_modes import mode_name
 
 NEAR_M = 3.0
 """A waypoint is passed within this distance [m]; PX4 cuts corners by NAV_ACC_RAD, 2 m."""

@@ -65,7 +65,8 @@ class MissionNode(Node):
         for note in mission.notes:
             self.get_logger().info(f"{mission.name}: {note}")
         self._vehicle_name = px4_topics.vehicle_name(self)
-        self._system_id = int(self._vehicle_name.rpartition("_")[2] or 0) + 1
+        instance = self._vehicle_name.rpartition("_")[2]
+        self._system_id = int(instance) + 1 if instance.isdecimal() else 1  # until PX4 says
         self._px4: Px4Vehicle | None = None
         self._flight = self._start(mission)
         self._gate = Gate(

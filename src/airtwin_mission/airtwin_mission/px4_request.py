@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airtwin_core.types import CommandAck, NavState
+from airtwin_core.types import CommandAck
 from airtwin_mission.limits import Limits
 from airtwin_mission.ports import NAN, VehicleCommand
 
@@ -71,11 +71,3 @@ class Request:
         if self.answers:
             return f"{what}: accepted by PX4, but nothing changed ({self.tries} tries)"
         return f"{what}: no answer from PX4 ({self.tries} tries)"
-
-
-def mode_name(nav_state: int) -> str:
-    """Return PX4's name of a navigation state as a pilot knows it."""
-    try:
-        return NavState(nav_state).name.lower()
-    except ValueError:
-        return f"number {nav_state}"

@@ -11,9 +11,7 @@ PX4's decision; the setpoints go on, and if PX4 gives offboard back, so does the
 
 from __future__ import annotations
 
-import enum
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,52 +33,17 @@ from airtwin_mission.ports import (
     Outcome,
     Output,
     Setpoint,
-    VehicleCommand,
     View,
     failed,
     running,
 )
-from airtwin_mission.px4_request import Request, mode_name
+from airtwin_mission.px4_modes import DOWN_MODES, OWN, STICK_MODES, Intent, mode_name
+from airtwin_mission.px4_request import Request
 
-STICK_MODES = frozenset(
-    (NavState.MANUAL, NavState.ALTCTL, NavState.POSCTL, NavState.ACRO, NavState.STABILIZED, 6, 8)
-)
-"""Modes flown by hand (6 position slow, 8 altitude cruise): a failsafe never chooses one."""
 AT_REST_M_S = 0.7
 STAND_M = 0.5
-DOWN_MODES = (NavState.LAND, NavState.DESCEND, NavState.TERMINATION)
 STREAM_GAP_S = 0.5
 """After a longer gap in the stream the setpoint starts anew from where the aircraft is."""
-
-
-class Intent(enum.Enum):
-    """What the adapter wants PX4 to do; each has the modes that PX4 may then be in."""
-
-    NOTHING = enum.auto()
-    OFFBOARD = enum.auto()
-    LAND = enum.auto()
-    RETURN = enum.auto()
-
-
-@dataclass(frozen=True, slots=True)
-class _Own:
-    """How an intent is asked for and recognised."""
-
-    command: VehicleCommand
-    nav_state: int
-    modes: frozenset[int]
-
-
-OWN = {
-    Intent.OFFBOARD: _Own(
-        px4_request.OFFBOARD, NavState.OFFBOARD, frozenset((NavState.OFFBOARD,))
-    ),
-    Intent.LAND: _Own(px4_request.LAND, NavState.LAND, frozenset((NavState.LAND,))),
-    # Return ends in a landing; releases differ in whether the mode says so.
-    Intent.RETURN: _Own(
-        px4_request.RETURN, NavState.RTL, frozenset((NavState.RTL, NavState.LAND))
-    ),
-}
 
 
 class Px4Vehicle:

@@ -13,13 +13,12 @@ import json
 import math
 from typing import Any
 
-from airtwin_core.types import Origin
-from airtwin_mission import plan
+from airtwin_mission import plan, qgc_fence
+from airtwin_mission.json_numbers import real_number, shown, whole_number
 from airtwin_mission.plan import (
     Altitude,
     Craft,
     Datum,
-    Fence,
     GeoPlace,
     GoTo,
     Hold,
@@ -94,12 +93,12 @@ def parse(text: str, name: str) -> Mission:
     if not isinstance(document, dict) or document.get("fileType") != "Plan":
         raise MissionError('not a QGroundControl plan ("fileType" is not "Plan")')
     if document.get("version") != 1:
-        raise MissionError(f"plan version {_shown(document.get('version'))}; version 1 is read")
+        raise MissionError(f"plan version {shown(document.get('version'))}; version 1 is read")
     body = document.get("mission")
     if not isinstance(body, dict):
         raise MissionError('holds no mission (no "mission" object)')
     if body.get("version") != 2:
-        raise MissionError(f"mission version {_shown(body.get('version'))}; version 2 is read")
+        raise MissionError(f"mission version {shown(body.get('version'))}; version 2 is read")
     items = body.get("items")
     if not isinstance(items, list):
         raise MissionError('"items" of the mission is not a list')
@@ -121,9 +120,9 @@ def parse(text: str, name: str) -> Mission:
         craft=craft,
         steps=tuple(steps),
         cruise_m_s=cruise,
-        planned_home=_home(body.get("plannedHomePosition")),
-        fences=_fences(document.get("geoFence")),
-        rally=_rally(document.get("rallyPoints")),
+        planned_home=qgc_fence.home(body.get("plannedHomePosition")),
+        fences=qgc_fence.fences(document.get("geoFence")),
+        rally=qgc_fence.rally(document.get("rallyPoints")),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -142,36 +141,12 @@ def _decode(text: str) -> Any:
         raise MissionError("holds a number with too many digits") from None
 
 
-def _shown(value: Any) -> str:
-    """Return ``value`` short enough for a sentence."""
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):
-        text = type(value).__name__
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _number(value: Any, what: str, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise MissionError(f"{what} is {_shown(value)}, not a number")
-    if not low <= value <= high:  # also refuses NaN and infinity
-        raise MissionError(f"{what} is {_shown(value)}, outside {low:g} to {high:g}")
-    return float(value)
-
-
-def _whole(value: Any, what: str) -> int:
-    number = _number(value, what, -1e9, 1e9)
-    if number != int(number):
-        raise MissionError(f"{what} is {_shown(value)}, not a whole number")
-    return int(number)
-
-
 def _craft(body: dict[str, Any]) -> Craft:
     kind = body.get("vehicleType")
     return (
         Craft.OTHER
         if kind is None
-        else CRAFT_OF_TYPE.get(_whole(kind, '"vehicleType"'), Craft.OTHER)
+        else CRAFT_OF_TYPE.get(whole_number(kind, '"vehicleType"'), Craft.OTHER)
     )
 
 
@@ -179,7 +154,7 @@ def _cruise(body: dict[str, Any], craft: Craft) -> float | None:
     key = "cruiseSpeed" if craft is Craft.FIXED_WING else "hoverSpeed"
     if body.get(key) is None:
         return None
-    return _number(body[key], f'"{key}"', 0.1, plan.MAX_SPEED_M_S)
+    return real_number(body[key], f'"{key}"', 0.1, plan.MAX_SPEED_M_S)
 
 
 # --- items in order ----------------------------------------------------------------------------
@@ -196,7 +171,7 @@ def _flat(items: list[Any]) -> list[tuple[int, dict[str, Any]]]:
         elif item.get("type") == "ComplexItem":
             flat += [(position, inner) for inner in _inner(item, position)]
         else:
-            raise MissionError(f"item {position} has the unknown type {_shown(item.get('type'))}")
+            raise MissionError(f"item {position} has the unknown type {shown(item.get('type'))}")
         if len(flat) > plan.MAX_STEPS:
             raise MissionError(f"more than {plan.MAX_STEPS} items: split the mission")
     return flat
@@ -204,7 +179,7 @@ def _flat(items: list[Any]) -> list[tuple[int, dict[str, Any]]]:
 
 def _inner(item: dict[str, Any], position: int) -> list[dict[str, Any]]:
     kind = item.get("complexItemType")
-    label = f"item {position} ({_shown(kind)})"
+    label = f"item {position} ({shown(kind)})"
     if not isinstance(kind, str) or kind not in SURVEYS:
         raise MissionError(
             f"{label} is a pattern without flight items: replace it by waypoints in QGroundControl"
@@ -212,7 +187,7 @@ def _inner(item: dict[str, Any], position: int) -> list[dict[str, Any]]:
     if item.get("version") not in SURVEYS[kind] or isinstance(item.get("version"), bool):
         known = SURVEYS[kind]
         raise MissionError(
-            f"{label} has version {_shown(item.get('version'))}; "
+            f"{label} has version {shown(item.get('version'))}; "
             f"{known.start} to {known.stop - 1} are read"
         )
     transects = item.get("TransectStyleComplexItem")
@@ -253,8 +228,8 @@ def _in_flying_order(
             continue
         try:
             params = _params(item)
-            target = _whole(params[0], "the jump's target")
-            repeat = _whole(params[1], "the jump's count")
+            target = whole_number(params[0], "the jump's target")
+            repeat = whole_number(params[1], "the jump's count")
         except MissionError as error:
             raise MissionError(f"item {number}: {error}") from None
         if repeat < 0:
@@ -276,7 +251,7 @@ def _params(item: dict[str, Any]) -> list[Any]:
         raise MissionError('"params" is not a list of 7 numbers')
     for index, value in enumerate(params, start=1):
         if value is not None:
-            _number(value, f"parameter {index}", -1e9, 1e9)
+            real_number(value, f"parameter {index}", -1e9, 1e9)
     return params
 
 
@@ -284,7 +259,7 @@ def _params(item: dict[str, Any]) -> list[Any]:
 
 
 def _steps(item: dict[str, Any], number: int, cruise_m_s: float, notes: list[str]) -> list[Step]:
-    command = _whole(item.get("command"), '"command"')
+    command = whole_number(item.get("command"), '"command"')
     if command in LEFT_OUT:
         notes.append(f"item {number}: {LEFT_OUT[command]} (command {command}) is left out")
         return []
@@ -319,34 +294,34 @@ def _without_place(command: int, params: list[Any], number: int, notes: list[str
     if params[1] is None or params[1] < 0:  # -1: only the throttle changes
         notes.append(f"item {number}: change of throttle (command 178) is left out")
         return []
-    return [Speed(_number(params[1], "the speed", 0.1, plan.MAX_SPEED_M_S))]
+    return [Speed(real_number(params[1], "the speed", 0.1, plan.MAX_SPEED_M_S))]
 
 
 def _hold(seconds: float | None) -> list[Step]:
     if seconds is None or seconds == 0:
         return []
-    return [Hold(_number(seconds, "the holding time", 0.0, plan.MAX_HOLD_S))]
+    return [Hold(real_number(seconds, "the holding time", 0.0, plan.MAX_HOLD_S))]
 
 
 def _circling_s(params: list[Any], speed_m_s: float) -> float:
     """Return how long ``param1`` circles of radius ``param3`` take [s]."""
-    turns = _number(params[0], "the count of circles", 0.0, 1000.0)
-    radius_m = abs(_number(params[2] or 0.0, "the radius", -10_000.0, 10_000.0))
+    turns = real_number(params[0], "the count of circles", 0.0, 1000.0)
+    radius_m = abs(real_number(params[2] or 0.0, "the radius", -10_000.0, 10_000.0))
     return turns * 2.0 * math.pi * radius_m / speed_m_s
 
 
 def _altitude(item: dict[str, Any], params: list[Any]) -> Altitude:
-    frame = _whole(item.get("frame"), '"frame"')
+    frame = whole_number(item.get("frame"), '"frame"')
     if frame not in DATUM_OF_FRAME:
         raise MissionError(f"frame {frame} does not say what the altitude is measured from")
     limit = plan.MAX_ALTITUDE_M
-    return Altitude(_number(params[6], "the altitude", -limit, limit), DATUM_OF_FRAME[frame])
+    return Altitude(real_number(params[6], "the altitude", -limit, limit), DATUM_OF_FRAME[frame])
 
 
 def _place(item: dict[str, Any], params: list[Any]) -> GeoPlace:
     return GeoPlace(
-        _number(params[4], "the latitude", -90.0, 90.0),
-        _number(params[5], "the longitude", -180.0, 180.0),
+        real_number(params[4], "the latitude", -90.0, 90.0),
+        real_number(params[5], "the longitude", -180.0, 180.0),
         _altitude(item, params),
     )
 
@@ -356,94 +331,3 @@ def _place_or_here(item: dict[str, Any], params: list[Any]) -> GeoPlace | None:
     if params[4] in (None, 0) and params[5] in (None, 0):
         return None
     return _place(item, params)
-
-
-# --- what is around the items -------------------------------------------------------------------
-
-
-def _corner(value: Any, what: str) -> tuple[float, float]:
-    if not isinstance(value, list) or len(value) not in (2, 3):
-        raise MissionError(f"{what} is not [latitude, longitude]")
-    return (
-        _number(value[0], f"latitude of {what}", -90.0, 90.0),
-        _number(value[1], f"longitude of {what}", -180.0, 180.0),
-    )
-
-
-def _home(value: Any) -> Origin | None:
-    if value is None:
-        return None
-    what = '"plannedHomePosition"'
-    lat, lon = _corner(value, what)
-    if len(value) != 3:
-        raise MissionError(f"{what} has no altitude")
-    if value == [0, 0, 0]:  # QGroundControl without a home writes zeros
-        return None
-    limit = plan.MAX_ALTITUDE_M
-    return Origin(lat, lon, _number(value[2], f"altitude of {what}", -limit, limit))
-
-
-def _list(value: Any, what: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise MissionError(f"{what} is not a list")
-    return value
-
-
-def _fences(value: Any) -> tuple[Fence, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, dict):
-        raise MissionError('"geoFence" is not an object')
-    fences: list[Fence] = []
-    if value.get("version") == 1:  # one polygon to stay in
-        corners = _list(value.get("polygon"), 'the fence\'s "polygon"')
-        return (_polygon(corners, inside=True),) if corners else ()
-    if value.get("version") != 2:
-        raise MissionError(f"fence version {_shown(value.get('version'))}; 1 and 2 are read")
-    for shape in _list(value.get("polygons"), 'the fence\'s "polygons"'):
-        inside = _inclusion(shape)
-        fences.append(_polygon(_list(shape.get("polygon"), "a fence's polygon"), inside=inside))
-    for shape in _list(value.get("circles"), 'the fence\'s "circles"'):
-        inside = _inclusion(shape)
-        circle = shape.get("circle")
-        if not isinstance(circle, dict):
-            raise MissionError("a fence's circle is not an object")
-        fences.append(
-            Fence(
-                inside,
-                centre_deg=_corner(circle.get("center"), "a fence's centre"),
-                radius_m=_number(circle.get("radius"), "a fence's radius", 0.1, 1e6),
-            )
-        )
-    return tuple(fences)
-
-
-def _inclusion(shape: Any) -> bool:
-    if not isinstance(shape, dict) or not isinstance(shape.get("inclusion"), bool):
-        raise MissionError("a fence does not say whether it is to stay in or out of")
-    return bool(shape["inclusion"])
-
-
-def _polygon(corners: list[Any], *, inside: bool) -> Fence:
-    if len(corners) < 3:
-        raise MissionError("a fence's polygon has fewer than 3 corners")
-    return Fence(inside, corners_deg=tuple(_corner(c, "a fence's corner") for c in corners))
-
-
-def _rally(value: Any) -> tuple[GeoPlace, ...]:
-    """Rally points; their altitude is above home."""
-    if value is None:
-        return ()
-    if not isinstance(value, dict):
-        raise MissionError('"rallyPoints" is not an object')
-    places = []
-    for point in _list(value.get("points"), 'the "points" of "rallyPoints"'):
-        lat, lon = _corner(point, "a rally point")
-        if len(point) != 3:
-            raise MissionError("a rally point has no altitude")
-        limit = plan.MAX_ALTITUDE_M
-        height = _number(point[2], "altitude of a rally point", -limit, limit)
-        places.append(GeoPlace(lat, lon, Altitude(height, Datum.HOME)))
-    return tuple(places)

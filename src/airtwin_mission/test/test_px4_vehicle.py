@@ -9,7 +9,9 @@ from fake_flight import MISSION, Flight
 from fake_px4 import FakePx4
 
 from airtwin_core.types import Advisory, AdvisoryAction, NavState, Phase
+from airtwin_mission.limits import Limits
 from airtwin_mission.ports import Setpoint, VehicleCommand
+from airtwin_mission.px4_request import ARM, Request
 
 NAN = float("nan")
 
@@ -153,7 +155,11 @@ def test_motors_stopped_by_somebody_else() -> None:
     flight.px4.armed = False
     flight.run(0.2)
     assert flight.belief.phase is Phase.ABORTED
-    assert "motors stopped" in flight.belief.reason
+    assert flight.belief.reason == "motors stopped by somebody else"
+    assert flight.vehicle.view().pilot
+    sent = len(flight.sent)
+    flight.run(2.0)
+    assert len(flight.sent) == sent
 
 
 def test_offboard_loss_is_followed_and_survived() -> None:
@@ -233,6 +239,13 @@ def test_lost_commands_are_sent_again() -> None:
     assert commands(flight) == [176] * 3 + [400] * 3 + [21] * 3
 
 
+def test_a_request_is_sent_so_often_and_no_more() -> None:
+    request = Request(ARM, Limits())
+    sent_s = [i / 10 for i in range(100) if request.due(i * 100_000_000)]
+    assert sent_s == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert request.failure(10_000_000_000)
+
+
 def test_landing_denied_holds_and_says_so() -> None:
     flight = Flight(FakePx4(answer=lambda c: 2 if c.command in (20, 21) else 0))
     flight.until_leg(1)
@@ -244,9 +257,10 @@ def test_landing_denied_holds_and_says_so() -> None:
     assert np.linalg.norm(flight.px4.velocity) < 0.2
 
 
-def test_does_not_take_over_a_flight() -> None:
+@pytest.mark.parametrize("arming", [True, False])
+def test_does_not_take_over_a_flight(arming: bool) -> None:
     px4 = FakePx4(armed=True, mode=NavState.POSCTL, position=np.array([0.0, 0.0, -20.0]))
-    flight = Flight(px4)
+    flight = Flight(px4, arming=arming)
     flight.run(5.0)
     assert flight.belief.phase is Phase.IDLE
     assert "not taking over" in flight.belief.reason

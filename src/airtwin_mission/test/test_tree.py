@@ -131,6 +131,23 @@ def test_stays_on_the_ground_until_allowed() -> None:
     ticker.to_phase(Phase.DONE)
 
 
+def test_a_return_on_the_ground_is_forgotten_when_it_is_taken_back() -> None:
+    ticker = Ticker()
+    ticker.executor.on(advisory(AdvisoryAction.RETURN))
+    assert ticker.tick(5).phase is Phase.IDLE
+    ticker.executor.on(advisory(AdvisoryAction.CLEAR))
+    ticker.to_phase(Phase.DONE)
+    assert "return" not in ticker.vehicle.asked
+
+
+def test_progress_does_not_fall_when_the_wind_pushes_back() -> None:
+    ticker = Ticker()
+    before = ticker.to_phase(Phase.HOLD).progress
+    ticker.executor.on(advisory(AdvisoryAction.HOLD))
+    ticker.see(position_ned_m=np.array([0.0, 0.0, -10.0]))
+    assert ticker.tick(3).progress == before > 0.4
+
+
 @pytest.mark.parametrize(
     ("factor", "asked", "phase"),
     [("velocity", "return", Phase.RETURN), ("position", "land", Phase.LAND)],
