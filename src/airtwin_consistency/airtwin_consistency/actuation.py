@@ -26,7 +26,8 @@ _NS = 1_000_000_000
 _LEAST_COMMAND = 0.02  # below this a rotor idles and its logarithm means nothing
 _STEP_MAX_S = 0.5  # a longer gap between commands teaches nothing
 _REMEMBER = 3.0  # the sum is held below this many limits, so that it can come back
-_ADAPT_S = 60.0  # slow changes of trim (wind, fuel of gimbal movements) are followed
+_ADAPT_S = 60.0  # slow changes of trim (wind, battery) are followed
+_SETTLE_S = 2.0  # of the mean command after lift-off
 _ALONE = 0.7  # the second largest sum of a single fault stays below this share
 
 
@@ -44,6 +45,10 @@ class ActuationChecks:
         self._sums: Array = np.zeros(0)
         self._began_ns: list[int] = []
         self._hover = False
+        self._collective: float | None = None
+        self._full_rotor = 0
+        self._full_s = 0.0
+        self._full_ns = 0
 
     def on_motors(self, sample: MotorCommands, seen: Evidence) -> None:
         """Take one command."""
@@ -61,8 +66,10 @@ class ActuationChecks:
             rotors.size >= 4
             and 0.0 < dt_s <= _STEP_MAX_S
             and bool(np.all(commands > _LEAST_COMMAND))
+            and self._collective_usual(float(np.mean(commands)), dt_s)
             and self._hovers(seen, sample.received_ns)
         )
+        self._saturation(commands, dt_s, sample.stamp_ns)
         if self._hover:
             self._update(np.log(commands), dt_s, sample.stamp_ns)
 
@@ -74,6 +81,28 @@ class ActuationChecks:
         self._began_ns = [0] * rotors.size
         self._learned_s = 0.0
         self._hover = False
+        self._collective = None
+        self._full_s = 0.0
+
+    def _collective_usual(self, mean: float, dt_s: float) -> bool:
+        """Return whether the mean command is that of hover, which follows the battery slowly."""
+        if self._collective is None:
+            self._collective = mean
+        off = mean / self._collective - 1.0
+        slow = _ADAPT_S if self._learned_s >= self._limits.trim_learn_s else _SETTLE_S
+        self._collective += min(1.0, dt_s / slow) * (mean - self._collective)
+        return abs(off) <= self._limits.collective_share
+
+    def _saturation(self, commands: Array, dt_s: float, stamp_ns: int) -> None:
+        """Follow for how long one rotor alone is asked for all it has."""
+        full = commands >= self._limits.saturated
+        if not 0.0 < dt_s <= _STEP_MAX_S or full.sum() != 1:
+            self._full_s = 0.0
+            return
+        rotor = int(np.argmax(full))
+        if rotor != self._full_rotor or self._full_s == 0.0:
+            self._full_rotor, self._full_s, self._full_ns = rotor, 0.0, stamp_ns
+        self._full_s += dt_s
 
     def _hovers(self, seen: Evidence, now_ns: int) -> bool:
         twin, limits = seen.twin, self._limits
@@ -108,7 +137,19 @@ class ActuationChecks:
         limits = self._limits
         if not self._rate.known or self._rate.age_s(now_ns) > limits.fresh_s:
             return unknown(ACTUATION, "no motor commands")
-        if not seen.flying or not self._hover:
+        if not seen.flying or not seen.rotor_flight:
+            return unknown(ACTUATION, "not carried by rotors")
+        if self._full_s > limits.saturated_s:
+            motor = int(self._rotors[self._full_rotor]) + 1
+            return judge(
+                ACTUATION,
+                self._full_s,
+                limits.saturated_s,
+                f"motor {motor} alone is commanded to its limit for {self._full_s:.1f} s",
+                since_ns=self._full_ns,
+                symptoms=(f"rotor {motor}",),
+            )
+        if not self._hover:
             return unknown(ACTUATION, "not in hover")
         if self._learned_s < limits.trim_learn_s:
             return unknown(ACTUATION, "trim not yet learned")

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from airtwin_core.types import Array
 
@@ -158,6 +159,10 @@ class Window:
         """Return the mean (n,) of the rows."""
         mean: Array = self.total() / len(self._rows)
         return mean
+
+    def all(self) -> tuple[npt.NDArray[np.int64], Array]:
+        """Return all times (k,) and rows (k, n)."""
+        return np.array([t for t, _ in self._rows]), np.array([row for _, row in self._rows])
 
     def newest(self, count: int) -> Array:
         """Return the newest ``count`` rows (count, n)."""

@@ -12,6 +12,7 @@ from airtwin_consistency.limits import Limits
 from airtwin_core.types import Check, Deviation, Verdict
 
 _NS = 1_000_000_000
+_GATHER_S = 5.0
 
 
 class DeviationLog:
@@ -24,6 +25,7 @@ class DeviationLog:
         self._began: dict[str, int] = {}  # vehicle clock at the first failure of a streak
         self._ended: dict[str, int] = {}  # vehicle clock, so that two of a kind never overlap
         self._count: dict[str, int] = {}
+        self._causes: dict[str, tuple[int, set[str], set[str]]] = {}  # opened, own, recent
         self._symptoms: dict[str, int] = {}  # symptom: when last seen, twin's clock
 
     @property
@@ -38,12 +40,10 @@ class DeviationLog:
         turns = [
             (finding, self._turn(finding, pace, now_ns, vehicle_ns)) for finding, pace in findings
         ]
-        for finding, _ in turns:
-            if finding.check.requirement in self._open or any(
-                turn is Turn.OPENED and other is finding for other, turn in turns
-            ):
-                for symptom in finding.symptoms:
-                    self._symptoms[symptom] = now_ns
+        for finding, turn in turns:
+            # symptoms of all that opens now are known before any of it is explained
+            if turn is Turn.OPENED or finding.check.requirement in self._open:
+                self._symptoms.update(dict.fromkeys(finding.symptoms, now_ns))
         changed = []
         for finding, turn in turns:
             if turn is Turn.OPENED:
@@ -95,6 +95,8 @@ class DeviationLog:
             evidence=check.evidence,
         )
         self._open[check.requirement] = deviation
+        recent = set(self._recent(now_ns))
+        self._causes[check.requirement] = (now_ns, set(finding.symptoms), recent)
         return deviation
 
     def _closed(self, requirement: str, now_ns: int, vehicle_ns: int) -> Deviation:
@@ -115,8 +117,12 @@ class DeviationLog:
             deviation = dataclasses.replace(
                 deviation, statistic=check.statistic, limit=check.limit, evidence=check.evidence
             )
-        if deviation.cause == UNKNOWN:
-            cause = diagnose(check.requirement, finding.symptoms, self._recent(now_ns))
+        opened_ns, own, recent = self._causes[check.requirement]
+        if now_ns - opened_ns <= _GATHER_S * _NS or deviation.cause == UNKNOWN:
+            # what began together is not all seen at once
+            own.update(finding.symptoms)
+            recent.update(self._recent(now_ns))
+            cause = diagnose(check.requirement, own, sorted(recent))
             deviation = dataclasses.replace(deviation, cause=cause)
         self._open[check.requirement] = deviation
 

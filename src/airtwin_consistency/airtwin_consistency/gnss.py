@@ -4,8 +4,8 @@
 A receiver measures position and Doppler velocity by different means, and the twin knows the
 aircraft's acceleration from its IMU. A spoofer or a reflection that moves the position has to move
 all three alike; a step and a drift of the position alone show against Doppler, a false velocity
-shows in the twin's innovations when it begins. A drift that begins more slowly than the
-accelerometer's bias wanders (some 0.05 m/s^2) is not seen by any of these.
+shows as a step of the twin's innovations when it begins (a faulty IMU makes a ramp). A false
+velocity that grows more slowly than the twin can tell from errors of its IMU is seen by none.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import numpy as np
 from airtwin_consistency.detectors import Rate, Window
 from airtwin_consistency.evidence import Evidence
 from airtwin_consistency.findings import Finding, Pace, Requirement, judge, unknown
+from airtwin_consistency.innovations import Innovations, Sign
 from airtwin_consistency.limits import Limits
-from airtwin_core import geodesy, stats
+from airtwin_core import geodesy
 from airtwin_core.types import Array, ContextFactor, GnssFix, Origin, TwinState
 
 LOST = Requirement("CON-GNS-1", "gnss availability", Pace.FACT)
 JUMP = Requirement("CON-GNS-2", "gnss jump", Pace.FACT)
-DRIFT = Requirement("CON-GNS-3", "gnss drift", Pace.ATTITUDE)
+DRIFT = Requirement("CON-GNS-3", "gnss drift", Pace.ALARM)
 QUALITY = Requirement("CON-GNS-4", "gnss quality", Pace.COMPARISON)
 
 _NS = 1_000_000_000
@@ -40,8 +41,7 @@ class GnssChecks:
         self._fixes = 0
         self._steps = Window(limits.drift_window_s)
         self._jump: tuple[int, int, float, str] | None = None  # stamp, received, ratio, evidence
-        self._innovations = Window(limits.drift_window_s)
-        self._tested = 0
+        self._innovations = Innovations(limits)
 
     def on_fix(self, fix: GnssFix) -> None:
         """Take a fix: step of the position against the velocity between."""
@@ -85,16 +85,10 @@ class GnssChecks:
         )
 
     def on_twin(self, twin: TwinState) -> None:
-        """Take the twin's newest GNSS velocity innovation, once each."""
-        for fusion in twin.fusions:
-            if fusion.source != "gnss_velocity":
-                continue
-            tested = fusion.used + sum(fusion.rejected.values())
-            if tested != self._tested and fusion.innovation.shape == (3,):
-                self._tested = tested
-                row = np.append(fusion.innovation, fusion.nis)
-                if np.all(np.isfinite(row)):
-                    self._innovations.add(twin.received_ns, row)
+        """Take the twin's newest GNSS velocity innovation."""
+        last = self._last
+        accuracy = float("nan") if last is None else last.speed_accuracy_m_s
+        self._innovations.on_twin(twin, accuracy)
 
     def check(self, seen: Evidence, now_ns: int) -> list[Finding]:
         """Return the four findings."""
@@ -142,60 +136,53 @@ class GnssChecks:
         return judge(JUMP, 0.0, 1.0, "position steps agree with Doppler velocity")
 
     def _drifting(self, seen: Evidence, now_ns: int) -> Finding:
-        limits, last = self._limits, self._last
+        last = self._last
         if not seen.flying or last is None:
             return unknown(DRIFT, "not flying" if last is not None else "no 3D fix so far")
-        by_doppler, doppler, since_ns = 0.0, "", now_ns
-        enough = False
-        if self._steps.span_s > 0.5 * limits.drift_window_s:
-            enough = True
-            total = self._steps.total()
-            span_s = self._steps.span_s
-            # the claimed error wanders as a first-order Markov process
-            wander = np.sqrt(2.0 * (1.0 - np.exp(-span_s / limits.gnss_wander_s)))
-            accuracy = last.speed_accuracy_m_s if np.isfinite(last.speed_accuracy_m_s) else 0.5
-            # neighbouring Doppler errors are alike for about a second
-            walk = accuracy * np.sqrt(span_s)
-            sigma = wander * np.array([last.eph_m, last.epv_m])
-            allowed = limits.drift_floor_m + limits.drift_sigmas * np.hypot(sigma, walk)
-            across, up = float(np.hypot(total[0], total[1])), abs(float(total[2]))
-            by_doppler = max(across / allowed[0], up / allowed[1])
-            doppler = (
-                f"over {span_s:.0f} s the position moved {across:.1f} m horizontally, {up:.1f} m "
-                f"vertically against its own Doppler ({allowed[0]:.1f}, {allowed[1]:.1f} allowed)"
+        signs = [
+            sign
+            for sign in (
+                self._against_doppler(last),
+                self._innovations.step(now_ns),
+                self._innovations.sustained(now_ns, last.speed_accuracy_m_s),
             )
-            since_ns = self._steps.first_ns
-        by_imu, imu = 0.0, ""
-        recent = self._innovations
-        if len(recent) >= limits.innovation_window:
-            enough = True
-            rows = recent.newest(limits.innovation_window)
-            accuracy = last.speed_accuracy_m_s if np.isfinite(last.speed_accuracy_m_s) else 0.0
-            mean = np.mean(rows, axis=0)
-            bound = max(limits.velocity_innovation_m_s, 1.5 * accuracy)
-            # beyond what the twin's own covariance explains, and more than anyone would ignore
-            normal = stats.chi2_limit(3 * len(rows), limits.probability) / len(rows)
-            by_imu = min(
-                float(mean[3]) / normal,
-                max(np.hypot(mean[0], mean[1]) / bound, abs(float(mean[2])) / (1.5 * bound)),
-            )
-            imu = (
-                f"Doppler is {np.hypot(mean[0], mean[1]):.2f} m/s off the IMU's velocity "
-                f"({bound:.2f} allowed)"
-            )
-        if not enough:
+            if sign is not None
+        ]
+        if not signs:
             return unknown(DRIFT, "not enough fixes with velocity")
-        worst = max(by_doppler, by_imu)
-        offset_ns = seen.vehicle_ns(now_ns) - now_ns
-        if by_imu > by_doppler:
-            since_ns = recent.time_of_newest(limits.innovation_window)
+        worst = max(signs, key=lambda sign: sign.ratio)
+        if any(np.isnan(sign.ratio) for sign in signs):
+            worst = next(sign for sign in signs if np.isnan(sign.ratio))
         return judge(
             DRIFT,
-            worst,
+            worst.ratio,
             1.0,
-            "; ".join(text for text in (doppler, imu) if text),
-            since_ns=since_ns + offset_ns,
-            symptoms=("gnss drift",) if by_doppler >= by_imu else ("gnss velocity",),
+            worst.evidence,
+            since_ns=seen.vehicle_ns(now_ns) - now_ns + worst.since_ns,
+            symptoms=tuple(sign.symptom for sign in signs if not sign.ratio <= 1.0),
+        )
+
+    def _against_doppler(self, last: GnssFix) -> Sign | None:
+        """Return how far the position has wandered from the integral of its own velocity."""
+        limits = self._limits
+        span_s = self._steps.span_s
+        if span_s < 0.5 * limits.drift_window_s:
+            return None
+        total = self._steps.total()
+        # the claimed error wanders as a first-order Markov process
+        wander = np.sqrt(2.0 * (1.0 - np.exp(-span_s / limits.gnss_wander_s)))
+        accuracy = last.speed_accuracy_m_s if np.isfinite(last.speed_accuracy_m_s) else 0.5
+        # neighbouring Doppler errors are alike for about a second
+        walk = accuracy * np.sqrt(span_s)
+        sigma = np.hypot(wander * np.array([last.eph_m, last.epv_m]), walk)
+        allowed = limits.drift_floor_m + limits.drift_sigmas * sigma
+        across, up = float(np.hypot(total[0], total[1])), abs(float(total[2]))
+        return Sign(
+            float(np.max([across / allowed[0], up / allowed[1]])),
+            self._steps.first_ns,
+            "gnss drift",
+            f"over {span_s:.0f} s the position moved {across:.1f} m horizontally, {up:.1f} m "
+            f"vertically against its own Doppler ({allowed[0]:.1f}, {allowed[1]:.1f} allowed)",
         )
 
     def _quality(self, seen: Evidence, now_ns: int) -> Finding:

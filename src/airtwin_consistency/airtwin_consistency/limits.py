@@ -62,6 +62,8 @@ class Limits:
     drift_floor_m: float = 2.0  # [m] chosen
     drift_sigmas: float = 4.0  # [-] of the wander that the claim allows in the window
     gnss_wander_s: float = 60.0  # [s] correlation time of a receiver's error (as the estimator)
+    velocity_step_m_s: float = 0.35  # [m/s] step of Doppler against IMU; SIH flights stay at 0.3
+    velocity_delay_s: float = 0.1  # [s] error of the time of a fix, times acceleration
     velocity_innovation_m_s: float = 0.6  # [m/s] mean over the window that no noise explains
     innovation_window: int = 8  # [-] fixes in it
     eph_max_m: float = 6.0  # [m] twice EKF2_REQ_EPH of PX4, which is for take-off
@@ -99,8 +101,11 @@ class Limits:
     # Actuation
     trim_learn_s: float = 4.0  # [s] of hover to learn each rotor's share
     trim_filter_s: float = 0.5  # [s] of the commands
-    trim_slack: float = 0.05  # [-] of log thrust that is not counted: CUSUM finds 10 % and more
-    trim_limit_s: float = 0.15  # [s] of accumulated log thrust: 25 % more is found in 0.75 s
+    trim_slack: float = 0.12  # [-] log thrust not counted: real flights wander by this much
+    trim_limit_s: float = 0.15  # [s] of accumulated log thrust: 40 % more is found in 0.7 s
+    collective_share: float = 0.2  # [-] mean command off hover: climb, descent, touch-down
+    saturated: float = 0.98  # [-] command at the end of its range
+    saturated_s: float = 0.4  # [s] of one rotor alone; chosen: manoeuvres are shorter
     hover_speed_m_s: float = 4.0  # [m/s] above this the air changes the trim
     hover_tilt_rad: float = 0.26  # [rad] 15 deg
     hover_rate_rad_s: float = 0.5  # [rad/s]

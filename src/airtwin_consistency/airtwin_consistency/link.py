@@ -48,7 +48,7 @@ _PERIODIC: dict[type, str] = {
 }
 _ALL = "all topics silent"
 _FAST_S = 0.3  # topics of this interval and below show an outage at once
-_SETTLE_S = 3.0  # a clock that runs evenly for so long is the new normal
+_SETTLE_S = 30.0  # a clock that runs evenly for so long is the new normal
 _RATE_WINDOW_S = 2.0
 _REAL_TIME = 0.3  # [-] what PX4's sawtooth and stalls make of a rate that is 1
 
@@ -83,8 +83,11 @@ class LinkChecks:
         known = {_PERIODIC[kind]: rate for kind, rate in self._rates.items() if rate.known}
         if not known:
             return unknown(LINK, "no topic heard for long enough")
+        # after a break slow topics get their time anew
+        heard_s = seen.heard_s(now_ns) or float("inf")
         ratios = {
-            name: rate.age_s(now_ns) / rate.limit_s(limits.link_age_s, limits.silent_periods)
+            name: min(rate.age_s(now_ns), heard_s)
+            / rate.limit_s(limits.link_age_s, limits.silent_periods)
             for name, rate in known.items()
         }
         silent = sorted(name for name, ratio in ratios.items() if not ratio <= 1.0)

@@ -144,8 +144,7 @@ class Monitor:
         return report, changed
 
     def finish(self, now_ns: int) -> tuple[Deviation, ...]:
-        """Judge a last time; return all that is still open, its end unknown (None)."""
-        self.tick(now_ns)
+        """Return what is still open at ``now_ns``: nothing is closed silently, ends are None."""
         return self._log.open
 
     def _findings(self, now_ns: int) -> list[Finding]:

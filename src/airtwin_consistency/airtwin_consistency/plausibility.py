@@ -187,7 +187,11 @@ class PlausibilityChecks:
             1.0,
             f"twin's biases: accelerometer {np.linalg.norm(twin.accel_bias_frd_m_s2):.2f} m/s^2, "
             f"gyroscope {np.linalg.norm(twin.gyro_bias_frd_rad_s):.3f} rad/s{since}",
-            symptoms=("bias",),
+            symptoms=tuple(
+                name
+                for name, ratio in zip(("accel bias", "gyro bias") * 2, ratios, strict=False)
+                if not ratio <= 1.0
+            ),
         )
 
 
