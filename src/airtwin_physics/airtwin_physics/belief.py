@@ -7,7 +7,7 @@ import numpy as np
 
 from airtwin_core import frames
 from airtwin_core.types import Array
-from airtwin_physics import alignment, kernel
+from airtwin_physics import alignment, kernel, models
 from airtwin_physics.alignment import FirstAttitude
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.imu import ImuTrack
@@ -46,7 +46,7 @@ class Belief:
         variances[3:6] = speed**2
         if still:
             x[10:13] = track.mean_rate_frd
-            variances[9:12] = (0.1 * c.gyro_bias_sigma) ** 2 + track.mean_rate_variance
+            variances[9:12] = (c.gyro_bias_sigma / 3.0) ** 2 + track.mean_rate_variance
         else:
             variances[9:12] = c.gyro_bias_sigma**2
         variances[12:15] = c.accel_bias_sigma**2
@@ -100,11 +100,13 @@ class Belief:
         x, p = self.x, self.p
         for axis in axes:
             before = float(x[axis])
-            kernel.forget(p, kernel.GNSS + axis, float(self.sigma[axis] ** 2))
-            kernel.forget(p, kernel.POS + axis, 1.0)
             x[kernel.X_GNSS + axis] = 0.0
             x[axis] = measured[axis] + x[3 + axis] * lag_s
-            kernel.place(p, kernel.POS + axis, kernel.GNSS + axis, -1.0, float(variance[axis]))
+            kernel.forget(p, kernel.GNSS + axis, float(self.sigma[axis] ** 2))
+            kernel.forget(p, kernel.POS + axis, UNKNOWN_PLACE_M**2)
+            h = np.empty((1, kernel.N))
+            models.gnss_position(x, axis, lag_s, h[0])
+            kernel.update(x, p, h, np.zeros(1), variance[axis : axis + 1])
             if axis == 2:
                 self.tie_barometer(float(x[2]) - before)
 

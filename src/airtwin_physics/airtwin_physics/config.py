@@ -26,7 +26,7 @@ class EstimatorConfig:
     accel_noise: float = 3.5e-2  # [m/s^2/sqrt(Hz)]
     gyro_bias_walk: float = 1e-4  # [rad/s/sqrt(s)]
     accel_bias_walk: float = 3e-4  # [m/s^2/sqrt(s)]
-    gyro_bias_sigma: float = 0.05  # [rad/s] at start, if the aircraft was not still
+    gyro_bias_sigma: float = 0.01  # [rad/s] at start in flight, calibrated; at rest a third
     accel_bias_sigma: float = 0.2  # [m/s^2] at start
     gap_rate_rad_s: float = 0.3  # [rad/s] what a lost IMU sample may have held
     gap_accel_m_s2: float = 3.0  # [m/s^2] likewise

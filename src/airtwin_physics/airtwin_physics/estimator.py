@@ -34,8 +34,8 @@ from airtwin_physics import alignment, kernel
 from airtwin_physics.anchor import Anchor
 from airtwin_physics.belief import Belief
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.fusion import LATE_MAX_S, TOO_LATE, Sensors
-from airtwin_physics.imu import RING, ImuTrack
+from airtwin_physics.fusion import ALTITUDE_MAX_M, LATE_MAX_S, TOO_LATE, Sensors
+from airtwin_physics.imu import RING, ImuTrack, square
 from airtwin_physics.tally import NEVER_S
 
 _AGE_MAX_S = 0.5  # a stamp further from the IMU's is of another clock: go by arrival
@@ -43,6 +43,7 @@ _AGE_STAMPED_S = 0.04
 _AGE_CREEP_S = 0.005  # the smallest age counts, but not for ever
 _REST_PERIOD_S = 0.1
 _DATUM_MAX_M = 1e4
+_ATTITUDE_AGE_MAX_NS = 200_000_000  # an aircraft in flight turns on
 
 _Pending = tuple[float, int, Callable[..., None], Sample]
 
@@ -176,15 +177,14 @@ class Estimator:
 
     def _on_barometer(self, sample: Barometer) -> None:
         c = self._config
-        if not np.isfinite(sample.altitude_m):
-            self._sensors.tallies["barometer"].refuse("not finite")
+        if not abs(sample.altitude_m) < ALTITUDE_MAX_M:
+            self._sensors.tallies["barometer"].refuse("impossible altitude")
         elif self._due("barometer", c.barometer_period_s):
             self._enqueue(sample, c.barometer_delay_s, self._sensors.barometer, "barometer")
 
     def _on_magnetometer(self, sample: Magnetometer) -> None:
         c = self._config
-        size = float(np.sqrt(sample.field_frd_gauss @ sample.field_frd_gauss))
-        if not c.field_min_gauss <= size <= c.field_max_gauss:
+        if not c.field_min_gauss**2 <= square(sample.field_frd_gauss) <= c.field_max_gauss**2:
             self._sensors.tallies["magnetometer"].refuse("field strength is not Earth's")
             return
         self._field = sample
@@ -192,7 +192,7 @@ class Estimator:
             self._enqueue(sample, 0.0, self._sensors.magnetometer, "magnetometer")
 
     def _on_attitude(self, sample: Attitude) -> None:
-        if not abs(float(sample.q_ned_frd @ sample.q_ned_frd) - 1.0) < 0.01:
+        if not abs(square(sample.q_ned_frd) - 1.0) < 0.01:
             self._sensors.tallies["heading"].refuse("not a unit quaternion")
             return
         self._attitude = sample
@@ -246,11 +246,14 @@ class Estimator:
         c, track, imu = self._config, self._track, self._track.newest
         if imu is None or track.followed_s < c.align_min_s:
             return
-        still = track.still()
+        still = track.still() and self._on_ground()
         field, attitude = self._field, self._attitude
-        # at rest wait for a compass, in flight for PX4's attitude, but not for ever
-        waiting = field is None and (attitude is None or still)
-        waiting = waiting or (attitude is None and not still)
+        if attitude is not None and abs(imu.stamp_ns - attitude.stamp_ns) > _ATTITUDE_AGE_MAX_NS:
+            attitude = None
+        # at rest wait for a compass and for the word that it is rest, in flight for PX4's
+        # attitude, but not for ever
+        said = self._landed is not None or self._armed is not None
+        waiting = (field is None or not said) if still else attitude is None
         if waiting and track.followed_s < c.align_max_s:
             return
         try:
@@ -283,18 +286,20 @@ class Estimator:
             track.first += 1
             at_s = track.at_s[slot]
             sensors.watch(at_s)
-            fused = False
+            due = at_s - self._rest_s >= _REST_PERIOD_S
+            if not due and not (self._pending and self._pending[0][0] <= at_s):
+                continue
+            velocity = belief.x[3:6].copy()
             while self._pending and self._pending[0][0] <= at_s:
                 when_s, _, fuse, sample = heapq.heappop(self._pending)
                 fuse(sample, at_s, at_s - when_s)
-                fused = True
-            if at_s - self._rest_s >= _REST_PERIOD_S:
+            if due:
                 self._rest_s = at_s
                 sensors.rest(at_s, still=track.still(), on_ground=self._on_ground())
-                fused = True
-            if fused and not belief.healthy():
+            if not belief.healthy():
                 self.reset("state not finite")
                 return
+            sensors.corrected(belief.x[3:6] - velocity)
 
     def _on_ground(self) -> bool:
         """Return whether PX4 has nothing to say against being on the ground."""

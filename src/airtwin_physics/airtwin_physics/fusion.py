@@ -6,14 +6,18 @@ from __future__ import annotations
 import numpy as np
 
 from airtwin_core import frames, stats
+from airtwin_core.geodesy import check_coordinates
 from airtwin_core.types import Array, Attitude, Barometer, Fusion, GnssFix, Magnetometer
 from airtwin_physics import kernel, models
 from airtwin_physics.anchor import Anchor
 from airtwin_physics.belief import Belief
 from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.imu import square
 from airtwin_physics.tally import NEVER_S, RESET, Gate, Tally
 
 LATE_MAX_S = 0.3  # behind the horizon
+ALTITUDE_MAX_M = 1e5
+SPEED_MAX_M_S = 1e3
 TOO_LATE = "older than the filter's window"
 _STEEP_MAX = 10.0  # tangent of the dip beyond which a compass shows nothing
 _ACCELERATION_S = 0.1  # over which the acceleration for the GNSS delay is taken
@@ -67,6 +71,10 @@ class Sensors:
         """Return how each source fares."""
         return tuple([tally.fusion() for tally in self.tallies.values()])
 
+    def corrected(self, change_m_s: Array) -> None:
+        """Take a correction of the velocity (3,) out of the acceleration: it is no motion."""
+        self._speed_before[1:4] += change_m_s
+
     def watch(self, at_s: float) -> None:
         """Keep a smooth acceleration: an error of the GNSS delay shows along it."""
         passed_s = at_s - float(self._speed_before[0])
@@ -82,11 +90,12 @@ class Sensors:
         """Fuse position and velocity of one fix, each with its own gate."""
         tally = self.tallies["gnss_position"]
         cause = TOO_LATE if lag_s > LATE_MAX_S else _fault(fix, self._config)
+        # velocity first: a first position is carried along it to the time of the belief
+        self._gnss_velocity(fix, cause, at_s, lag_s)
         if cause:
             tally.refuse(cause)
         else:
             self._gnss_position(fix, at_s, lag_s, tally)
-        self._gnss_velocity(fix, cause, at_s, lag_s)
 
     def _gnss_position(self, fix: GnssFix, at_s: float, lag_s: float, tally: Tally) -> None:
         c, belief = self._config, self._belief
@@ -133,8 +142,8 @@ class Sensors:
         if fix.velocity_ned_m_s is None:
             tally.refuse("no velocity")
             return
-        if not cause and not np.all(np.isfinite(fix.velocity_ned_m_s)):
-            cause = "not finite"
+        if not cause and not square(fix.velocity_ned_m_s) < SPEED_MAX_M_S**2:
+            cause = "impossible velocity"
         if not cause and not fix.speed_accuracy_m_s <= c.gnss_speed_max_m_s:
             cause = "accuracy too poor"
         if cause:
@@ -293,9 +302,10 @@ def _fault(fix: GnssFix, config: EstimatorConfig) -> str:
     """Return why the fix cannot be used, or nothing."""
     if fix.fix_type < config.gnss_fix_min:
         return "no 3D fix"
-    place = (fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
-    if not np.all(np.isfinite(place)):
-        return "not finite"
+    try:
+        check_coordinates(fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
+    except ValueError:
+        return "impossible coordinates"
     if not (fix.eph_m <= config.gnss_eph_max_m and fix.epv_m <= config.gnss_epv_max_m):
         return "accuracy too poor"
     return ""

@@ -60,6 +60,14 @@ def enter(entry: Array, rest: Array, gyro: Array, accel: Array, dt: float) -> No
     entry[10] = worst * dt * dt
 
 
+def square(v: Array) -> float:
+    """Return the squared length; infinity, without a warning, where it overflows."""
+    total = 0.0
+    for x in v.tolist():
+        total += x * x
+    return total
+
+
 class ImuTrack:
     """Times and judges IMU samples, and keeps those that the filter has not reached yet."""
 
@@ -80,7 +88,7 @@ class ImuTrack:
     def step_s(self, imu: Imu) -> float | None:
         """Return the time that the sample covers [s]; None, counted, if it cannot be used."""
         gyro, accel = imu.rate_frd_rad_s, imu.specific_force_frd_m_s2
-        size = float(gyro @ gyro) + 1e-3 * float(accel @ accel)
+        size = square(gyro) + 1e-3 * square(accel)
         if not size < _IMPOSSIBLE:
             self._refuse("impossible value" if size >= _IMPOSSIBLE else "not finite")
             return None
@@ -117,7 +125,7 @@ class ImuTrack:
             entry[4:7] = 0.5 * (accel + before.specific_force_frd_m_s2)
             entry[7:10] += max(c.gap_rate_rad_s**2, float(self.rest[7])) * missing_s**2
             entry[10] += max(c.gap_accel_m_s2**2, float(self.rest[8])) * missing_s**2
-        if imu.clipped or float(accel @ accel) > c.accel_range_m_s2**2:
+        if imu.clipped or square(accel) > c.accel_range_m_s2**2:
             entry[10] += (c.clip_accel_m_s2 * step_s) ** 2
         self.at_s[self.last % RING] = self.now_s
         self.last += 1

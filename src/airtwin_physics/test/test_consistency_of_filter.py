@@ -22,7 +22,7 @@ import simulate  # isort: skip
 FLIGHTS = 12
 SECONDS = 25.0
 # The simulator's IMU noise is white and shows in the samples, so nothing is assumed beside it.
-CONFIG = EstimatorConfig(gyro_noise=1e-6, accel_noise=1e-6, gyro_bias_sigma=1e-3)
+CONFIG = EstimatorConfig(gyro_noise=1e-6, accel_noise=1e-6, gyro_bias_sigma=3e-4)
 BLOCKS = {
     "position": slice(0, 3),
     "velocity": slice(3, 6),
