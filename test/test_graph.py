@@ -172,4 +172,5 @@ def test_the_twin_is_where_the_simulator_says(tmp_path):
         run.until(lambda: len(run.watch.states) > 100, limit_s=20.0)
         state = run.watch.states[-1]
         assert np.linalg.norm(state.position_ned_m[:2]) < 2.0
-        assert state.horizontal_valid and state.heading_valid
+        assert state.horizontal_valid
+        assert state.heading_valid

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from airtwin_bringup import graph, outcome
+from airtwin_bringup import bridge, graph, outcome, sighting
 from airtwin_bringup.graph import Aircraft, Mode
 from airtwin_bringup.session import Session, run
+
+LOOK_S = 4.0
+"""So long it listens first: discovery of PX4's topics takes 2 to 3 s."""
 
 
 def session(
@@ -44,7 +47,27 @@ def session(
 
 
 def attach(session: Session, console: Console) -> int:
-    """Follow until Ctrl-C (or the mission's end), then report; return the exit code."""
+    """Follow until Ctrl-C (or the mission's end), then report; return the exit code.
+
+    A vehicle whose topics carry other messages than this workspace was built with is refused:
+    read all the same, they would be silent garbage.
+    """
+    seen = [s for s in bridge.listen(LOOK_S) if s.vehicle in session.vehicles]
+    foreign = sighting.foreign_versions(seen, bridge.expected_topics())
+    for line in foreign:
+        console.print(
+            f"[bold red]airtwin:[/] cannot read {line}; ./airtwin doctor says more",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if foreign:
+        return 1
+    silent = set(session.vehicles) - {s.vehicle for s in seen}
+    if silent:
+        console.print(
+            f"nothing from {', '.join(sorted(silent))} yet: waiting; ./airtwin doctor says why",
+            highlight=False,
+        )
     reason = run(session, console)
     console.print(f"{reason}; writing the report", highlight=False)
     return outcome.report(session.recording, session.out, console)

@@ -26,7 +26,8 @@ def run(name: str, target: Path, console: Console) -> None:
         known = ", ".join(sorted(p.stem for p in folder.glob("*.py")))
         raise KeyError(f"no bench {name!r}; there are: {known}")
     spec = importlib.util.spec_from_file_location(f"bench_{name}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     figures = module.measure(console)

@@ -36,7 +36,8 @@ def show(result: Any, console: Console) -> None:
             highlight=False,
         )
     console.print(
-        f"{summary['duration_s']:.1f} s of flight, {summary['realtime_factor']:.0f} times real time",
+        f"{summary['duration_s']:.1f} s of flight, "
+        f"{summary['realtime_factor']:.0f} times real time",
         highlight=False,
     )
     for note in summary["skipped"]:
