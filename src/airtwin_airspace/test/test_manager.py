@@ -264,6 +264,17 @@ def test_an_aircraft_inside_is_sent_back_at_once() -> None:
     assert flight.told[-1][1].other == "Z1"
 
 
+def test_one_that_was_sent_back_is_not_stopped_by_a_zone_on_its_way() -> None:
+    """It would hang before the zone for ever; its way home is no worse than staying."""
+    airspace = Airspace([square(0, 0, 30), square(-100, 0, 30)], origin=ORIGIN)
+    airspace.on_track("px4_1", twin_state(ned(0, 0, -20), ned(-5, 0, 0), START_NS))
+    assert [a.action for a in airspace.tick(START_NS)] == [RETURN]
+    later = START_NS + 100_000_000
+    airspace.on_track("px4_1", twin_state(ned(-50, 0, -20), ned(-5, 0, 0), later))
+    assert airspace.tick(later) == ()
+    assert airspace.picture.incursions[0].breach.time_to_s < 4.0
+
+
 def test_above_the_zone_is_outside_until_it_sinks() -> None:
     airspace = Airspace([square(0, 0, 30)], origin=ORIGIN)
     airspace.on_track("px4_1", twin_state(ned(0, 0, -150), ned(0, 0, 0), START_NS))

@@ -20,12 +20,14 @@ from rich.table import Table
 from rich.text import Text
 
 from airtwin_console.report import failing_factors
+from airtwin_core.geodesy import LocalFrame
 from airtwin_core.types import (
     POS,
     Advisory,
     AdvisoryAction,
     Deviation,
     MissionBelief,
+    Origin,
     Phase,
     Report,
     TwinState,
@@ -83,7 +85,11 @@ class Event:
 
 
 class Board:
-    """Rows of aircraft and the last events of one run."""
+    """Rows of aircraft and the last events of one run.
+
+    North and east count from the pad of the first aircraft (px4_1 before px4_2), so that those of
+    two aircraft can be compared; heights count from each one's own pad.
+    """
 
     def __init__(self, title: str, vehicles: tuple[str, ...] = ()) -> None:
         self._title = title
@@ -93,6 +99,7 @@ class Board:
         self._now_s = 0.0
         self._latest_ns = 0
         self._drawn_ns: int | None = None
+        self._shifts: dict[tuple[Origin, Origin], tuple[float, float]] = {}
 
     # --- what comes in ---------------------------------------------------------------------------
 
@@ -227,7 +234,7 @@ class Board:
             name,
             _phase_cell(row.belief),
             _mission_cell(row.belief),
-            *_motion_cells(row.state, silent=silent),
+            *_motion_cells(row.state, self._place(row.state), silent=silent),
             Text("silent", style="bold yellow") if silent else _verdict_cell(row.report),
             _advisory_cell(row.advisory),
         )
@@ -265,7 +272,7 @@ class Board:
         if row.belief is not None:
             words.append(row.belief.phase.value)
         if row.state is not None:
-            north, east, down = row.state.position_ned_m
+            north, east, down = self._place(row.state)
             words.append(f"n={north:.1f} e={east:.1f} h={-down:.1f}m v={_speed(row.state):.1f}m/s")
         if row.state is not None and self._now_s - row.seen_s > SILENT_S:
             words.append("silent")
@@ -277,6 +284,33 @@ class Board:
             other = _printable(row.advisory.other)
             words.append(f"{row.advisory.action.name} {other}".strip())
         return " ".join(words)
+
+    def _place(self, state: TwinState | None) -> tuple[float, float, float]:
+        """Return (north, east, down) [m]: north and east from the first pad, down from its own."""
+        if state is None:
+            return math.nan, math.nan, math.nan
+        north, east, down = (float(number) for number in state.position_ned_m)
+        for vehicle in sorted(self._rows, key=_natural):
+            first = self._rows[vehicle].state
+            if first is not None and first.origin is not None:
+                shift = self._shift(first.origin, state.origin)
+                return north + shift[0], east + shift[1], down
+        return north, east, down
+
+    def _shift(self, zero: Origin, origin: Origin | None) -> tuple[float, float]:
+        """Return where ``origin`` is from ``zero``; kept, it is asked for at every drawing."""
+        if origin is None or origin == zero:
+            return 0.0, 0.0
+        key = (zero, origin)
+        if key not in self._shifts:
+            try:
+                ned = LocalFrame(zero).to_ned(
+                    origin.latitude_deg, origin.longitude_deg, zero.altitude_amsl_m
+                )
+            except ValueError:
+                return math.nan, math.nan
+            self._shifts[key] = (float(ned[0]), float(ned[1]))
+        return self._shifts[key]
 
     # --- rows and times --------------------------------------------------------------------------
 
@@ -320,10 +354,12 @@ def _mission_cell(belief: MissionBelief | None) -> Text:
     )
 
 
-def _motion_cells(state: TwinState | None, *, silent: bool) -> tuple[Text, ...]:
+def _motion_cells(
+    state: TwinState | None, place_ned_m: tuple[float, float, float], *, silent: bool
+) -> tuple[Text, ...]:
     if state is None:
         return tuple(Text("-", style="dim") for _ in range(5))
-    north, east, down = (float(x) for x in state.position_ned_m)
+    north, east, down = place_ned_m
     variance = float(np.trace(state.covariance[POS, POS]))
     sigma = math.sqrt(variance) if variance >= 0.0 else math.nan
     style = "dim" if silent else "default"

@@ -29,7 +29,12 @@ from airtwin_core.types import (
 SECOND = 1_000_000_000
 
 
-def twin_state(position: tuple[float, ...], now_ns: int = SECOND, speed: float = 0.0) -> TwinState:
+PAD = Origin(47.0, 8.0, 400.0)
+
+
+def twin_state(
+    position: tuple[float, ...], now_ns: int = SECOND, speed: float = 0.0, origin: Origin = PAD
+) -> TwinState:
     return TwinState(
         stamp_ns=now_ns,
         received_ns=now_ns,
@@ -41,7 +46,7 @@ def twin_state(position: tuple[float, ...], now_ns: int = SECOND, speed: float =
         gyro_bias_frd_rad_s=np.zeros(3),
         accel_bias_frd_m_s2=np.zeros(3),
         covariance=np.eye(15) * 0.01,
-        origin=Origin(47.0, 8.0, 400.0),
+        origin=origin,
         aligned=True,
         horizontal_valid=True,
         vertical_valid=True,
@@ -144,6 +149,20 @@ def test_what_is_shown() -> None:
     shown = "\n".join(lines(board, 10.4))
     assert "open" not in shown
     assert "agrees after 2.0 s" in shown
+
+
+def test_places_are_told_from_the_first_pad_and_heights_from_each_ones_own() -> None:
+    """0.001 degrees of latitude are 111.2 m; px4_2 stands there, 50 m higher."""
+    board = Board("a run")
+    far = Origin(47.001, 8.0, 450.0)
+    board.on_state("px4_2", twin_state((10.0, 20.0, -5.0), origin=far))
+    assert "n=10.0 e=20.0 h=5.0m" in board.plain_line(0.0)
+    board.on_state("px4_1", twin_state((1.0, 2.0, -3.0)))
+    line = board.plain_line(0.1)
+    assert "px4_1 n=1.0 e=2.0 h=3.0m" in line
+    assert "px4_2 n=121.2 e=20.0 h=5.0m" in line
+    board.on_state("px4_1", twin_state((1.0, 2.0, -3.0), origin=Origin(math.nan, 8.0, 0.0)))
+    assert "px4_2 n=nan" in board.plain_line(0.2)
 
 
 def test_no_report_is_not_consistent_and_silence_is_said() -> None:
