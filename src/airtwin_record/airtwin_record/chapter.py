@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from airtwin_core import stats
 from airtwin_core.types import Array, Verdict
-
 from airtwin_record.errors import PositionErrors
 from airtwin_record.flight import VehicleLog
 from airtwin_record.history import History, Judged, euler
@@ -88,7 +89,7 @@ def peaks(size: Array, points: int) -> npt.NDArray[np.int64]:
         return np.arange(len(size), dtype=np.int64)
     edges = np.linspace(0, len(size), points + 1).astype(np.int64)
     loud = np.where(np.isfinite(size), size, -1.0)
-    return np.array([a + int(np.argmax(loud[a:b])) for a, b in zip(edges, edges[1:], strict=False)])
+    return np.array([a + int(np.argmax(loud[a:b])) for a, b in itertools.pairwise(edges)])
 
 
 def series(values: Any, digits: int = 3) -> list[float | None]:
@@ -252,7 +253,9 @@ def _innovations(history: History) -> list[Json]:
         limit = np.array([stats.chi2_limit(max(r[2], 1), _GATE_PROBABILITY) for r in rows[:1]])[0]
         fused = np.array([r[3] for r in rows])
         ratio = np.where(np.isfinite(nis), np.maximum(nis / limit, 1e-4), np.nan)
-        index = np.unique(np.concatenate([peaks(ratio, _FEW_POINTS), np.flatnonzero(~fused)[:500]]))
+        index = np.unique(
+            np.concatenate([peaks(ratio, _FEW_POINTS), np.flatnonzero(~fused)[:500]])
+        )
         found.append(
             {
                 "source": source.replace("_", " "),
@@ -297,19 +300,17 @@ def _modes(history: History, duration: float) -> list[Json]:
 
 def verdict_rows(history: History, duration: float) -> list[Json]:
     """One row for each requirement: runs of consistent, inconsistent and unknown, worst ratio."""
-    rows = []
-    for judged in history.judged.values():
-        rows.append(
-            {
-                "requirement": judged.requirement,
-                "factor": judged.factor,
-                "runs": [
-                    {"begin": round(a, 2), "end": round(b, 2), "verdict": _VERDICTS[v]}
-                    for a, b, v in _merged(judged, duration)
-                ],
-            }
-        )
-    return rows
+    return [
+        {
+            "requirement": judged.requirement,
+            "factor": judged.factor,
+            "runs": [
+                {"begin": round(a, 2), "end": round(b, 2), "verdict": _VERDICTS[v]}
+                for a, b, v in _merged(judged, duration)
+            ],
+        }
+        for judged in history.judged.values()
+    ]
 
 
 def _merged(judged: Judged, duration: float) -> list[tuple[float, float, Verdict]]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from airtwin_core.geodesy import px4_to_ned
 from airtwin_core.types import Array, Origin
-
 from airtwin_record.flight import Truth
 from airtwin_record.history import History
 
@@ -101,9 +101,7 @@ def _truth_at(truth: Truth, stamp: npt.NDArray[np.int64], origin: Origin | None)
     return ned
 
 
-def _interpolate(
-    times: npt.NDArray[np.int64], table: Array, at: npt.NDArray[np.int64]
-) -> Array:
+def _interpolate(times: npt.NDArray[np.int64], table: Array, at: npt.NDArray[np.int64]) -> Array:
     # relative to the first: a float holds an epoch in ns to 128 ns only
     x, new = (times - times[0]).astype(np.float64), (at - times[0]).astype(np.float64)
     return np.stack([np.interp(new, x, column) for column in table.T], axis=1)

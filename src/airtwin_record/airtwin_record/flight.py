@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from airtwin_core.types import Array, Origin
 
 Column = npt.NDArray[Any]

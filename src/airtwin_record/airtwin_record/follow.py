@@ -12,7 +12,6 @@ from airtwin_core.intake import Intake
 from airtwin_core.types import Deviation, Report, TwinState
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
-
 from airtwin_record.flight import VehicleLog
 from airtwin_record.history import History
 from airtwin_record.samples import samples

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from airtwin_core import frames
 from airtwin_core.geodesy import px4_to_ned
 from airtwin_core.types import (

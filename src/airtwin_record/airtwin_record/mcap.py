@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import px4_msgs.msg
-from airtwin_ros import cdr, px4
 
 from airtwin_record import cdr_schema, mcap_file, px4_history, timeline
 from airtwin_record.flight import Recording, Skips, Table, UnusableFlight, VehicleLog
 from airtwin_record.mcap_file import McapChannel
+from airtwin_ros import cdr, px4
 
 OUTSIDE = "outside the flight's time"
 BAD_SIZE = "size does not fit the message's definition"
@@ -64,7 +64,7 @@ def _vehicle(name: str, topics: dict[str, list[McapChannel]]) -> VehicleLog | No
         return None
     arrivals = np.concatenate([_arrivals(channel) for channel in imu])
     found = timeline.sessions(arrivals // 1000)
-    if not found or len(found[0].index) < _IMU_MIN:
+    if not found or len(found[0].index) < _IMU_MIN or found[0].duration_s <= 0.0:
         return None
     best, *others = found
     for other in others:

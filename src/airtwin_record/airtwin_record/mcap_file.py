@@ -62,6 +62,7 @@ class _Walk:
         self._ignored: set[int] = set()
 
     def file(self, data: bytes) -> None:
+        self._summary(data)
         position, end = len(MAGIC), len(data)
         while position + _HEAD.size <= end:
             opcode, length = _HEAD.unpack_from(data, position)
@@ -81,6 +82,22 @@ class _Walk:
                 self._chunk(body, position)
             else:
                 self._record(opcode, body, position)
+            position = begin + length
+
+    def _summary(self, data: bytes) -> None:
+        """Take the schemas and channels that a whole file repeats at its end: the first chunk,
+        which has them otherwise, may be the damaged one."""
+        footer = len(data) - len(MAGIC) - _HEAD.size - 20
+        if footer < len(MAGIC) or data[footer] != _FOOTER or not data.endswith(MAGIC):
+            return
+        (position,) = struct.unpack_from("<Q", data, footer + _HEAD.size)
+        while len(MAGIC) <= position and position + _HEAD.size <= footer:
+            opcode, length = _HEAD.unpack_from(data, position)
+            begin = position + _HEAD.size
+            if length > footer - begin:
+                return
+            if opcode in (_SCHEMA, _CHANNEL):
+                self._record(opcode, data[begin : begin + length], position)
             position = begin + length
 
     @staticmethod

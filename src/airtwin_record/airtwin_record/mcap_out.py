@@ -8,13 +8,13 @@ from types import TracebackType
 
 import numpy as np
 import px4_msgs.msg
-from airtwin_core.types import Deviation, Report, TwinState
 from airtwin_msgs import msg as wire_msgs
-from airtwin_ros import cdr, px4, schemas
 from mcap.writer import Writer
 
+from airtwin_core.types import Deviation, Report, TwinState
 from airtwin_record import wire
 from airtwin_record.flight import Table, VehicleLog
+from airtwin_ros import cdr, px4, schemas
 
 SIDE_BY_SIDE = (
     "position", "attitude", "gnss", "barometer", "status", "land_detected", "battery", "flags",

@@ -15,11 +15,12 @@ from airtwin_msgs.msg import (
     MissionBelief,
     TwinState,
 )
-from airtwin_ros import params, px4, qos, run, schemas
 from diagnostic_msgs.msg import DiagnosticArray
 from mcap.writer import Writer
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+
+from airtwin_ros import params, px4, qos, run, schemas
 
 CHUNK_BYTES = 256 * 1024
 """What a kill -9 can cost; a reader recovers every chunk before it."""

@@ -38,12 +38,16 @@ def _same(old: str) -> Callable[[Columns], Column]:
 
 
 def _bit(index: int) -> Callable[[Columns], Column]:
-    return lambda columns: (columns["control_mode_flags"].astype(np.uint64) >> np.uint64(index)) & np.uint64(1)  # noqa: E501
+    return lambda columns: (
+        (columns["control_mode_flags"].astype(np.uint64) >> np.uint64(index)) & np.uint64(1)
+    )
 
 
 def _seconds_to_us(name: str) -> Callable[[Columns], Column]:
     """2016 to 1.6 gave seconds as float, later releases microseconds as integer."""
-    return lambda columns: columns[name] * 1e6 if columns[name].dtype.kind == "f" else columns[name]
+    return lambda columns: (
+        columns[name] * 1e6 if columns[name].dtype.kind == "f" else columns[name]
+    )
 
 
 def _vehicle_type(columns: Columns) -> Column:
@@ -62,7 +66,9 @@ def _motors(columns: Columns) -> Column:
     """PWM [us] of (at most) 12 outputs to 0 ... 1; NaN beyond ``noutputs`` and where not PWM."""
     pwm = columns["output"][:, :12].astype(np.float64)
     there = np.arange(pwm.shape[1]) < columns["noutputs"][:, None]
-    return np.where(there & (pwm >= 800.0) & (pwm <= 2200.0), np.clip((pwm - 1000.0) / 1000.0, 0, 1), np.nan)  # noqa: E501
+    return np.where(
+        there & (pwm >= 800.0) & (pwm <= 2200.0), np.clip((pwm - 1000.0) / 1000.0, 0, 1), np.nan
+    )
 
 
 FIELDS: tuple[Field, ...] = (

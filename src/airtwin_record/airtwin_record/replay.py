@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from airtwin_physics.warm import warm_up
-
 from airtwin_record import mcap, mcap_file, report, ulog, ulog_file
 from airtwin_record.errors import position_errors
 from airtwin_record.flight import Recording, UnusableFlight, VehicleLog

@@ -13,7 +13,6 @@ import jinja2
 from airtwin_record.chapter import Page, chapter
 
 
-
 def html(summary: dict[str, Any], pages: list[Page]) -> str:
     """Return the page. Charts are drawn by plotly.js, which is in the file."""
     chapters = [chapter(page) for page in pages]

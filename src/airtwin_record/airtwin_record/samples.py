@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from airtwin_core.intake import Intake
 from airtwin_core.types import Sample
-from airtwin_ros import px4
-
 from airtwin_record.flight import Table, VehicleLog
+from airtwin_ros import px4
 
 NOT_NEEDED = frozenset(("odometry", "home", "ack"))
 """Sources that neither estimator nor monitor takes: not read, and said so."""

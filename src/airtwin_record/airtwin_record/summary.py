@@ -9,12 +9,11 @@ from typing import Any
 
 from airtwin_core.intake import Intake
 from airtwin_core.types import Deviation, Verdict
-from airtwin_ros import px4
-
 from airtwin_record.errors import PositionErrors
 from airtwin_record.flight import Skip, VehicleLog
 from airtwin_record.history import History
 from airtwin_record.samples import NOT_NEEDED
+from airtwin_ros import px4
 
 Json = dict[str, Any]
 VERSION = 1
@@ -35,7 +34,7 @@ def vehicle_summary(
         "topics": _topics(log, intake, kind),
         "events": [_event(log.name, history, d) for d in ordered(history)],
         "errors": {"position_rmse_m": rmse, "remarks": list(errors.remarks) if errors else []},
-        "fusion": {source: counts for source, counts in sorted(history.fused.items())},
+        "fusion": dict(sorted(history.fused.items())),
         "skipped": _skips(log.skips.items()),
     }
 

@@ -30,6 +30,9 @@ class Session:
         return (self.end_us - self.begin_us) * 1e-6
 
 
+NO_SESSION = Session(np.zeros(0, dtype=np.int64), 0, 0)
+
+
 def strays(stamp_us: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Mark single stamps (n,) that do not lie between their neighbours, which fit each other."""
     stray = np.zeros(len(stamp_us), dtype=np.bool_)

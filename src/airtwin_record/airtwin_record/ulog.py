@@ -105,8 +105,8 @@ def _stamps(records: npt.NDArray[np.void], name: str = "timestamp") -> npt.NDArr
 
 def _window(imu: UlogTopic, skips: Skips) -> _Window:
     stamps = _stamps(imu.records)
-    best, *others = timeline.sessions(stamps)
-    if len(best.index) < _IMU_MIN:
+    best, *others = timeline.sessions(stamps) or [timeline.NO_SESSION]
+    if len(best.index) < _IMU_MIN or best.end_us == best.begin_us:
         raise UnusableFlight("no IMU: the stamps of sensor_combined follow no time")
     for other in others:
         skips.add(
@@ -169,7 +169,9 @@ def _multirotor(section: UlogSection) -> bool:
     if status is None or not len(status.records):
         return False
     records = status.records
-    columns = px4_history.modern("vehicle_status", {n: records[n] for n in records.dtype.names or ()})
+    columns = px4_history.modern(
+        "vehicle_status", {n: records[n] for n in records.dtype.names or ()}
+    )
     vtol = columns.get("is_vtol")
     return bool(columns["vehicle_type"][-1] == 1 and (vtol is None or not vtol.any()))
 

@@ -30,6 +30,7 @@ _PRIMITIVES = {
 }  # fmt: skip
 _FIELD = re.compile(r"(\w+)(?:\[(\d+)\])? (\w+)")
 _NAME = re.compile(r"[A-Za-z]\w*")
+_SIZE_MAX = 65533  # of a message's content: 16 bit, less two for its id
 _DEPTH_MAX = 4  # of nested definitions; PX4 has two
 _LEVELS = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 _APPENDED = 1  # incompatible flag: data were appended, at offsets that the flags give
@@ -119,20 +120,20 @@ class _Walk:
         while position <= end:
             size, kind = unpack(data, position)
             after = position + 3 + size
-            if kind == 0x44 and size > 2:  # D, data: nearly all of the file
+            if after > self._limits[-1]:
+                pass
+            elif kind == 0x44 and size > 2:  # D, data: nearly all of the file
                 subscription = subscriptions.get(data[position + 3] | data[position + 4] << 8)
                 if (
                     subscription is not None
                     and subscription.size_min <= size - 2 <= subscription.size_max
-                    and after <= self._limits[-1]
                 ):
                     subscription.offsets.append(position + 5)
                     position = after
                     continue
-            elif kind in _KINDS and kind != 0x44 and after <= self._limits[-1]:
-                if self._other(kind, position + 3, after):
-                    position = after
-                    continue
+            elif kind in _KINDS and kind != 0x44 and self._other(kind, position + 3, after):
+                position = after
+                continue
             if data.startswith(MAGIC, position):
                 return position
             position = self._recover(position, size, kind)
@@ -151,8 +152,10 @@ class _Walk:
             self._skips.add("message cut off where data were appended", 1, f"at byte {position}")
             return limit
         if kind in _KINDS and after <= len(data) and self._plausible(after):
-            what = "message of an unknown topic or of a wrong size" if kind == 0x44 else (
-                f"damaged message of type {chr(kind)}"
+            what = (
+                "message of an unknown topic or of a wrong size"
+                if kind == 0x44
+                else (f"damaged message of type {chr(kind)}")
             )
             self._skips.add(what, 1, f"at byte {position}")
             return after
@@ -163,7 +166,9 @@ class _Walk:
         if after > len(data) and kind in _KINDS and found == len(data):
             self._skips.add("last message is cut off", 1, f"at byte {position}")
         else:
-            self._skips.add("bytes that are no ULog message", found - position, f"at byte {position}")
+            self._skips.add(
+                "bytes that are no ULog message", found - position, f"at byte {position}"
+            )
         return found
 
     def _plausible(self, position: int) -> bool:
@@ -183,11 +188,13 @@ class _Walk:
 
     def _next_message(self, position: int) -> int:
         """Return the next place where a known message is followed by another one."""
-        heads = [re.escape(MAGIC)]
-        for msg_id, subscription in self._section_now.subscriptions.items():
-            for size in {subscription.size_min, subscription.size_max}:
-                heads.append(re.escape(struct.pack("<HBH", size + 2, 0x44, msg_id)))
-        for match in re.compile(b"|".join(heads), re.DOTALL).finditer(self._data, position):
+        heads = [
+            struct.pack("<HBH", size + 2, 0x44, msg_id)
+            for msg_id, subscription in self._section_now.subscriptions.items()
+            for size in sorted({subscription.size_min, subscription.size_max})
+        ]
+        pattern = b"|".join(re.escape(one) for one in (MAGIC, *heads))
+        for match in re.compile(pattern, re.DOTALL).finditer(self._data, position):
             begin = match.start()
             if self._data.startswith(MAGIC, begin):
                 return begin
@@ -230,7 +237,9 @@ class _Walk:
         try:
             text, title = fields.decode("ascii"), name.decode("ascii")
         except UnicodeDecodeError:
-            self._skips.add("message definition is not text", 1, repr(name[:40].decode("ascii", "replace")))
+            self._skips.add(
+                "message definition is not text", 1, repr(name[:40].decode("ascii", "replace"))
+            )
             return bool(colon)
         if not colon or not _NAME.fullmatch(title):
             return False
@@ -245,15 +254,15 @@ class _Walk:
         names, formats, offsets = [], [], []
         try:
             end, padded = self._layout(name, "", 0, names, formats, offsets, 0)
-        except (KeyError, ValueError, RecursionError) as error:
+            layout = np.dtype(
+                {"names": names, "formats": formats, "offsets": offsets, "itemsize": end}
+            )
+        except (KeyError, ValueError) as error:
             self._skips.add("topic without a usable definition", 1, f"{name}: {error}")
             return True
         if "timestamp" not in names:
             self._skips.add("topic without a usable definition", 1, f"{name}: no time stamp")
             return True
-        layout = np.dtype(
-            {"names": names, "formats": formats, "offsets": offsets, "itemsize": end}
-        )
         subscription = _Subscription(name, multi_id, layout, end, padded)
         self._section_now.subscriptions[msg_id] = subscription
         self._all.append((self._section_now, subscription))
@@ -294,7 +303,7 @@ class _Walk:
                 inner = f"{prefix}{name}{f'[{index}]' if match[2] else ''}."
                 _, at = self._layout(base, inner, at, names, formats, offsets, depth + 1)
                 end = at
-        if at > 65535:
+        if at > _SIZE_MAX:
             raise ValueError("longer than a message can be")
         return end, at
 
@@ -318,7 +327,9 @@ class _Walk:
 
     def _flags(self, body: bytes) -> None:
         if len(body) >= 40 and body[8] & _APPENDED:
-            places = [self._begin + place for place in struct.unpack_from("<3Q", body, 16) if place]
+            places = [
+                self._begin + place for place in struct.unpack_from("<3Q", body, 16) if place
+            ]
             good = sorted({p for p in places if self._begin < p < len(self._data)}, reverse=True)
             self._limits = [len(self._data), *good]
 

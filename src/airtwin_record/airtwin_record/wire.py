@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+
 from airtwin_core.types import Array, Check, ContextFactor, Deviation, Fusion, Report, TwinState
 
 _HEADER = b"\x00\x01\x00\x00"  # CDR, little endian
@@ -47,7 +48,6 @@ class _Body:
         self.pack(4, "I", len(raw))
         self.data.extend(raw)
 
-
     def doubles(self, values: Array) -> None:
         """A sequence of float64."""
         self.pack(4, "I", len(values))
@@ -71,9 +71,7 @@ def twin_state(state: TwinState, vehicle: str) -> bytes:
     if origin is None:
         body.pack(8, "3d", np.nan, np.nan, np.nan)
     else:
-        body.pack(
-            8, "3d", origin.latitude_deg, origin.longitude_deg, origin.altitude_amsl_m
-        )
+        body.pack(8, "3d", origin.latitude_deg, origin.longitude_deg, origin.altitude_amsl_m)
     body.pack(
         1,
         "5?",

@@ -14,21 +14,30 @@ function alpha(hex, opacity) {
   return `rgba(${n >> 16},${(n >> 8) & 255},${n & 255},${opacity})`;
 }
 
+// Where a deviation was open; one shade however many were.
 function shades(d) {
-  return d.events.map((e) => ({
-    type: "rect", layer: "below", yref: "paper", y0: 0, y1: 1, line: { width: 0 },
-    x0: e.start_s, x1: e.end_s === null ? d.duration : Math.max(e.end_s, e.start_s + 0.1),
-    fillcolor: alpha(colour("inconsistent"), 0.09),
-  }));
+  const spans = [];
+  for (const e of d.events) { // in the order of their start
+    const end = e.end_s === null ? d.duration : Math.max(e.end_s, e.start_s + 0.1), last = spans[spans.length - 1];
+    if (last && e.start_s <= last[1]) last[1] = Math.max(last[1], end);
+    else spans.push([e.start_s, end]);
+  }
+  const shade = { type: "rect", layer: "below", yref: "paper", y0: 0, y1: 1, line: { width: 0 }, fillcolor: alpha(colour("inconsistent"), 0.07) };
+  const start = { type: "line", layer: "below", yref: "paper", y0: 0, y1: 1, line: { width: 1, color: alpha(colour("inconsistent"), 0.55) } };
+  return [...spans.map(([x0, x1]) => ({ ...shade, x0, x1 })), ...d.events.map((e) => ({ ...start, x0: e.start_s, x1: e.start_s }))];
+}
+
+// One margin for all charts of full width, so that their times stand above each other.
+function margin(top, bottom) {
+  return narrow() ? { l: 46, r: 8, t: top, b: bottom } : { l: 128, r: 48, t: top, b: bottom };
 }
 
 function layout(d, height, y, more = {}) {
-  const grid = { gridcolor: colour("line"), zerolinecolor: colour("line"), linecolor: colour("line"),
-    automargin: true };
+  const grid = { gridcolor: colour("line"), zerolinecolor: colour("line"), linecolor: colour("line") };
   const { xaxis = {}, yaxis = {}, ...rest } = more;
   return {
     height, autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    margin: { l: narrow() ? 42 : 58, r: narrow() ? 6 : 14, t: 26, b: 30 },
+    margin: margin(26, 30),
     font: { color: colour("muted"), size: 12, family: getComputedStyle(document.body).fontFamily },
     hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { color: colour("ink") } },
     hovermode: "x unified", dragmode: touch ? false : "zoom", shapes: shades(d),
@@ -68,7 +77,7 @@ const charts = {
     const rows = d.verdicts.filter((r) => r.runs.some((run) => run.verdict !== "unknown"));
     const traces = ["consistent", "inconsistent", "unknown"].map((verdict) => {
       const bars = { type: "bar", orientation: "h", name: verdict, base: [], x: [], y: [], customdata: [],
-        width: 0.7, marker: { color: colour(verdict), line: { width: 0 } }, showlegend: false,
+        width: 0.66, marker: { color: colour(verdict), line: { width: 0 } }, showlegend: false,
         hovertemplate: "%{customdata}<extra></extra>" };
       rows.forEach((row, i) => row.runs.forEach((run) => {
         if (run.verdict !== verdict) return;
@@ -77,11 +86,16 @@ const charts = {
       }));
       return bars;
     });
+    // a deviation begins when what the check saw began, so before the check could fail
+    const marks = d.events.map((e) => {
+      const y = rows.findIndex((r) => r.requirement === e.requirement) + 0.43;
+      return { type: "line", x0: e.start_s, x1: e.end_s === null ? d.duration : e.end_s, y0: y, y1: y, line: { color: colour("inconsistent"), width: 3 } };
+    });
     return [traces, layout(d, 46 + 22 * Math.max(rows.length, 1), "", {
-      barmode: "overlay", hovermode: "closest", shapes: [], bargap: 0,
-      margin: { l: 10, r: narrow() ? 6 : 14, t: 4, b: 30 },
+      barmode: "overlay", hovermode: "closest", shapes: marks, bargap: 0,
+      margin: { ...margin(4, 30), ...(narrow() ? { l: 112 } : {}) },
       yaxis: { tickvals: rows.map((_, i) => i), ticktext: rows.map((r) => r.factor + " "), range: [rows.length - 0.5, -0.5],
-        showgrid: false, zeroline: false, fixedrange: true, tickfont: { color: colour("ink") } },
+        showgrid: false, zeroline: false, fixedrange: true, tickfont: { color: colour("ink"), size: narrow() ? 11 : 12 } },
     })];
   },
   track(d) {
@@ -116,7 +130,7 @@ const charts = {
     const all = [d.twin.height, d.px4.height].flat().filter((v) => v !== null);
     const low = Math.min(...all), high = Math.max(...all), pad = Math.max(1, 0.25 * (high - low));
     const range = all.length ? { range: [low - pad, high + pad] } : {};
-    return [traces, layout(d, 380, "height [m]", { yaxis: range })];
+    return [traces, layout(d, 380, "height [m]", { yaxis: range, margin: { l: 50, r: 10, t: 26, b: 42 } })];
   },
   residual_xy(d) {
     const r = d.residual;
@@ -171,7 +185,7 @@ const charts = {
       customdata: d.modes.map((m) => `${m.mode}${m.failsafe ? ", failsafe" : ""}${m.row === "mode" ? (m.armed ? ", armed" : ", disarmed") : ""}<br>${m.begin.toFixed(1)} to ${m.end.toFixed(1)} s`),
       hovertemplate: "%{customdata}<extra></extra>",
       marker: { color: d.modes.map(tint), line: { color: colour("card"), width: 1 } } };
-    return [[bars], layout(d, 92, "", { hovermode: "closest", shapes: [], barmode: "overlay", margin: { l: 10, r: narrow() ? 6 : 14, t: 2, b: 26 },
+    return [[bars], layout(d, 92, "", { hovermode: "closest", shapes: [], barmode: "overlay", margin: margin(2, 26),
       yaxis: { tickvals: [0, 1], ticktext: rows.map((r) => r + " "), range: [1.5, -0.5], showgrid: false, zeroline: false, fixedrange: true } })];
   },
   battery(d) {
@@ -181,7 +195,7 @@ const charts = {
     const more = {};
     if (b.remaining.some((v) => v !== null)) {
       traces.push(line("remaining", b.t, b.remaining.map((v) => (v === null ? null : 100 * v)), colour("a"), { yaxis: "y2", line: { color: colour("a"), width: 1.2, dash: "dot" } }));
-      more.yaxis2 = { overlaying: "y", side: "right", range: [0, 105], ticksuffix: " %", showgrid: false, automargin: true };
+      more.yaxis2 = { overlaying: "y", side: "right", range: [0, 104], tickmode: "array", tickvals: [0, 50, 100], ticktext: ["0 %", "50 %", "100 %"], showgrid: false, zeroline: false };
     }
     return [traces, layout(d, 190, "battery [V]", more)];
   },

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole replay on small made-up logs: what it writes, how it repeats, what it refuses."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from made_logs import gps, head, imu, mcap, stretch, ulog
+from mcap.reader import make_reader
+from mcap_ros2.decoder import DecoderFactory
+
+from airtwin_record import replay
+from airtwin_record.flight import UnusableFlight
+from airtwin_record.replay import ReplayResult
+
+ROOT = Path(__file__).resolve().parents[3]
+SCHEMA = json.loads((ROOT / "config" / "schemas" / "summary.schema.json").read_text())
+
+
+def _run(folder: Path, data: bytes, name: str = "flight.bin", **options: Any) -> ReplayResult:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(data)
+    result = replay.run(path, folder / "out", **options)
+    jsonschema.validate(result.summary, SCHEMA)
+    return result
+
+
+@pytest.mark.parametrize("data", [ulog(), mcap()], ids=["ulog", "mcap"])
+def test_three_files_that_say_the_same(tmp_path: Path, data: bytes) -> None:
+    result = _run(tmp_path, data)
+    written = json.loads(result.summary_path.read_text())
+    assert written == result.summary
+    assert "NaN" not in result.summary_path.read_text()
+    assert written["duration_s"] == pytest.approx(4.0, abs=0.1)
+    page = result.report_path.read_text()
+    assert "flight.bin" in page
+    assert "http://" not in page.split("<script>", 1)[0]
+    with result.recording_path.open("rb") as stream:
+        reader = make_reader(stream, decoder_factories=[DecoderFactory()])
+        decoded = list(reader.iter_decoded_messages(topics=["/twin/state"]))
+    assert len(decoded) > 50
+    states = [message for _, _, _, message in decoded]
+    assert all(a.timestamp_sample < b.timestamp_sample for a, b in itertools.pairwise(states))
+    assert abs(states[-1].q_ned_frd[0] ** 2 + states[-1].q_ned_frd[3] ** 2 - 1.0) < 1e-3
+    assert sorted(p.name for p in result.out.iterdir()) == [
+        "report.html",
+        "summary.json",
+        "twin.mcap",
+    ]
+
+
+@pytest.mark.parametrize("data", [ulog(), mcap(vehicles=("", "/px4_1"))], ids=["ulog", "mcap"])
+def test_the_same_to_the_bit(tmp_path: Path, data: bytes) -> None:
+    first, second = (_run(tmp_path, data) for _ in range(2))
+    assert first.recording_path.read_bytes() == second.recording_path.read_bytes()
+    one, two = dict(first.summary), dict(second.summary)
+    one.pop("realtime_factor"), two.pop("realtime_factor")
+    assert json.dumps(one) == json.dumps(two)
+
+
+def test_recordings_are_equal_in_two_folders(tmp_path: Path) -> None:
+    one = _run(tmp_path / "a", ulog()).recording_path.read_bytes()
+    assert one == _run(tmp_path / "b", ulog()).recording_path.read_bytes()
+
+
+def test_several_vehicles_each_have_their_part(tmp_path: Path) -> None:
+    data = mcap(vehicles=("", "/px4_1"))
+    whole = _run(tmp_path / "all", data).summary
+    assert sorted(whole["vehicles"]) == ["px4_0", "px4_1"]
+    assert "/px4_1/fmu/out/sensor_combined" in whole["topics"]
+    one = _run(tmp_path / "one", data, vehicle="px4_1").summary
+    assert list(one["vehicles"]) == ["px4_1"]
+    assert one["vehicles"]["px4_1"] == whole["vehicles"]["px4_1"]
+    with pytest.raises(UnusableFlight, match="no vehicle px4_7; there is px4_0, px4_1"):
+        _run(tmp_path / "none", data, vehicle="px4_7")
+
+
+def test_progress_rises_to_one(tmp_path: Path) -> None:
+    seen: list[float] = []
+    _run(tmp_path, ulog(), progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def _no_imu() -> bytes:
+    return head() + b"".join(gps(1_000_000 + i * 200_000) for i in range(50))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "is empty"),
+        (b"hello, this is no log", "neither ULog nor MCAP"),
+        (b"ULog\x01\x12\x35", "ends inside its header"),
+        (_no_imu(), "no IMU"),
+        (mcap(imu_too=False), "no IMU"),
+        (b"\x89MCAP0\r\n" + bytes(100), "no IMU"),
+        (head() + b"".join(imu(1_000_000) for _ in range(5)), "no IMU"),
+        (b"".join([head(), *(imu(0) for _ in range(500))]), ""),
+    ],
+)
+def test_unusable_files_end_with_one_line(tmp_path: Path, data: bytes, why: str) -> None:
+    with pytest.raises(UnusableFlight) as error:
+        _run(tmp_path, data)
+    assert why in str(error.value)
+    assert "\n" not in str(error.value)
+    assert str(tmp_path / "flight.bin") in str(error.value)
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing.ulg", tmp_path):
+        with pytest.raises(UnusableFlight):
+            replay.run(path, tmp_path / "out")
+
+
+def test_rubbish_coordinates_are_counted_by_cause(tmp_path: Path) -> None:
+    messages = stretch(1_000_000, 4.0)
+    messages += [gps(5_000_000 + i * 1000, lat=1_200_000_000) for i in range(7)]
+    messages += [gps(5_100_000 + i * 1000, lat=0, lon=0) for i in range(5)]
+    topic = _run(tmp_path, ulog(messages)).summary["topics"]["vehicle_gps_position"]
+    assert topic["used"] == 20
+    assert topic["rejected"] == {
+        "coordinates are zero although the receiver claims a fix": 5,
+        "latitude is impossible": 7,
+    }
+
+
+def test_time_that_runs_backwards_is_said_and_the_longest_session_used(tmp_path: Path) -> None:
+    data = ulog([*stretch(500_000_000, 1.0), *stretch(400_000_000, 3.0)])
+    summary = _run(tmp_path, data).summary
+    assert summary["duration_s"] == pytest.approx(3.0, abs=0.1)
+    assert summary["topics"]["sensor_combined"]["used"] == 750
+    assert any("another session" in line and "250" in line for line in summary["skipped"])
+
+
+def test_two_logs_copied_behind_each_other(tmp_path: Path) -> None:
+    summary = _run(tmp_path, ulog(seconds=1.0) + ulog(seconds=3.0)).summary
+    assert summary["topics"]["sensor_combined"]["used"] == 750
+    assert any("another log in the same file" in line for line in summary["skipped"])
+
+
+def test_messages_out_of_order_are_sorted_and_said(tmp_path: Path) -> None:
+    messages = stretch(1_000_000, 4.0)
+    for i in range(100, 900, 50):
+        messages[i], messages[i + 3] = messages[i + 3], messages[i]
+    summary = _run(tmp_path, ulog(messages)).summary
+    assert summary["topics"]["sensor_combined"]["used"] == 1000
+    assert any("sorted" in line for line in summary["skipped"])
+
+
+def test_cut_and_flipped_logs_are_replayed(tmp_path: Path) -> None:
+    whole = np.frombuffer(ulog(), dtype=np.uint8)
+    rng = np.random.default_rng(11)
+    begin = len(head())
+    for case in range(6):
+        broken = whole[: int(rng.integers(len(whole) // 2, len(whole)))].copy()
+        places = rng.integers(begin, len(broken), 40)
+        broken[places] = rng.integers(0, 256, 40)
+        summary = _run(tmp_path / str(case), broken.tobytes()).summary
+        assert summary["topics"]["sensor_combined"]["used"] > 300
+        assert summary["skipped"]
+
+
+def test_every_value_flipped_is_survived(tmp_path: Path) -> None:
+    """NaN, infinity and rubbish in the payloads of messages that are well-formed otherwise."""
+    rng = np.random.default_rng(12)
+    messages = []
+    for raw in stretch(1_000_000, 4.0):
+        body = bytearray(raw)
+        if rng.random() < 0.3:
+            at = int(rng.integers(13, len(body) - 4))
+            values = (struct.pack("<f", np.nan), struct.pack("<f", np.inf), rng.bytes(4))
+            body[at : at + 4] = values[int(rng.integers(3))]
+        messages.append(bytes(body))
+    summary = _run(tmp_path, ulog(messages)).summary
+    rejected = summary["topics"]["sensor_combined"]["rejected"]
+    assert sum(rejected.values()) > 50
+
+
+def test_default_folder_is_named_after_time_and_file() -> None:
+    folder = replay.default_out(Path("/somewhere/log_7.ulg"))
+    assert folder.parent == Path("runs")
+    assert folder.name.endswith("-log_7")
