@@ -144,6 +144,24 @@ def test_silence_is_not_separation() -> None:
     assert dict(flight.airspace.picture.unknown)["px4_1"].startswith("track is")
 
 
+def test_one_that_fell_silent_while_it_held_is_not_let_go_until_it_is_heard() -> None:
+    fleet = crossing()
+    flight = Flight(Airspace((), vehicles=["px4_1", "px4_2"], origin=ORIGIN), fleet)
+    while "HOLD" not in [name for _, name in flight.held("px4_2")]:
+        flight.step()
+    fleet[1].silent = True
+    fleet[0].waypoints = [ned(1500, 1500, -20)]
+    fleet[0].speed_m_s = 25.0
+    for _ in range(800):
+        flight.step()
+    assert float(np.linalg.norm(fleet[0].position)) > 700.0
+    assert flight.airspace.advisory("px4_2").action is HOLD  # type: ignore[union-attr]
+    fleet[1].silent = False
+    for _ in range(100):
+        flight.step()
+    assert flight.airspace.advisory("px4_2").action is CLEAR  # type: ignore[union-attr]
+
+
 def test_a_vehicle_never_seen_is_said() -> None:
     airspace = Airspace((), vehicles=["px4_1", "px4_2"], origin=ORIGIN)
     airspace.on_track("px4_1", twin_state(ned(0, 0, -20), ned(0, 0, 0), START_NS))

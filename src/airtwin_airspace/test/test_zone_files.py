@@ -183,9 +183,8 @@ def test_the_montreux_concert_is_on_weekend_evenings_of_its_year() -> None:
 
 
 def test_a_clock_that_is_no_utc_makes_every_zone_count() -> None:
-    (zone,) = parsed(
-        applicability=[{"permanent": "NO", "endDateTime": "2020-01-01T00:00:00Z"}]
-    ).zones
+    line = {"startDateTime": "2019-01-01T00:00:00Z", "endDateTime": "2020-01-01T00:00:00Z"}
+    (zone,) = parsed(applicability=[line]).zones
     assert not zone.active(utc_ns("2026-01-01T00:00:00"), utc_ns("2026-01-01T00:00:00"))
     assert zone.active(12_000_000_000, 18_000_000_000)
 
