@@ -31,7 +31,9 @@ def _imu(out: Any, v: Values) -> None:
 
 def _attitude(out: Any, v: Values) -> None:
     out["q"] = v["q"]
-    out["delta_q_reset"][:, 0] = 1.0
+    out["quat_reset_counter"] = v["resets"]
+    out["delta_q_reset"][:, 0] = np.cos(0.5 * v["delta_heading"])
+    out["delta_q_reset"][:, 3] = np.sin(0.5 * v["delta_heading"])
 
 
 def _odometry(out: Any, v: Values) -> None:
@@ -71,6 +73,8 @@ def _position(out: Any, v: Values) -> None:
     out["vxy_reset_counter"], out["vz_reset_counter"] = v["vxy_resets"], v["vz_resets"]
     out["delta_xy"], out["delta_z"] = v["delta_xy"], v["delta_z"]
     out["delta_vxy"] = v["delta_vxy"]
+    out["heading_reset_counter"] = v["heading_resets"]
+    out["delta_heading"] = v["delta_heading"]
     out["vxy_max"] = out["vz_max"] = out["hagl_min"] = np.inf
     out["hagl_max_z"] = out["hagl_max_xy"] = np.inf
 
@@ -196,12 +200,33 @@ def _flags(out: Any, v: Values) -> None:
     out["cs_gnss_pos"], out["cs_gnss_vel"] = v["gnss_position"], v["gnss_velocity"]
     out["cs_baro_hgt"], out["cs_gps_hgt"] = v["baro_height"], v["gnss_height"]
     out["cs_baro_fault"], out["cs_gnss_fault"] = v["baro_fault"], v["gnss_fault"]
+    out["control_status_changes"] = v["changes"]
     out["cs_in_air"] = v["in_air"]
     out["cs_vehicle_at_rest"] = ~v["in_air"]
     out["cs_inertial_dead_reckoning"] = v["dead_reckoning"]
 
 
+# What each mode of PX4 v1.18 needs, one bit a mode, as its multirotors say (recordings)
+_MODE_NEEDS = {
+    "angular_velocity": 8312318,
+    "attitude": 8311294,
+    "local_alt": 8258046,
+    "local_position": 7995448,
+    "local_position_relaxed": 262340,
+    "global_position": 56,
+    "mission": 8,
+    "offboard_signal": 16384,
+    "home_position": 32,
+    "wind_and_flight_time_compliance": 2621592,
+    "prevent_arming": 3944480,
+    "manual_control": 34119,
+    "other": 2139095040,
+}
+
+
 def _failsafe_flags(out: Any, v: Values) -> None:
+    for name, modes in _MODE_NEEDS.items():
+        out[f"mode_req_{name}"] = modes
     out["offboard_control_signal_lost"] = ~v["stream_alive"]
     for name in ("local_position", "local_velocity", "global_position"):
         out[f"{name}_invalid"] = ~v["xy_valid"]
@@ -215,8 +240,7 @@ def _failsafe_flags(out: Any, v: Values) -> None:
 
 
 def _timesync(out: Any, v: Values) -> None:
-    out["source_protocol"] = 2  # DDS
-    out["estimated_offset"] = out["observed_offset"] = v["offset_us"]
+    out["source_protocol"] = 2  # DDS; the rest are times, see encode
 
 
 def _home(out: Any, v: Values) -> None:
@@ -252,16 +276,19 @@ class Writer:
         """Return the topic with its version suffix, relative to the vehicle's namespace."""
         return px4.topic(self.topic, self.kind)
 
-    def encode(self, values: Values, rows: int, *, sample_us: int, said_us: int) -> list[bytes]:
-        """Return one serialised message a row; both stamps [us] in the clock of the messages."""
+    def encode(
+        self, values: Values, rows: int, *, sample_us: int, said_us: int, epoch_us: int
+    ) -> list[bytes]:
+        """Return one serialised message a row; stamps [us] since boot, and boot in the epoch."""
         table = cdr.table(self.kind, rows)
         self.fill(table, values)
         names = table.dtype.names or ()
-        table["timestamp"] = said_us if "timestamp_sample" in names else sample_us
+        table["timestamp"] = epoch_us + (said_us if "timestamp_sample" in names else sample_us)
         if "timestamp_sample" in names:
-            table["timestamp_sample"] = sample_us
+            table["timestamp_sample"] = epoch_us + sample_us
         if self.source == "timesync":
-            table["remote_timestamp"] = said_us
+            table["remote_timestamp"] = epoch_us + said_us
+            table["estimated_offset"] = table["observed_offset"] = -epoch_us
         return cdr.payloads(table)
 
 

@@ -93,6 +93,7 @@ class Autopilot:
         self._orders: list[tuple[int, Command]] = []
         self._said: dict[str, object] = {}
         self._home_pending = False
+        self.flag_changes = 12  # PX4's count after its start, as recorded
         self.battery = self._measure_battery(None, 0.0)
 
     # --- what arrives ---------------------------------------------------------------------------
@@ -272,6 +273,7 @@ class Autopilot:
         sources = (nav.gnss_position, nav.gnss_velocity, nav.baro_height, nav.gnss_height)
         faults = (nav.baro_fault, nav.gnss_fault, nav.dead_reckoning, self.in_air)
         words.flags = self._changed("flags", (sources, faults))
+        self.flag_changes += words.flags
         words.failsafe_flags = self._changed(
             "failsafe", (self.stream_alive, nav.xy_valid, nav.z_valid, c.battery_warning)
         )

@@ -151,11 +151,27 @@ def _tick(
         wind_ned[i, 2] = steady[i, 2] + gd
         before[:] = x[i]
         one = member(model, i)
-        for _ in range(SUBSTEPS):
-            step_into(x[i], motors[i], one, wind_ned[i], TICK_S / SUBSTEPS, work)
+        if sp[control.SP_MODE] == control.MOTORS_OFF and _stands(x[i], one):
+            # the contact's friction is smooth and lets wind push; what stands is held
+            x[i, 3:6] = 0.0
+            x[i, 10:13] = 0.0
+            x[i, dynamics.CHARGE] += dynamics.battery(x[i], one)[1] * TICK_S
+        else:
+            for _ in range(SUBSTEPS):
+                step_into(x[i], motors[i], one, wind_ned[i], TICK_S / SUBSTEPS, work)
         sensors.imu_sample(imu[i], before, x[i], imu_bias[i], normals[i], noise, TICK_S)
         ins.predict(est, imu[i, :3], imu[i, 3:], TICK_S)
         history[i, tick % ins.HISTORY] = est[:6]
+
+
+@numba.njit(cache=True)
+def _stands(x: Array, model: Model) -> bool:
+    """Return whether an aircraft rests on its feet with its rotors stopped."""
+    slow = x[3] ** 2 + x[4] ** 2 + x[5] ** 2 < 0.05**2
+    calm = x[10] ** 2 + x[11] ** 2 + x[12] ** 2 < 0.05**2
+    level = 1.0 - 2.0 * (x[7] ** 2 + x[8] ** 2) > 0.999
+    low = x[2] > 0.0  # the ground's plane is at down 0 of the centre of mass; springs give way
+    return bool(slow and calm and level and low and np.max(x[dynamics.ROTOR :]) < 20.0)
 
 
 @numba.njit(cache=True)

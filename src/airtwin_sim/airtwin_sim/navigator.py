@@ -24,15 +24,26 @@ SIGMA_UNKNOWN_M = 10.0  # claimed before the first fix
 
 @dataclass(slots=True)
 class Resets:
-    """How often the estimate jumped, and how far the last time, as PX4 reports it."""
+    """How often the estimate jumped, and how far the last time, as PX4 reports it.
 
-    xy: int = 0
-    z: int = 0
-    vxy: int = 0
-    vz: int = 0
+    PX4 has jumped a few times before anybody listens: the counts at the start are those of the
+    recordings.
+    """
+
+    xy: int = 4
+    z: int = 2
+    vxy: int = 4
+    vz: int = 1
+    heading: int = 1
     delta_xy_m: Array = field(default_factory=lambda: np.zeros(2))
     delta_vxy_m_s: Array = field(default_factory=lambda: np.zeros(2))
     delta_z_m: float = 0.0
+    delta_heading_rad: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """Return PX4's reset counter of the odometry."""
+        return (self.xy + self.z + self.vxy + self.vz + self.heading) % 256
 
 
 class Navigator:
@@ -78,6 +89,11 @@ class Navigator:
         w, x, y, z = self.row[6:10]
         return float(np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)))
 
+    def align(self, force_frd_m_s2: Array, field_gauss: Array) -> None:
+        """Find tilt and heading at rest; PX4 counts it as a reset of the heading."""
+        ins.align(self.row, force_frd_m_s2, field_gauss, self._declination)
+        self.resets.delta_heading_rad = self.yaw_rad
+
     def on_compass(self, field_gauss: Array, dt_s: float) -> None:
         """Use one magnetometer sample."""
         innovation = ins.heading_innovation(self.row, field_gauss, self._declination)
@@ -113,6 +129,7 @@ class Navigator:
                 return
             reference = solution.altitude_m + float(self.row[2])
             self.origin = Origin(solution.latitude_deg, solution.longitude_deg, reference)
+            self.resets.delta_z_m = -reference  # as PX4's: from sea level to its own zero
         late = (now_us - solution.time_us) // 4000
         past = self._history[(tick - late) % ins.HISTORY]
         measured = geodesy.px4_to_ned(self.origin, solution.latitude_deg, solution.longitude_deg)

@@ -211,8 +211,9 @@ class SimNode(Node):
         messages = self._writers[batch.source].encode(
             batch.values,
             len(batch.rows),
-            sample_us=self._epoch_us + batch.sample_us,
-            said_us=self._epoch_us + batch.said_us,
+            sample_us=batch.sample_us,
+            said_us=batch.said_us,
+            epoch_us=self._epoch_us,
         )
         for i, message in zip(batch.rows, messages, strict=True):
             self._out[batch.source, i].publish(message)

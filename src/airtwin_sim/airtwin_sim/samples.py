@@ -56,7 +56,7 @@ def _motors(v: Values, k: int, stamp: int, received: int) -> Sample:
 
 def _attitude(v: Values, k: int, stamp: int, received: int) -> Sample:
     q = v["q"][k]
-    return types.Attitude(stamp, received, q if q[0] >= 0.0 else -q, 0)
+    return types.Attitude(stamp, received, q if q[0] >= 0.0 else -q, int(v["resets"][k]))
 
 
 def _position(v: Values, k: int, stamp: int, received: int) -> Sample:
@@ -83,10 +83,10 @@ def _position(v: Values, k: int, stamp: int, received: int) -> Sample:
         z_reset_counter=int(v["z_resets"][k]),
         vxy_reset_counter=int(v["vxy_resets"][k]),
         vz_reset_counter=int(v["vz_resets"][k]),
-        heading_reset_counter=0,
+        heading_reset_counter=int(v["heading_resets"][k]),
         delta_xy_m=_single(v["delta_xy"][k]),
         delta_z_m=float(v["delta_z"][k]),
-        delta_heading_rad=0.0,
+        delta_heading_rad=float(v["delta_heading"][k]),
     )
 
 
@@ -154,10 +154,6 @@ def _flags(v: Values, k: int, stamp: int, received: int) -> Sample:
     )
 
 
-def _timesync(v: Values, k: int, stamp: int, received: int) -> Sample:
-    return types.Timesync(stamp, received, int(v["offset_us"][k]) * 1000, 0.0)
-
-
 def _home(v: Values, k: int, stamp: int, received: int) -> Sample:
     latitude, longitude = (float(d) for d in v["degrees"][k])
     return types.HomePosition(stamp, received, latitude, longitude, float(v["altitude"][k]))
@@ -180,7 +176,6 @@ _MAKERS: dict[str, Make] = {
     "land_detected": _land_detected,
     "battery": _battery,
     "flags": _flags,
-    "timesync": _timesync,
     "home": _home,
     "ack": _ack,
 }
@@ -199,14 +194,18 @@ class Flight:
     def step(self) -> list[tuple[str, str, Sample]]:
         """Let 4 ms pass; return (vehicle, source, sample) in the order of arrival."""
         received = self._start_ns + self.world.time_us * 1000
-        out = []
+        out: list[tuple[str, str, Sample]] = []
         batches = self.world.step()
         received = self._start_ns + self.world.time_us * 1000
         for batch in batches:
+            stamp = self._start_ns + batch.sample_us * 1000
+            if batch.source == "timesync":
+                word = types.Timesync(stamp, received, -self._start_ns, 0.0)
+                out += [(self.world.names[row], "timesync", word) for row in batch.rows]
+                continue
             make = _MAKERS.get(batch.source)
             if make is None:
                 continue
-            stamp = self._start_ns + batch.sample_us * 1000
             for k, row in enumerate(batch.rows):
                 name = self.world.names[row]
                 out.append((name, batch.source, make(batch.values, k, stamp, received)))

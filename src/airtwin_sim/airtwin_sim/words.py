@@ -48,22 +48,26 @@ def imu(fleet: Fleet) -> Values:
     return {"rate": fleet.imu[:, :3].copy(), "force": fleet.imu[:, 3:].copy()}
 
 
-def attitude(fleet: Fleet) -> Values:
+def attitude(fleet: Fleet, pilots: list[Autopilot]) -> Values:
     """Return vehicle_attitude's values."""
-    return {"q": fleet.estimate[:, ins.E_Q].copy()}
+    resets = [p.nav.resets for p in pilots]
+    return {
+        "q": fleet.estimate[:, ins.E_Q].copy(),
+        "resets": np.array([r.heading for r in resets]),
+        "delta_heading": np.array([r.delta_heading_rad for r in resets]),
+    }
 
 
 def odometry(fleet: Fleet, pilots: list[Autopilot]) -> Values:
     """Return vehicle_odometry's values; variances as the estimator claims them."""
     e = fleet.estimate
-    resets = [p.nav.resets for p in pilots]
     return {
         "position": e[:, ins.E_POS].copy(),
         "velocity": e[:, ins.E_VEL].copy(),
         "q": e[:, ins.E_Q].copy(),
         "rate": e[:, ins.E_RATE].copy(),
         "sigma": e[:, [ins.E_SIGMA_H, ins.E_SIGMA_H, ins.E_SIGMA_V]].copy(),
-        "reset_counter": np.array([(r.xy + r.z + r.vxy) % 256 for r in resets]),
+        "reset_counter": np.array([p.nav.resets.total for p in pilots]),
     }
 
 
@@ -88,6 +92,8 @@ def position(fleet: Fleet, pilots: list[Autopilot]) -> Values:
         "z_resets": np.array([n.resets.z for n in navs]),
         "vxy_resets": np.array([n.resets.vxy for n in navs]),
         "vz_resets": np.array([n.resets.vz for n in navs]),
+        "heading_resets": np.array([n.resets.heading for n in navs]),
+        "delta_heading": np.array([n.resets.delta_heading_rad for n in navs]),
         "delta_xy": np.stack([n.resets.delta_xy_m for n in navs]),
         "delta_z": np.array([n.resets.delta_z_m for n in navs]),
         "delta_vxy": np.stack([n.resets.delta_vxy_m_s for n in navs]),
@@ -210,6 +216,7 @@ def flags(pilots: list[Autopilot]) -> Values:
     )
     values = {name: np.array([getattr(nav, name) for nav in navs]) for name in names}
     values["in_air"] = np.array([p.in_air for p in pilots])
+    values["changes"] = np.array([p.flag_changes for p in pilots])
     return values
 
 

@@ -18,7 +18,7 @@ from airtwin_core import aircraft as aircraft_files
 from airtwin_core import frames
 from airtwin_core.geodesy import LocalFrame
 from airtwin_core.types import Array, Origin
-from airtwin_sim import faults, fleet, ins, words
+from airtwin_sim import faults, fleet, words
 from airtwin_sim.autopilot import PERIOD_US, Autopilot
 from airtwin_sim.commander import Command
 from airtwin_sim.fleet import NORMALS, TICK_S, TICK_US
@@ -221,7 +221,7 @@ class World:
     def _align(self) -> None:
         for i, suite in enumerate(self._suites):
             field = suite.magnetometer(frames.rotation_from_quat(self.fleet.x[i, 6:10]))
-            ins.align(self.fleet.estimate[i], self.fleet.imu[i, 3:], field, suite.declination_rad)
+            self.pilots[i].nav.align(self.fleet.imu[i, 3:], field)
 
     def _sense(self) -> list[Batch]:
         """Let the slow sensors measure and the estimators use them."""
@@ -273,7 +273,7 @@ class World:
             said.append(self._batch("odometry", words.odometry(fleet_, pilots)))
         if tick % PILOT_TICKS == 0:
             said += self._pilots_speak()
-            said.append(self._batch("attitude", words.attitude(fleet_)))
+            said.append(self._batch("attitude", words.attitude(fleet_, pilots)))
             said.append(self._batch("position", words.position(fleet_, pilots)))
             located = [i for i, p in enumerate(pilots) if p.nav.origin is not None]
             if len(located) == len(pilots):
@@ -301,7 +301,7 @@ class World:
         say("failsafe_flags", [half or w.failsafe_flags for w in changes], words.failsafe_flags)
         say("battery", [second] * len(pilots), words.battery)
         if second:
-            said.append(self._batch("timesync", {"offset_us": np.zeros(len(pilots))}))
+            said.append(self._batch("timesync", {}))
         for i, (pilot, changed) in enumerate(zip(pilots, changes, strict=True)):
             said += [Batch("ack", (i,), now, now, words.ack(word)) for word in changed.acks]
             if changed.home and pilot.home is not None:

@@ -126,8 +126,13 @@ def test_samples_are_what_the_converter_makes_of_the_messages() -> None:
             if batch.source not in _MAKERS:
                 continue
             writer = writers[batch.source]
-            said = {"sample_us": batch.sample_us + 10**9, "said_us": batch.said_us + 10**9}
-            payload = writer.encode(batch.values, 1, **said)[0]
+            payload = writer.encode(
+                batch.values,
+                1,
+                sample_us=batch.sample_us,
+                said_us=batch.said_us,
+                epoch_us=10**9,
+            )[0]
             received = 5
             record = cdr.record(writer.kind, payload)
             through = px4.reader(batch.source).convert(record, received)
@@ -191,3 +196,14 @@ def test_system_ids_and_namespaces_are_px4s() -> None:
     assert VehicleSpec("px4_0").namespace == ""
     assert VehicleSpec("px4_12").namespace == "/px4_12"
     assert VehicleSpec("px4_12").system_id == 13
+
+
+def test_what_stands_on_the_ground_stays_there_in_a_storm() -> None:
+    world = World(script.one(wind=Wind((11.0, 0.0, 0.0), 1.0)))
+    start = world.fleet.x[0, :10].copy()
+    for _ in range(2500):
+        world.step()
+    np.testing.assert_array_equal(world.fleet.x[0, :10], start)
+    force = world.fleet.imu[0, 3:]
+    np.testing.assert_allclose(force, [0.0, 0.0, -9.80665], atol=0.5)
+    assert world.fleet.x[0, 13] == pytest.approx(10.0 * 8.0 / 16.8, rel=0.01)  # avionics
