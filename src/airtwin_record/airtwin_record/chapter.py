@@ -14,7 +14,7 @@ from airtwin_core import stats
 from airtwin_core.types import Array, Verdict
 from airtwin_record.errors import PositionErrors
 from airtwin_record.flight import VehicleLog
-from airtwin_record.history import History, Judged, euler
+from airtwin_record.history import History, Judged
 
 Json = dict[str, Any]
 _POINTS = 2500  # a curve
@@ -216,11 +216,11 @@ def _residual(history: History) -> Json:
 def _attitude(history: History) -> Json:
     twin = history.twin_columns()
     index = every(len(twin["t"]), _POINTS)
-    angles = np.degrees(twin["euler"][index])
+    angles = _euler_deg(twin["q"][index])
     rows = history.px4_attitude
     chosen = [rows[i] for i in every(len(rows), _POINTS).tolist()]
     quaternions = np.array([r[2:6] for r in chosen], dtype=np.float64).reshape(len(chosen), 4)
-    px4 = np.degrees(euler(quaternions))
+    px4 = _euler_deg(quaternions)
     return {
         "t": series(twin["t"][index]),
         "px4_t": series([r[0] for r in chosen]),
@@ -235,11 +235,21 @@ def _attitude(history: History) -> Json:
     }
 
 
+def _euler_deg(q: Array) -> Array:
+    """Return roll, pitch, yaw (n, 3) [deg] of quaternions (n, 4) w first, FRD to NED."""
+    w, x, y, z = q.T
+    roll = np.arctan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
+    pitch = np.arcsin(np.clip(2.0 * (w * y - z * x), -1.0, 1.0))
+    yaw = np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+    angles: Array = np.degrees(np.stack([roll, pitch, yaw], axis=1))
+    return angles
+
+
 def _unwound(angle_deg: Array, is_yaw: bool) -> Array:
     """Break a heading where it passes +-180 deg, else a stroke crosses the chart."""
     if not is_yaw or len(angle_deg) < 2:
         return angle_deg
-    out = angle_deg.copy()
+    out: Array = angle_deg.copy()
     out[1:][np.abs(np.diff(angle_deg)) > 180.0] = np.nan
     return out
 
@@ -315,7 +325,7 @@ def verdict_rows(history: History, duration: float) -> list[Json]:
 
 def _merged(judged: Judged, duration: float) -> list[tuple[float, float, Verdict]]:
     """Return runs that touch each other; the first begins at 0."""
-    out = []
+    out: list[tuple[float, float, Verdict]] = []
     for index, run in enumerate(judged.runs):
         begin = 0.0 if index == 0 else out[-1][1]
         last = index + 1 == len(judged.runs)

@@ -14,7 +14,7 @@ from airtwin_record.flight import Truth
 from airtwin_record.history import History
 
 _GAP_MAX_NS = 200_000_000  # never interpolate the twin over more
-_POINTS_MAX = 3000
+_POINTS_MAX = 2000
 _LEAST = 10
 _SAME_DATUM_M = 5.0  # altitudes that part further from the local height count from elsewhere
 _MIRRORED_MIN_M = 1.0  # of climb, before its sense can be judged
@@ -50,9 +50,9 @@ def position_errors(history: History, truth: Truth | None) -> PositionErrors | N
     after = np.clip(np.searchsorted(twin_stamp, stamp), 1, len(twin_stamp) - 1)
     near = twin_stamp[after] - twin_stamp[after - 1] <= _GAP_MAX_NS
     inside = (stamp >= twin_stamp[0]) & (stamp <= twin_stamp[-1])
-    valid = twin["valid"].all(axis=1)
+    valid = np.all(twin["valid"] > 0.0, axis=1)
     good = near & inside & valid[after] & valid[after - 1] & np.isfinite(px4[:, 1:4]).all(axis=1)
-    claimed = (px4[:, 4:6] > 0.0).all(axis=1)
+    claimed = np.all(px4[:, 4:6] > 0.0, axis=1)
     remarks = []
     if claimed.any():
         good &= claimed

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from airtwin_core import frames
 from airtwin_core.geodesy import px4_to_ned
 from airtwin_core.types import (
     Array,
@@ -141,7 +140,7 @@ class History:
             return 0.0
         index = int(np.searchsorted(np.maximum.accumulate(clock[:, 0]), vehicle_ns))
         index = min(index, len(clock) - 1)
-        stamp_ns, received_ns = clock[index].tolist()
+        stamp_ns, received_ns = self._clock[index]
         at_ns = received_ns + (vehicle_ns - stamp_ns)
         return max(0.0, (at_ns - self.start_ns) * _NS)
 
@@ -156,13 +155,13 @@ class History:
     # --- columns --------------------------------------------------------------------------------
 
     def twin_columns(self) -> dict[str, Array]:
-        """Return t (n,), position (n, 3), velocity, euler [rad], sigma (n, 9), valid (n, 2)."""
+        """Return t (n,), position and velocity (n, 3), q (n, 4), sigma (n, 9), valid (n, 2)."""
         table = np.array(self.twin, dtype=np.float64).reshape(len(self.twin), 23)
         return {
             "t": table[:, 0],
             "position": table[:, 2:5],
             "velocity": table[:, 5:8],
-            "euler": euler(table[:, 8:12]),
+            "q": table[:, 8:12],
             "sigma": table[:, 12:21],
             "valid": table[:, 21:23],
         }
@@ -229,9 +228,3 @@ _KEEP: dict[type, Any] = {
     VehicleStatus: History._on_status,
     LandDetected: History._on_landed,
 }
-
-
-def euler(q_ned_frd: Array) -> Array:
-    """Return roll, pitch, yaw (n, 3) [rad] of quaternions (n, 4)."""
-    angles = [frames.euler_from_quat(q) for q in q_ned_frd]
-    return np.array(angles, dtype=np.float64).reshape(len(angles), 3)

@@ -27,6 +27,16 @@ _MESSAGE = struct.Struct("<HIQQ")
 _SCHEMA, _CHANNEL, _MESSAGE_OP, _CHUNK, _DATA_END, _FOOTER = 3, 4, 5, 6, 15, 2
 _KNOWN = frozenset(range(1, 16))
 _CHUNK_MAX_BYTES = 1 << 30
+_BROKEN = (
+    McapError,
+    CRCValidationError,
+    struct.error,
+    ValueError,
+    RuntimeError,
+    MemoryError,
+    zstandard.ZstdError,
+)
+"""What the library and the decompressors raise on rubbish."""
 
 
 @dataclass(slots=True)
@@ -120,7 +130,7 @@ class _Walk:
                 raise ValueError("claims to be larger than 1 GiB")
             stream, length = get_chunk_data_stream(chunk, validate_crc=True)
             content = stream.read(length)
-        except (McapError, CRCValidationError, *_broken()) as error:
+        except _BROKEN as error:
             self._skips.add("damaged chunk", 1, f"at byte {position}: {error}")
             return
         at = 0
@@ -148,7 +158,7 @@ class _Walk:
                 self._schemas.setdefault(schema.id, schema)
             elif opcode == _CHANNEL:
                 self._register(Channel.read(ReadDataStream(_io(body))))
-        except (McapError, *_broken()) as error:
+        except _BROKEN as error:
             self._skips.add("damaged record", 1, f"at byte {position}: {error}")
 
     def _register(self, channel: Channel) -> None:
@@ -164,7 +174,3 @@ class _Walk:
 
 def _io(body: bytes) -> io.BytesIO:
     return io.BytesIO(body)
-
-
-def _broken() -> tuple[type[Exception], ...]:
-    return (struct.error, ValueError, RuntimeError, MemoryError, zstandard.ZstdError)

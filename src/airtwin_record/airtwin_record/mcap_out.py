@@ -21,6 +21,8 @@ SIDE_BY_SIDE = (
     "vtol", "airspeed",
 )  # fmt: skip
 """PX4's topics that are copied: what one looks at beside the twin. The IMU stays in the log."""
+RATE_MAX_HZ = 60.0
+"""Faster topics are thinned: the twin's state has 50 Hz."""
 
 
 class TwinRecording:
@@ -63,6 +65,7 @@ class TwinRecording:
                 message = getattr(px4_msgs.msg, px4.reader(table.source).message)
                 topic = px4.topic(px4.reader(table.source).topic, message)
                 channel = self.channel(f"{prefix(log.name)}/{topic}", message)
+                table = _thinned(table)
                 stamps = table.received_ns.tolist()
                 for time_ns, payload in zip(stamps, _payloads(message, table), strict=True):
                     self.add(channel, time_ns, payload)
@@ -71,6 +74,15 @@ class TwinRecording:
 def prefix(vehicle: str) -> str:
     """Return the vehicle's namespace: the first PX4 has none."""
     return "" if vehicle == "px4_0" else f"/{vehicle}"
+
+
+def _thinned(table: Table) -> Table:
+    span_s = float(table.received_ns[-1] - table.received_ns[0]) * 1e-9
+    stride = int(np.ceil(len(table) / max(span_s, 1e-3) / RATE_MAX_HZ))
+    if stride <= 1:
+        return table
+    columns = {name: column[::stride] for name, column in table.columns.items()}
+    return Table(table.source, table.topic, columns, table.received_ns[::stride])
 
 
 def _payloads(message: type, table: Table) -> list[bytes]:

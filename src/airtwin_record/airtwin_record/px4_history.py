@@ -153,7 +153,8 @@ def fresh_rows(topic: str, columns: Columns) -> Column:
     age = columns[name].astype(np.int64)
     taken = columns["timestamp"].astype(np.int64) + age
     everything[1:] = np.diff(taken) > 0
-    return everything & (age != _RELATIVE_INVALID)
+    everything &= age != _RELATIVE_INVALID
+    return everything
 
 
 def modern(topic: str, columns: Columns) -> dict[str, Column]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from airtwin_physics.warm import warm_up
 from airtwin_record import mcap, mcap_file, report, ulog, ulog_file
+from airtwin_record.chapter import Page
 from airtwin_record.errors import position_errors
 from airtwin_record.flight import Recording, UnusableFlight, VehicleLog
 from airtwin_record.follow import Progress, follow
@@ -101,7 +102,7 @@ def run(
             history, intake = follow(log, (topics,), _share(progress, index, len(logs)))
             errors = position_errors(history, log.truth)
             parts[log.name] = vehicle_summary(log, history, intake, errors, recording.kind)
-            pages.append(report.Page(log, history, errors, parts[log.name]))
+            pages.append(Page(log, history, errors, parts[log.name]))
     spent_s = time.perf_counter() - began_s
     flown_s = sum(_flown_s(log, page.history) for log, page in zip(logs, pages, strict=True))
     whole = summary(

@@ -146,8 +146,11 @@ def _columns(
         columns = px4_history.modern(place.topic, old)
         if place.needs not in columns or not _complete(place, columns):
             continue
-        if name == "actuator_outputs" and not _multirotor(section):
-            continue  # servos are among them, and nothing says which
+        if name == "actuator_outputs":
+            motors = _motor_count(section)
+            if not motors:
+                continue  # servos are among them, and nothing says which
+            columns["control"][:, motors:] = np.nan
         fresh = px4_history.fresh_rows(place.topic, columns)
         return {k: v[fresh] for k, v in columns.items()}, topic.offsets[fresh]
     return None
@@ -164,16 +167,16 @@ def _complete(place: Place, columns: Mapping[str, Column]) -> bool:
     return all(name in columns for name in _ALSO_NEEDED.get(place.source, ()))
 
 
-def _multirotor(section: UlogSection) -> bool:
+_MOTORS = {2: 4, 13: 6, 14: 8, 29: 12}
+"""Motors by MAV_TYPE: quad, hexa, octo and dodecarotor."""
+
+
+def _motor_count(section: UlogSection) -> int:
+    """Return how many of the first outputs are motors; 0 if that cannot be known."""
     status = section.topics.get(("vehicle_status", 0))
-    if status is None or not len(status.records):
-        return False
-    records = status.records
-    columns = px4_history.modern(
-        "vehicle_status", {n: records[n] for n in records.dtype.names or ()}
-    )
-    vtol = columns.get("is_vtol")
-    return bool(columns["vehicle_type"][-1] == 1 and (vtol is None or not vtol.any()))
+    if status is None or "system_type" not in (status.records.dtype.names or ()):
+        return 0
+    return _MOTORS.get(int(status.records["system_type"][-1]), 0)
 
 
 def _instance(section: UlogSection, name: str) -> UlogTopic | None:

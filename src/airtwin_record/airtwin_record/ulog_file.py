@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -251,7 +252,9 @@ class _Walk:
         name = body[3:].decode("ascii", "replace")
         if not _NAME.fullmatch(name):
             return False
-        names, formats, offsets = [], [], []
+        names: list[str] = []
+        formats: list[Any] = []
+        offsets: list[int] = []
         try:
             end, padded = self._layout(name, "", 0, names, formats, offsets, 0)
             layout = np.dtype(
@@ -274,7 +277,7 @@ class _Walk:
         prefix: str,
         at: int,
         names: list[str],
-        formats: list[object],
+        formats: list[Any],
         offsets: list[int],
         depth: int,
     ) -> tuple[int, int]:

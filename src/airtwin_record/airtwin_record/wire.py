@@ -8,7 +8,8 @@ on a TwinState (225 floats, each a Python object). The tests have rclpy read the
 
 from __future__ import annotations
 
-import struct
+from functools import lru_cache
+from struct import pack
 
 import numpy as np
 
@@ -26,33 +27,45 @@ _VECTORS = (
 )
 
 
+_PADDING = tuple(bytes(count) for count in range(8))
+
+
+@lru_cache(maxsize=4096)
+def _encoded(text: str) -> bytes:
+    raw = text.encode() + b"\0"
+    return pack("<I", len(raw)) + raw
+
+
 class _Body:
     """Bytes of a CDR body; each value is aligned to its size from the body's start."""
 
     def __init__(self) -> None:
         self.data = bytearray()
 
-    def align(self, size: int) -> None:
-        self.data.extend(b"\0" * (-len(self.data) % size))
-
     def pack(self, size: int, code: str, *values: float | int) -> None:
-        self.align(size)
-        self.data.extend(struct.pack("<" + code, *values))
+        data = self.data
+        data += _PADDING[-len(data) % size]
+        data += pack("<" + code, *values)
 
     def array(self, size: int, values: bytes) -> None:
-        self.align(size)
-        self.data.extend(values)
+        data = self.data
+        data += _PADDING[-len(data) % size]
+        data += values
 
     def string(self, text: str) -> None:
-        raw = text.encode() + b"\0"
-        self.pack(4, "I", len(raw))
-        self.data.extend(raw)
+        data = self.data
+        data += _PADDING[-len(data) % 4]
+        data += _encoded(text)
 
     def doubles(self, values: Array) -> None:
         """A sequence of float64."""
-        self.pack(4, "I", len(values))
-        if len(values):
-            self.array(8, np.asarray(values, dtype="<f8").tobytes())
+        count = len(values)
+        data = self.data
+        data += _PADDING[-len(data) % 4]
+        data += pack("<I", count)
+        if count:
+            data += _PADDING[-len(data) % 8]
+            data += np.asarray(values, dtype="<f8").tobytes()
 
 
 def _us(stamp_ns: int) -> int:
@@ -64,8 +77,7 @@ def twin_state(state: TwinState, vehicle: str) -> bytes:
     body = _Body()
     body.pack(8, "QQ", _us(state.received_ns), _us(state.stamp_ns))
     body.string(vehicle)
-    for name in _VECTORS:
-        body.array(8, np.asarray(getattr(state, name), dtype="<f8").tobytes())
+    body.array(8, np.concatenate([getattr(state, name) for name in _VECTORS]).tobytes())
     body.array(4, state.covariance.astype("<f4").tobytes())
     origin = state.origin
     if origin is None:
