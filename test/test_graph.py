@@ -95,7 +95,7 @@ def flight(tmp_path, domain_id, *, mode=Mode.TWIN, mission=None):
     scenario.write_text(
         yaml.safe_dump({"vehicles": [{"name": "px4_1"}], "seed": 3, "extra_topics": True})
     )
-    aircraft = (Aircraft("px4_1", mode, mission),)
+    aircraft = (Aircraft("px4_1", mode, mission, arming=True),)
     context = Context()
     rclpy.init(context=context, domain_id=domain_id)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from airtwin_mission import plan
 from rich.console import Console
 
 from airtwin_bringup import bridge, graph, outcome, sighting
@@ -20,6 +21,7 @@ def session(
     mode: Mode,
     *,
     mission: Path | None,
+    arming: bool,
     zones: Path | None,
     out: Path,
     flight_max_s: float | None,
@@ -28,13 +30,16 @@ def session(
     """Return what to run.
 
     Raises:
-        ValueError: mode twin without a mission, or one mission for several aircraft.
+        ValueError: mode twin without a mission, one mission for several aircraft, or a mission
+            that can't be read.
     """
     if mode is Mode.TWIN and mission is None:
         raise ValueError("mode twin flies a mission: name it with --mission, or use --mode shadow")
     if mission is not None and len(vehicles) != 1:
         raise ValueError(f"one mission for {len(vehicles)} aircraft: attach them one by one")
-    aircraft = tuple(Aircraft(vehicle, mode, mission) for vehicle in vehicles)
+    if mission is not None:
+        plan.load(mission)
+    aircraft = tuple(Aircraft(vehicle, mode, mission, arming) for vehicle in vehicles)
     return Session(
         specs=graph.attached(aircraft, zones=zones),
         vehicles=vehicles,

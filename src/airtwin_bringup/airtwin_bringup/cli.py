@@ -105,6 +105,9 @@ def attach(
     mission: Annotated[
         Path | None, typer.Option("--mission", help="QGroundControl .plan or YAML.", exists=True)
     ] = None,
+    arm: Annotated[
+        bool, typer.Option("--arm", help="Mode twin: start the motors; else wait for a person.")
+    ] = False,
     zones: Annotated[
         Path | None, typer.Option("--zones", help="ED-269 or GeoJSON.", exists=True)
     ] = None,
@@ -122,6 +125,7 @@ def attach(
             tuple(vehicle.split(",")),
             mode,
             mission=mission,
+            arming=arm,
             zones=zones,
             out=_out(out, "attach"),
             flight_max_s=duration,

@@ -46,11 +46,15 @@ class NodeSpec:
 
 @dataclass(frozen=True, slots=True)
 class Aircraft:
-    """One aircraft of a run: its name (px4_0, px4_1, ...), mission file and authority."""
+    """One aircraft of a run: its name (px4_0, px4_1, ...), mission file and authority.
+
+    ``arming``: in mode twin the mission may start the motors itself; else it waits for a person.
+    """
 
     vehicle: str
     mode: Mode = Mode.SHADOW
     mission: Path | None = None
+    arming: bool = False
 
 
 def namespace(vehicle: str) -> str:
@@ -70,6 +74,7 @@ def twin(aircraft: Aircraft, *, use_sim_time: bool = False) -> tuple[NodeSpec, .
         mission: dict[str, Value] = {
             "mission": str(aircraft.mission),
             "mode": aircraft.mode.value,
+            "arming": aircraft.arming,
             **clock,
         }
         nodes.append(NodeSpec("airtwin_mission", "mission", parameters=mission, **where))

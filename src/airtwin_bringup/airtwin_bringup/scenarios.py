@@ -30,5 +30,5 @@ def _with_mission(vehicle: str, folder: Path, stem: str) -> Aircraft:
     for suffix in (".plan", ".yaml"):
         mission = folder / f"{stem}_{vehicle}{suffix}"
         if mission.exists():
-            return Aircraft(vehicle, Mode.TWIN, mission)
+            return Aircraft(vehicle, Mode.TWIN, mission, arming=True)
     return Aircraft(vehicle)

@@ -31,7 +31,14 @@ class Limits:
     silent_s: float = 3.0  # [s] without vehicle_status (2 Hz): link lost
     # Inconsistency: the factors of the consistency report that end the mission, and how.
     inconsistent_s: float = 2.0  # [s] a factor must disagree without a break
-    return_factors: tuple[str, ...] = ("velocity", "tilt", "attitude", "height", "barometer")
+    return_factors: tuple[str, ...] = (
+        "velocity",
+        "tilt",
+        "attitude",
+        "height",
+        "barometer",
+        "actuation",
+    )
     # Return would trust the position that is in doubt.
     land_factors: tuple[str, ...] = ("position", "gnss jump", "gnss drift")
     monitor_silent_s: float = 5.0  # [s] without a report, once there was one: hold
