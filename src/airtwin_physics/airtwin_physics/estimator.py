@@ -213,7 +213,8 @@ class Estimator:
                 self._datum_free = False
 
     def _on_land_detected(self, sample: LandDetected) -> None:
-        self._landed = sample.landed
+        # PX4's first signs will do, since the IMU must be still as well
+        self._landed = sample.landed or sample.maybe_landed or sample.ground_contact
 
     def _on_status(self, sample: VehicleStatus) -> None:
         self._armed = sample.armed

@@ -12,6 +12,7 @@ from airtwin_physics.kernel import GRAVITY_M_S2
 
 RING = 512  # steps kept; 0.2 s at 1 kHz are 200
 _WINDOW_S = 0.5  # of the means and spreads
+_LONG = 1.2  # times the integration time: beyond that samples are missing
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_REST = 21
 
@@ -118,7 +119,7 @@ class ImuTrack:
         c, entry = self._config, self.ring[self.last % RING]
         gyro, accel = imu.rate_frd_rad_s, imu.specific_force_frd_m_s2
         enter(entry, self.rest, gyro, accel, step_s)
-        missing_s = step_s - 1.5 * imu.dt_s
+        missing_s = step_s - _LONG * imu.dt_s
         if missing_s > 0.0:
             # samples were lost: go by both ends, and doubt the rest as much as the IMU is shaken
             entry[1:4] = 0.5 * (gyro + before.rate_frd_rad_s)

@@ -69,7 +69,9 @@ def load(path: Path) -> Flight:
     truth = np.zeros((0, 4))
     if "vehicle_local_position_groundtruth" in topics:
         t = topics["vehicle_local_position_groundtruth"]
-        truth = np.stack([t["timestamp"] * 1e-6, t["x"], t["y"], t["z"]], axis=1)
+        # PX4 1.7's simulator wrote the true height upwards
+        up = -1.0 if path.name.startswith("px4_v1.7_") else 1.0
+        truth = np.stack([t["timestamp"] * 1e-6, t["x"], t["y"], up * t["z"]], axis=1)
     return Flight(samples, truth, samples[0].stamp_ns if samples else 0)
 
 
@@ -138,9 +140,12 @@ def _attitude(t: dict[str, Any]) -> list[Sample]:
 
 
 def _landed(t: dict[str, Any]) -> list[Sample]:
+    stamps = _stamps(t)
+    never = np.zeros(len(stamps), dtype=bool)
+    flags = [t.get(k, never) for k in ("landed", "maybe_landed", "ground_contact", "freefall")]
     return [
-        LandDetected(int(s), int(s), bool(a), False, False, False)
-        for s, a in zip(_stamps(t), t["landed"], strict=True)
+        LandDetected(int(s), int(s), *(bool(flag[i]) for flag in flags))
+        for i, s in enumerate(stamps)
     ]
 
 

@@ -50,7 +50,7 @@ class Errors:
     speed_m_s: float = 0.3
     delay_s: float = 0.08
     delay_sigma_s: float = 0.04
-    barometer_m: float = 1.0
+    barometer_m: float = 0.5
     barometer_walk: float = 0.05
     heading_rad: float = 0.05
     heading_offset_rad: float = 0.15
