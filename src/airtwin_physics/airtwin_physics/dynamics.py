@@ -10,7 +10,7 @@ State ``x`` (14 + n,), n rotors::
 
 Input ``u`` (n,) [-]: motor commands, 0 idle to 1 full; NaN is a stopped motor.
 
-Equations (README of airtwin_sim has them in mathematical form), per rotor i at r_i, speed w_i:
+Equations, per rotor i at r_i, speed w_i:
 
 * thrust along -z of FRD: k w^2 e g(h) - k_in w v_z, never negative; v air-relative at the hub,
   e effectiveness, g ground effect after Cheeseman and Bennett (1955), h height of the hub;
@@ -18,11 +18,12 @@ Equations (README of airtwin_sim has them in mathematical form), per rotor i at 
   MulticopterMotorModel; reaction torque -turn k_m thrust; rotor inertia and its gyroscopic torque;
 * speed: first-order lag towards the command, limited by the battery's voltage.
 
-Body: flat-plate drag per axis. Ground: a plane; each foot a spring, a damper, Coulomb friction
-smoothed below 5 cm/s. Battery: open-circuit curve, internal resistance, constant-power load.
+Body: flat-plate drag per axis. Ground: a plane; each foot and each rotor hub a spring, a damper,
+Coulomb friction smoothed below 5 cm/s. Battery: open-circuit curve, internal resistance,
+constant-power load.
 
 ``Model`` is an aircraft as arrays for numba; ``pack`` makes it, ``stack`` makes a fleet. The plain
-numpy twin of the kernel is in the test. Not modelled: see the README.
+numpy twin of the kernel is in the test. What is not modelled: README of airtwin_sim.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class Model(NamedTuple):
     """An aircraft for the kernels; a fleet has one more axis in front of each array.
 
     ``body`` (15,), ``inertia``, ``inertia_inverse`` (3, 3) [kg m^2] FRD, ``rotors`` (n, 16),
-    ``feet`` (k, 3) [m] FRD, ``ocv`` (m,) [V] of one cell. What a fault changes (mass,
-    effectiveness, share of capacity) is changed here, in place.
+    ``feet`` (k, 3) [m] FRD: what touches the ground, ``ocv`` (m,) [V] of one cell. What a fault
+    changes (mass, effectiveness, share of capacity) is changed here, in place.
     """
 
     body: Array
@@ -110,7 +111,8 @@ def pack(aircraft: Aircraft) -> Model:
         inertia,
         np.ascontiguousarray(np.linalg.inv(inertia)),
         rotors,
-        np.ascontiguousarray(aircraft.feet_frd_m),
+        # a tumbled aircraft lies on its rotor hubs
+        np.ascontiguousarray(np.vstack((aircraft.feet_frd_m, aircraft.rotor_positions_frd_m))),
         np.ascontiguousarray(battery.ocv_cell_v),
     )
 
@@ -126,7 +128,8 @@ def at_rest(model: Model, *, charge: float = 1.0, yaw_rad: float = 0.0) -> Array
     x[6], x[9] = np.cos(yaw_rad / 2.0), np.sin(yaw_rad / 2.0)
     x[CHARGE] = (1.0 - charge) * model.body[CAPACITY_C]
     weight = model.body[MASS] * GRAVITY_M_S2
-    x[2] = weight / (model.feet.shape[0] * model.body[FOOT_K])  # the springs carry it from now on
+    standing = np.sum(model.feet[:, 2] > model.body[GROUND_DOWN] - 1e-6)
+    x[2] = weight / (standing * model.body[FOOT_K])  # the springs carry it from now on
     return x
 
 

@@ -77,7 +77,7 @@ def _reference(x: Array, u: Array, a: Aircraft, wind: Array) -> Array:
         moment = moment - axis * (a.rotors.moment_m * thrust + a.rotor_inertia_kg_m2 * rates[-1])
         spin = spin + axis * a.rotor_inertia_kg_m2 * w
     total = rotation @ force
-    for foot in a.feet_frd_m:
+    for foot in np.vstack((a.feet_frd_m, a.rotor_positions_frd_m)):
         depth = (x[POS] + rotation @ foot)[2] - ground
         if depth > 0.0:
             v = x[VEL] + rotation @ np.cross(omega, foot)
@@ -281,3 +281,15 @@ def test_step_size_is_fine_enough(x500: Aircraft) -> None:
     for _ in range(10000):
         fine = dynamics.step(fine, u, model, CALM, 0.0001)
     np.testing.assert_allclose(rough[:13], fine[:13], atol=1e-6)
+
+
+def test_upside_down_it_lies_on_its_rotors(x500: Aircraft) -> None:
+    model = dynamics.pack(x500)
+    x = _flying(model, 0.5)
+    x[QUAT] = frames.quat_from_euler(np.pi, 0.0, 0.0)
+    for _ in range(2500):
+        x = dynamics.step(x, STOPPED, model, CALM, 0.002)
+    ground = float(np.max(x500.feet_frd_m[:, 2]))
+    hubs = -x500.rotor_positions_frd_m[0, 2]
+    assert x[2] == pytest.approx(ground - hubs, abs=0.01)
+    assert np.linalg.norm(x[VEL]) < 1e-3

@@ -356,16 +356,11 @@ class Setpoint:
 
 
 def setpoint(msg: Any) -> Setpoint:
-    """Read a TrajectorySetpoint; an infinite number counts as not controlled."""
-
-    def finite(value: Any) -> Any:
-        array = np.array(value, dtype=np.float64)
-        return np.where(np.isfinite(array), array, np.nan)
-
+    """Read a TrajectorySetpoint."""
     return Setpoint(
-        finite(msg.position),
-        finite(msg.velocity),
-        finite(msg.acceleration),
-        float(finite(msg.yaw)),
-        float(finite(msg.yawspeed)),
+        np.array(msg.position, dtype=np.float64),
+        np.array(msg.velocity, dtype=np.float64),
+        np.array(msg.acceleration, dtype=np.float64),
+        float(msg.yaw),
+        float(msg.yawspeed),
     )

@@ -31,6 +31,11 @@ CELL_EMPTY_V, CELL_CHARGED_V = 3.6, 4.05
 BATTERY_TIME_S = 3.0  # low-pass of the charge shown
 
 
+def _finite_or_nan(value: Array | float) -> Array:
+    array = np.asarray(value, dtype=np.float64)
+    return np.where(np.isfinite(array), array, np.nan)
+
+
 class Ack(NamedTuple):
     """PX4's VehicleCommandAck."""
 
@@ -117,13 +122,14 @@ class Autopilot:
         yaw_rad: float,
         yaw_rate_rad_s: float,
     ) -> None:
-        """Take one TrajectorySetpoint; NaN is not controlled."""
+        """Take one TrajectorySetpoint; what is not finite is not controlled."""
         stream = self.stream
         stream.setpoint_us = now_us
-        stream.position_ned_m = np.asarray(position_ned_m, dtype=np.float64)
-        stream.velocity_ned_m_s = np.asarray(velocity_ned_m_s, dtype=np.float64)
-        stream.acceleration_ned_m_s2 = np.asarray(acceleration_ned_m_s2, dtype=np.float64)
-        stream.yaw_rad, stream.yaw_rate_rad_s = yaw_rad, yaw_rate_rad_s
+        stream.position_ned_m = _finite_or_nan(position_ned_m)
+        stream.velocity_ned_m_s = _finite_or_nan(velocity_ned_m_s)
+        stream.acceleration_ned_m_s2 = _finite_or_nan(acceleration_ned_m_s2)
+        stream.yaw_rad = float(_finite_or_nan(yaw_rad))
+        stream.yaw_rate_rad_s = float(_finite_or_nan(yaw_rate_rad_s))
 
     # --- every 20 ms ----------------------------------------------------------------------------
 
