@@ -9,7 +9,7 @@ import yaml
 
 from airtwin_bringup import graph, scenarios
 from airtwin_bringup.in_process import node_class
-from airtwin_mission import plan
+from airtwin_mission import mission_file
 
 CONFIG = Path(__file__).parents[1] / "config"
 NODES = {
@@ -55,7 +55,7 @@ def test_the_graph_sets_parameters_that_the_nodes_have():
 def test_every_scenario_and_its_missions_can_be_read(path):
     for aircraft in scenarios.aircraft(path):
         if aircraft.mission is not None:
-            assert plan.load(aircraft.mission).steps
+            assert mission_file.load(aircraft.mission).steps
 
 
 @pytest.mark.parametrize("name", ["physics", "consistency"])

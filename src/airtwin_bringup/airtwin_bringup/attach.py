@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airtwin_mission import plan
 from rich.console import Console
 
 from airtwin_bringup import bridge, graph, outcome, sighting
 from airtwin_bringup.graph import Aircraft, Mode
 from airtwin_bringup.session import Session, run
+from airtwin_mission import mission_file
 
 LOOK_S = 4.0
 """So long it listens first: discovery of PX4's topics takes 2 to 3 s."""
@@ -38,7 +38,7 @@ def session(
     if mission is not None and len(vehicles) != 1:
         raise ValueError(f"one mission for {len(vehicles)} aircraft: attach them one by one")
     if mission is not None:
-        plan.load(mission)
+        mission_file.load(mission)
     aircraft = tuple(Aircraft(vehicle, mode, mission, arming) for vehicle in vehicles)
     return Session(
         specs=graph.attached(aircraft, zones=zones),

@@ -12,7 +12,7 @@ from rclpy.node import Node
 
 from airtwin_core.intake import Intake
 from airtwin_core.types import Advisory, MissionBelief, Report, Sample, VehicleStatus
-from airtwin_mission import plan
+from airtwin_mission import mission_file, plan
 from airtwin_mission.executor import Executor
 from airtwin_mission.follower import Follower
 from airtwin_mission.gate import Gate, GateLimits
@@ -61,7 +61,7 @@ class MissionNode(Node):
     def __init__(self, **node_options: Any) -> None:
         super().__init__("mission", **node_options)
         self._params = params.declare(self, self.PARAMS)
-        mission = plan.load(self._params.mission)
+        mission = mission_file.load(self._params.mission)
         for note in mission.notes:
             self.get_logger().info(f"{mission.name}: {note}")
         self._vehicle_name = px4_topics.vehicle_name(self)

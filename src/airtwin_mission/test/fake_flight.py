@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fake_px4 import FakePx4
 
 from airtwin_core.types import MissionBelief, Phase
-from airtwin_mission import plan
+from airtwin_mission import mission_file
 from airtwin_mission.executor import Executor
 from airtwin_mission.limits import Limits
 from airtwin_mission.ports import Output
@@ -30,7 +30,7 @@ class Flight:
     def __init__(self, px4: FakePx4, text: str = MISSION, *, arming: bool = True) -> None:
         self.px4 = px4
         self.vehicle = Px4Vehicle(Limits(), arming=arming)
-        self.executor = Executor(plan.parse(text, name="m.yaml"), self.vehicle, Limits())
+        self.executor = Executor(mission_file.parse(text, name="m.yaml"), self.vehicle, Limits())
         self.beliefs: list[MissionBelief] = []
         self.sent: list[tuple[int, Output]] = []
         self.deaf = False  # nothing that is sent arrives

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from airtwin_core.types import Advisory, AdvisoryAction, Origin, Phase
-from airtwin_mission import plan
+from airtwin_mission import mission_file
 
 pytest.importorskip("airtwin_sim.world")
 
@@ -34,7 +34,7 @@ def fly(*vehicles: str, faults: tuple[Fault, ...] = ()) -> SimFlight:
         seed=7,
         px4=(("RTL_RETURN_ALT", 12.0), ("RTL_DESCEND_ALT", 8.0)),
     )
-    return SimFlight(scenario, {v: plan.load(MISSIONS / FILES[v]) for v in vehicles})
+    return SimFlight(scenario, {v: mission_file.load(MISSIONS / FILES[v]) for v in vehicles})
 
 
 def track(flight: SimFlight, vehicle: str) -> np.ndarray:

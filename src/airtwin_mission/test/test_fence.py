@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airtwin_mission import fence, plan
+from airtwin_mission import fence, mission_file, plan
 
 DEMO = Path(__file__).resolve().parents[3] / "config" / "missions" / "demo_px4_1.plan"
 
@@ -18,7 +18,7 @@ def demo(fences: dict | None = None, north_deg: float = 0.0) -> plan.Mission:
     if fences is not None:
         document["geoFence"] = {"version": 2, "polygons": [], "circles": [], **fences}
     document["mission"]["items"][2]["params"][4] += north_deg
-    return plan.parse(json.dumps(document), name="m.plan")
+    return mission_file.parse(json.dumps(document), name="m.plan")
 
 
 def circle(radius_m: float, *, inside: bool) -> dict:

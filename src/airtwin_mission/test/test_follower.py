@@ -8,7 +8,7 @@ from fake_flight import MISSION, Flight
 from fake_px4 import FakePx4
 
 from airtwin_core.types import Advisory, AdvisoryAction, NavState, Phase
-from airtwin_mission import plan
+from airtwin_mission import mission_file, plan
 from airtwin_mission.executor import Executor
 from airtwin_mission.follower import Follower
 from airtwin_mission.limits import Limits
@@ -20,7 +20,7 @@ class Watched(Flight):
 
     def __init__(self, px4: FakePx4, *, join_after_s: float = 0.0) -> None:
         super().__init__(px4)
-        self.follower = Follower(plan.parse(MISSION, name="m.yaml"), Limits())
+        self.follower = Follower(mission_file.parse(MISSION, name="m.yaml"), Limits())
         self.seen: list = []
         self._joins_ns = px4.now_ns + round(join_after_s * 1e9)
         step = px4.step
@@ -83,7 +83,7 @@ def test_names_a_mode_that_is_flown_by_hand() -> None:
 
 def test_model_mode_flies_by_itself() -> None:
     limits = Limits()
-    mission = plan.parse(MISSION, name="m.yaml")
+    mission = mission_file.parse(MISSION, name="m.yaml")
     executor = Executor(mission, ModelVehicle(limits, plan.reference(mission)), limits)
     beliefs = [executor.tick(i * 100_000_000) for i in range(700)]
     phases = list(dict.fromkeys(b.phase for b in beliefs))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airtwin_core.types import Origin
-from airtwin_mission import plan, yaml_mission
+from airtwin_mission import mission_file, plan, yaml_mission
 from airtwin_mission.plan import (
     Altitude,
     Craft,
@@ -92,12 +92,12 @@ def test_shared_files(name: str) -> None:
     expected = EXPECTED[name]
     if isinstance(expected, str):
         with pytest.raises(MissionError) as refusal:
-            plan.load(shared(name))
+            mission_file.load(shared(name))
         assert expected in str(refusal.value)
         assert str(refusal.value).startswith(name)
         assert "\n" not in str(refusal.value)
     else:
-        mission = plan.load(shared(name))
+        mission = mission_file.load(shared(name))
         assert (len(mission.steps), mission.craft) == expected
 
 
@@ -109,7 +109,7 @@ def test_every_shared_file_is_expected() -> None:
 
 
 def test_fences_and_home_are_kept() -> None:
-    mission = plan.load(shared("multicopter_mission_geofence_avoid.plan"))
+    mission = mission_file.load(shared("multicopter_mission_geofence_avoid.plan"))
     assert mission.planned_home == Origin(47.3977444, 8.5455918, 489.338)
     circle = next(f for f in mission.fences if f.centre_deg)
     assert not circle.inside
@@ -120,7 +120,7 @@ def test_fences_and_home_are_kept() -> None:
 
 @pytest.mark.parametrize("path", DEMO, ids=lambda p: p.name)
 def test_demo_missions_are_flown(path: Path) -> None:
-    mission = plan.load(path)
+    mission = mission_file.load(path)
     assert plan.why_not_flown(mission) == ""
     assert isinstance(mission.steps[-1], Land)
     assert len(DEMO) == 3
@@ -130,7 +130,7 @@ def test_demo_missions_are_flown(path: Path) -> None:
 
 
 def steps(*items: object) -> tuple:
-    return plan.parse(qgc(TAKE_OFF, *items), name="m.plan").steps[1:]
+    return mission_file.parse(qgc(TAKE_OFF, *items), name="m.plan").steps[1:]
 
 
 @pytest.mark.parametrize(
@@ -171,12 +171,14 @@ def test_each_command() -> None:
     assert steps(item(85, 0, 0, 0, *there)) == (Land(here),)
     assert steps(item(93, 4, -1, -1, -1, frame=2)) == (Hold(4.0),)
     assert steps(item(178, 1, 3.5, -1, frame=2)) == (Speed(3.5),)
-    vtol = plan.parse(qgc(item(84, 0, 0, 0, *there)), name="m.plan").steps
+    vtol = mission_file.parse(qgc(item(84, 0, 0, 0, *there)), name="m.plan").steps
     assert vtol == (TakeOff(Altitude(10.0, Datum.HOME), here),)
 
 
 def test_payload_commands_are_noted() -> None:
-    mission = plan.parse(qgc(TAKE_OFF, item(2000, frame=2), item(206, frame=2)), name="m.plan")
+    mission = mission_file.parse(
+        qgc(TAKE_OFF, item(2000, frame=2), item(206, frame=2)), name="m.plan"
+    )
     assert len(mission.steps) == 1
     assert mission.notes == (
         "item 2: camera (command 2000) is left out",
@@ -223,7 +225,7 @@ def test_jumps_are_unrolled() -> None:
 )
 def test_refused_plans(text: str, words: str) -> None:
     with pytest.raises(MissionError) as refusal:
-        plan.parse(text, name="m.plan")
+        mission_file.parse(text, name="m.plan")
     assert words in str(refusal.value)
     assert str(refusal.value).startswith("m.plan: ")
     assert len(str(refusal.value)) < 200
@@ -246,7 +248,7 @@ steps:
 
 
 def test_yaml() -> None:
-    mission = plan.parse(YAML, name="m.yaml")
+    mission = mission_file.parse(YAML, name="m.yaml")
     assert mission.name == "all steps"
     assert mission.origin == Origin(47.0, 8.0, 400.0)
     assert mission.cruise_m_s == 4.0
@@ -288,7 +290,7 @@ def test_yaml() -> None:
 def test_refused_yaml(old: str, new: str, words: str) -> None:
     assert old in YAML
     with pytest.raises(MissionError) as refusal:
-        plan.parse(YAML.replace(old, new, 1), name="m.yaml")
+        mission_file.parse(YAML.replace(old, new, 1), name="m.yaml")
     assert words in str(refusal.value)
 
 
@@ -303,14 +305,14 @@ def test_schema_is_that_of_the_reader() -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(MissionError, match="No such file"):
-        plan.load(tmp_path / "none.plan")
+        mission_file.load(tmp_path / "none.plan")
     (tmp_path / "b.plan").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(MissionError, match="UTF-8"):
-        plan.load(tmp_path / "b.plan")
+        mission_file.load(tmp_path / "b.plan")
     with pytest.raises(MissionError, match="ends in"):
-        plan.parse("x", name="m.txt")
+        mission_file.parse("x", name="m.txt")
     with pytest.raises(MissionError, match="larger than 10 MB"):
-        plan.parse(" " * (plan.MAX_BYTES + 1), name="m.plan")
+        mission_file.parse(" " * (mission_file.MAX_BYTES + 1), name="m.plan")
 
 
 anything = st.recursive(
@@ -323,7 +325,7 @@ anything = st.recursive(
 def understood_or_refused(text: str, name: str) -> None:
     """The property: a mission whose numbers are all in range, or MissionError; nothing else."""
     try:
-        mission = plan.parse(text, name=name)
+        mission = mission_file.parse(text, name=name)
     except MissionError:
         return
     assert 1 <= len(mission.steps) <= plan.MAX_STEPS

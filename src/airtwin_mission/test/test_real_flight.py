@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from airtwin_core.types import MissionBelief, Phase, Sample
-from airtwin_mission import plan
+from airtwin_mission import mission_file
 from airtwin_mission.follower import Follower
 from airtwin_mission.limits import Limits
 
@@ -68,7 +68,7 @@ def _row(data: dict, i: int) -> SimpleNamespace:
 
 def test_follows_a_real_flight() -> None:
     """Times from the log: nav_state, and the setpoints at 33.8, 38.2, 43.4, 58.8 s."""
-    follower = Follower(plan.parse(SQUARE, name="square.yaml"), Limits())
+    follower = Follower(mission_file.parse(SQUARE, name="square.yaml"), Limits())
     beliefs: list[tuple[float, MissionBelief]] = []
     due_s = 0.0
     for seconds, sample in samples():

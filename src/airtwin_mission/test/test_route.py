@@ -8,7 +8,7 @@ import pytest
 
 from airtwin_core.geodesy import LocalFrame
 from airtwin_core.types import Origin, Phase
-from airtwin_mission import places, plan, route
+from airtwin_mission import mission_file, places, route
 from airtwin_mission.limits import Limits
 from airtwin_mission.plan import Altitude, Datum, GeoPlace, MissionError, NedPlace
 
@@ -17,7 +17,7 @@ HOME = np.array([3.0, -2.0, 0.5])
 
 
 def resolved(text: str, home: np.ndarray = HOME) -> route.Route:
-    mission = plan.parse(text, name="m.yaml")
+    mission = mission_file.parse(text, name="m.yaml")
     return route.resolve(route.legs(mission, Limits()), mission, origin=ORIGIN, home_ned_m=home)
 
 

@@ -19,7 +19,7 @@ from airtwin_core.types import (
     Report,
     Verdict,
 )
-from airtwin_mission import plan
+from airtwin_mission import mission_file, plan
 from airtwin_mission.executor import Executor
 from airtwin_mission.limits import Limits
 from airtwin_mission.perfect import PerfectVehicle
@@ -43,7 +43,7 @@ class Ticker:
 
     def __init__(self, text: str = MISSION) -> None:
         self.vehicle = PerfectVehicle(Origin(47.0, 8.0, 400.0))
-        self.executor = Executor(plan.parse(text, name="m.yaml"), self.vehicle, Limits())
+        self.executor = Executor(mission_file.parse(text, name="m.yaml"), self.vehicle, Limits())
         self.now_ns = 10**15
 
     def tick(self, count: int = 1) -> MissionBelief:
