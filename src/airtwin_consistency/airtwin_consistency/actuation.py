@@ -27,6 +27,8 @@ _LEAST_COMMAND = 0.02  # below this a rotor idles and its logarithm means nothin
 _STEP_MAX_S = 0.5  # a longer gap between commands teaches nothing
 _REMEMBER = 3.0  # the sum is held below this many limits, so that it can come back
 _ADAPT_S = 60.0  # slow changes of trim (wind, battery) are followed
+_EPISODE_S = 2.0  # without saturation ends an episode of it
+_TIP_S = 1.0  # from the loss of a rotor of four to 60 deg it takes some 0.3 s
 _SETTLE_S = 2.0  # of the mean command after lift-off
 _ALONE = 0.7  # the second largest sum of a single fault stays below this share
 
@@ -49,6 +51,10 @@ class ActuationChecks:
         self._full_rotor = 0
         self._full_s = 0.0
         self._full_ns = 0
+        self._last_full_ns = 0
+        self._first_rotor = 0
+        self._first_ns = 0
+        self._tipped_ns: int | None = None
 
     def on_motors(self, sample: MotorCommands, seen: Evidence) -> None:
         """Take one command."""
@@ -101,8 +107,38 @@ class ActuationChecks:
             return
         rotor = int(np.argmax(full))
         if rotor != self._full_rotor or self._full_s == 0.0:
-            self._full_rotor, self._full_s, self._full_ns = rotor, 0.0, stamp_ns
+            self._full_s = 0.0
+            # the first of an episode names the rotor: once the aircraft tumbles, any may follow
+            if stamp_ns - self._last_full_ns > _EPISODE_S * _NS:
+                self._first_rotor, self._first_ns = rotor, stamp_ns
+            self._full_rotor, self._full_ns = rotor, stamp_ns
         self._full_s += dt_s
+        self._last_full_ns = stamp_ns
+
+    def _tipped(self, seen: Evidence, now_ns: int) -> Finding | None:
+        """Return a failure if the aircraft tipped over right after one rotor saturated alone."""
+        limits, attitude = self._limits, seen.attitude
+        if attitude is None or not age_s(attitude, now_ns) <= limits.fresh_s:
+            return None
+        tilt = frames.tilt_from_quat(attitude.q_ned_frd)
+        if tilt <= limits.tilt_max_rad:
+            self._tipped_ns = None
+            return None
+        if self._tipped_ns is None:
+            self._tipped_ns = attitude.stamp_ns
+        before_s = (self._tipped_ns - self._first_ns) / _NS
+        if not 0.0 <= before_s <= _TIP_S or (seen.status and seen.status.is_vtol):
+            return None
+        motor = int(self._rotors[self._first_rotor]) + 1
+        return judge(
+            ACTUATION,
+            1.0,
+            0.0,
+            f"the aircraft tipped over {before_s:.2f} s after motor {motor} alone was commanded "
+            f"to its limit",
+            since_ns=self._first_ns,
+            symptoms=(f"rotor {motor}",),
+        )
 
     def _hovers(self, seen: Evidence, now_ns: int) -> bool:
         twin, limits = seen.twin, self._limits
@@ -139,6 +175,9 @@ class ActuationChecks:
             return unknown(ACTUATION, "no motor commands")
         if not seen.flying or not seen.rotor_flight:
             return unknown(ACTUATION, "not carried by rotors")
+        tipped = self._tipped(seen, now_ns)
+        if tipped is not None:
+            return tipped
         if self._full_s > limits.saturated_s:
             motor = int(self._rotors[self._full_rotor]) + 1
             return judge(

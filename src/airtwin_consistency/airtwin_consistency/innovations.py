@@ -15,15 +15,16 @@ import numpy as np
 from airtwin_consistency.detectors import Window
 from airtwin_consistency.limits import Limits
 from airtwin_core import stats
-from airtwin_core.types import TwinState
+from airtwin_core.types import VEL, TwinState
 
 _NS = 1_000_000_000
 _NEW_S, _OLD_S = 0.4, 1.0  # what may have stepped, and what it is compared with
 _LEAST_NEW, _LEAST_OLD = 3, 5  # fixes in each
 _NOISE_S = 20.0  # memory of the usual step size
 _ASTRAY_M_S = 0.5  # mean innovation before the step, above which the twin is lost
+_SIGMA_M_S = 0.2  # the twin's own uncertainty that the floor already allows for
 _USUAL = 0.1  # [m/s] step size that the floor already allows for
-_NORTH, _EAST, _DOWN, _NIS, _ACCEL = range(5)
+_NORTH, _EAST, _DOWN, _NIS, _ACCEL, _SIGMA = range(6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Innovations:
                 return
             self._tested = tested
             accel = float(np.linalg.norm(twin.acceleration_ned_m_s2))
-            row = np.array([*fusion.innovation, fusion.nis, accel])
+            sigma = float(np.sqrt(np.diagonal(twin.covariance)[VEL].max()))
+            row = np.array([*fusion.innovation, fusion.nis, accel, sigma])
             if np.all(np.isfinite(row)):
                 self._rows.add(twin.received_ns, row)
                 self._look_for_step(twin.received_ns, speed_accuracy_m_s)
@@ -84,6 +86,7 @@ class Innovations:
             limits.velocity_step_m_s
             + limits.velocity_delay_s * accel
             + max(0.0, accuracy - 0.5)
+            + 2.0 * max(0.0, float(rows[old | new][:, _SIGMA].max()) - _SIGMA_M_S)
             + 5.0 * max(0.0, self._noise_m_s - _USUAL)
         )
         dt_s = min(1.0, (now_ns - int(times_ns[-2])) / _NS)
