@@ -13,7 +13,7 @@ from rich.console import Console
 from airtwin_bringup import graph, outcome, paths, scenarios
 from airtwin_bringup.session import Session, run
 
-WAIT_FOR_TAKEOFF_S = 60.0
+WAIT_FOR_TAKEOFF_S = 240.0  # the first start compiles the kernels
 ROW_EAST_M, ROW_SPACING_M, ROW_LEG_M = -70.0, 30.0, 60.0
 """Aircraft beyond the scenario's own shuttle side by side, west of everything else."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a mission is: steps, places with their altitude's datum, fences. ``mission_file`` reads them.
+"""What a mission is: steps, places with their altitude's datum, fences (read by ``mission_file``).
 
 ``qgc`` reads QGroundControl's ``.plan``, ``yaml_mission`` reads AirTwin's YAML; both give the same
 ``Mission``. A file is either understood whole or refused with one sentence that names the file,

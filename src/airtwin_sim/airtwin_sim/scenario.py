@@ -30,6 +30,7 @@ FAULT_KINDS = (
     "link_loss",
     "link_outage",
 )
+FAULT_CLOCKS = ("start", "first_arming")
 _SHARES = ("motor_loss", "battery_fade", "link_loss")  # magnitude is a share
 _VECTORS = ("gnss_drift", "gnss_jump", "imu_bias", "wind")
 Vector = tuple[float, float, float]
@@ -138,6 +139,7 @@ class Scenario:
     origin: Origin = DEFAULT_ORIGIN
     wind: Wind = Wind()
     faults: tuple[Fault, ...] = ()
+    faults_from: str = "start"  # their start_s counts from the start, or from the first_arming
     seed: int = 1
     extra_topics: bool = False
     noise: SensorNoise = field(default_factory=SensorNoise)
@@ -152,6 +154,8 @@ class Scenario:
         for fault in self.faults:
             if fault.vehicle and fault.vehicle not in names:
                 raise ScenarioError(f"fault {fault.kind}: no vehicle {fault.vehicle!r}")
+        if self.faults_from not in FAULT_CLOCKS:
+            raise ScenarioError(f"faults_from must be one of {', '.join(FAULT_CLOCKS)}")
         if self.seed < 0:
             raise ScenarioError("seed must be >= 0")
         try:

@@ -84,8 +84,9 @@ class World:
         self._gnss_due: list[tuple[int, list[GnssSolution]]] = []
         self._schedule: list[tuple[int, int, Callable[[], None]]] = []
         self._scheduled = 0
-        for fault in scenario.faults:
-            self.inject(fault)
+        self._faults_ahead = scenario.faults
+        if scenario.faults_from == "start":
+            self._take_faults()
 
     def warm_up(self) -> None:
         """Compile every kernel, on a throw-away world: nothing may compile in flight."""
@@ -162,6 +163,12 @@ class World:
         else:
             link.send(self.time_us, act)
 
+    def _take_faults(self) -> None:
+        """Put the scenario's faults on the schedule, their times counted from now."""
+        for fault in self._faults_ahead:
+            self.inject(replace(fault, start_s=fault.start_s + self.time_us * 1e-6))
+        self._faults_ahead = ()
+
     def inject(self, fault: Fault) -> None:
         """Start a fault at its ``start_s``, or now if that has passed.
 
@@ -195,6 +202,8 @@ class World:
 
     def step(self) -> list[Batch]:
         """Let one tick of 4 ms pass and return what arrives from the aircraft at its end."""
+        if self._faults_ahead and any(pilot.commander.armed for pilot in self.pilots):
+            self._take_faults()
         while self._schedule and self._schedule[0][0] <= self.time_us:
             heapq.heappop(self._schedule)[2]()
         place = self._tick % BLOCK
