@@ -19,6 +19,10 @@ UNKNOWN_PLACE_M = 1000.0
 # bias, barometer offset, GNSS offset, heading offset, GNSS delay.
 _CAP = np.repeat([1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0], [3, 3, 3, 3, 3, 1, 3, 1, 1]) ** 2
 
+# What may have gone wrong unnoticed with the attitude [rad] and the biases [rad/s], [m/s^2].
+_DOUBT = np.zeros(kernel.N)
+_DOUBT[6:15] = np.repeat([0.15, 0.05, 0.3], 3) ** 2
+
 _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
@@ -118,10 +122,14 @@ class Belief:
         kernel.place(self.p, kernel.BARO, kernel.POS + 2, 1.0, variance)
 
     def take_velocity(self, measured: Array, variance: Array) -> None:
-        """Take the velocity from GNSS as it is; measured, variance (3,)."""
+        """Take the velocity from GNSS as it is; measured, variance (3,).
+
+        That it was so far off for so long says that attitude or biases are wrong as well.
+        """
         for axis in range(3):
             kernel.forget(self.p, kernel.VEL + axis, float(variance[axis]))
         self.x[3:6] = measured
+        self.p += np.diag(_DOUBT)
 
     def take_heading(self, angle_rad: float, noise_rad: float, offset_rad: float) -> None:
         """Turn the attitude about down; the new heading is wrong by the offset of its source."""

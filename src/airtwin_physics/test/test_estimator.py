@@ -354,6 +354,23 @@ def test_compass_that_turns_away_is_replaced_by_px4s_heading() -> None:
     assert max(_heading_error_rad(flight, s) for s in states[100:]) < 0.35
 
 
+def test_gyro_that_goes_wrong_in_flight_is_said_and_learnt() -> None:
+    flight = simulate.fly(np.random.default_rng(16), 50.0)
+    step = np.array([0.0, 0.05, 0.0])
+    broken: list[Sample] = [
+        replace(s, rate_frd_rad_s=s.rate_frd_rad_s + step)
+        if isinstance(s, Imu) and s.stamp_ns > simulate.START_NS + int(12e9)
+        else s
+        for s in flight.samples
+    ]
+    states = _run(Estimator(), _with_origin(broken))
+    end = states[-1]
+    assert end.fusions[1].rejected["reset after a shut gate"] >= 1
+    late = [s for s in states if _seconds(s) > 42.0]
+    assert max(_miss_m(flight, s) for s in late) < 5.0
+    assert end.gyro_bias_frd_rad_s[1] - flight.gyro_bias[-1][1] == pytest.approx(0.05, abs=0.02)
+
+
 def test_landed_and_still_holds_velocity_and_position() -> None:
     estimator = Estimator()
     rng = np.random.default_rng(15)
