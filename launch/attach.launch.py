@@ -19,9 +19,11 @@ def _nodes(context):
 
     mission = Path(value("mission")) if value("mission") else None
     zones = Path(value("zones")) if value("zones") else None
-    aircraft = tuple(
-        graph.Aircraft(vehicle, graph.Mode(value("mode")), mission)
-        for vehicle in value("vehicle").split(",")
+    aircraft = graph.followed(
+        tuple(value("vehicle").split(",")),
+        graph.Mode(value("mode")),
+        mission,
+        arming=value("arm") == "true",
     )
     return launching.actions(graph.attached(aircraft, zones=zones))
 
@@ -32,6 +34,12 @@ def generate_launch_description():
             DeclareLaunchArgument("vehicle", default_value="px4_0", description="px4_0,px4_1,..."),
             DeclareLaunchArgument("mode", default_value="shadow", choices=["shadow", "twin"]),
             DeclareLaunchArgument("mission", default_value="", description=".plan or YAML file"),
+            DeclareLaunchArgument(
+                "arm",
+                default_value="false",
+                choices=["false", "true"],
+                description="mode twin: start the motors; else wait for a person",
+            ),
             DeclareLaunchArgument("zones", default_value="", description="ED-269 or GeoJSON file"),
             OpaqueFunction(function=_nodes),
         ]

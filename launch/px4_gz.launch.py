@@ -27,13 +27,17 @@ def _px4(folder, instance, model, world):
     process = ExecuteProcess(
         cmd=[str(binary), "-i", str(instance), "-d"],
         additional_env={
-            "PX4_SYS_AUTOSTART": "4001",
+            # Of this name PX4 also chooses the airframe.
             "PX4_SIM_MODEL": f"gz_{model}",
+            # PX4 finds them by itself only where it starts Gazebo.
+            "PX4_GZ_MODELS": str(folder / "Tools/simulation/gz/models"),
+            "PX4_GZ_WORLDS": str(folder / "Tools/simulation/gz/worlds"),
             "PX4_GZ_WORLD": world,
             "PX4_GZ_MODEL_POSE": f"0,{SPACING_M * instance:.1f}",
             "PX4_GZ_STANDALONE": "1" if instance else "",
             "PX4_PARAM_NAV_DLL_ACT": "0",
         },
+        name=f"px4_{instance}",
         output="log",
     )
     return TimerAction(period=5.0, actions=[process]) if instance else process
@@ -45,11 +49,13 @@ def _everything(context):
 
     px4 = Path(value("px4")).expanduser()
     count = int(value("vehicles"))
-    mode = graph.Mode(value("mode"))
-    aircraft = tuple(graph.Aircraft(f"px4_{i}", mode) for i in range(count))
+    aircraft = [graph.Aircraft(f"px4_{i}") for i in range(count)]
+    if value("mission"):
+        mission = Path(value("mission"))
+        aircraft[0] = graph.Aircraft("px4_0", graph.Mode.TWIN, mission, arming=True)
     return [
         *(_px4(px4, i, value("model"), value("world")) for i in range(count)),
-        *launching.actions(graph.attached(aircraft)),
+        *launching.actions(graph.attached(tuple(aircraft))),
     ]
 
 
@@ -62,7 +68,9 @@ def generate_launch_description():
             DeclareLaunchArgument("vehicles", default_value="1"),
             DeclareLaunchArgument("model", default_value="x500"),
             DeclareLaunchArgument("world", default_value="default"),
-            DeclareLaunchArgument("mode", default_value="shadow", choices=["shadow", "twin"]),
+            DeclareLaunchArgument(
+                "mission", default_value="", description="px4_0 flies it, its twin in command"
+            ),
             DeclareLaunchArgument("rviz", default_value="true"),
             ExecuteProcess(cmd=["MicroXRCEAgent", "udp4", "-p", "8888"], output="log"),
             OpaqueFunction(function=_everything),

@@ -33,7 +33,12 @@ def generate_launch_description():
                 "zones", default_value="demo_zones", description="config/airspace/"
             ),
             DeclareLaunchArgument("speed", default_value="1.0", description="times real time"),
-            DeclareLaunchArgument("lockstep", default_value="false", description="publish /clock"),
+            DeclareLaunchArgument(
+                "lockstep",
+                default_value="false",
+                choices=["false", "true"],
+                description="stand still until sim/advance says how far",
+            ),
             OpaqueFunction(function=_nodes),
         ]
     )

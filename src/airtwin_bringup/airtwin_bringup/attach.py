@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from airtwin_bringup import bridge, graph, outcome, sighting
-from airtwin_bringup.graph import Aircraft, Mode
+from airtwin_bringup.graph import Mode
 from airtwin_bringup.session import Session, run
 from airtwin_mission import mission_file
 
@@ -33,13 +33,9 @@ def session(
         ValueError: mode twin without a mission, one mission for several aircraft, or a mission
             that can't be read.
     """
-    if mode is Mode.TWIN and mission is None:
-        raise ValueError("mode twin flies a mission: name it with --mission, or use --mode shadow")
-    if mission is not None and len(vehicles) != 1:
-        raise ValueError(f"one mission for {len(vehicles)} aircraft: attach them one by one")
+    aircraft = graph.followed(vehicles, mode, mission, arming=arming)
     if mission is not None:
         mission_file.load(mission)
-    aircraft = tuple(Aircraft(vehicle, mode, mission, arming) for vehicle in vehicles)
     return Session(
         specs=graph.attached(aircraft, zones=zones),
         vehicles=vehicles,

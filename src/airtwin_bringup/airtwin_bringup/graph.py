@@ -57,6 +57,21 @@ class Aircraft:
     arming: bool = False
 
 
+def followed(
+    vehicles: tuple[str, ...], mode: Mode, mission: Path | None, *, arming: bool = False
+) -> tuple[Aircraft, ...]:
+    """Return the aircraft of a run that attaches to ``vehicles``.
+
+    Raises:
+        ValueError: mode twin without a mission, or one mission for several aircraft.
+    """
+    if mode is Mode.TWIN and mission is None:
+        raise ValueError("mode twin flies a mission: name it with --mission, or use --mode shadow")
+    if mission is not None and len(vehicles) != 1:
+        raise ValueError(f"one mission for {len(vehicles)} aircraft: attach them one by one")
+    return tuple(Aircraft(vehicle, mode, mission, arming) for vehicle in vehicles)
+
+
 def namespace(vehicle: str) -> str:
     """Return the vehicle's ROS namespace; PX4 gives its first instance none."""
     return "" if vehicle == "px4_0" else vehicle

@@ -27,6 +27,8 @@ def _action(spec: NodeSpec) -> Node:
         executable=spec.executable,
         name=spec.name,
         namespace=spec.namespace,
+        # Before each line of output; launch would say "node-7" for all.
+        exec_name=".".join(filter(None, (spec.namespace, spec.name))),
         parameters=[str(config), values] if config.exists() else [values],
         output="screen",
         respawn=True,
