@@ -90,7 +90,7 @@ class VehicleLog:
     tables: tuple[Table, ...]
     truth: Truth | None
     facts: Mapping[str, str]
-    notes: tuple[tuple[float, str, str], ...]  # (s from start, level, text): PX4's own log lines
+    notes: tuple[tuple[float, str, str], ...]  # (s from start, level, text)
     rejected: Mapping[str, Mapping[str, int]]  # by the reader: source, cause, count
     skips: Skips
 

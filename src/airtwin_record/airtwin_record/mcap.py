@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import px4_msgs.msg
 
-from airtwin_record import cdr_schema, mcap_file, px4_history, timeline
+from airtwin_record import cdr_schema, live_notes, mcap_file, px4_history, timeline
 from airtwin_record.flight import Recording, Skips, Table, UnusableFlight, VehicleLog
 from airtwin_record.mcap_file import McapChannel
 from airtwin_ros import cdr, px4
@@ -34,15 +34,18 @@ def read(data: bytes) -> Recording:
     """
     skips = Skips()
     vehicles: dict[str, dict[str, list[McapChannel]]] = {}
-    for channel in mcap_file.read(data, lambda topic: _reader(topic) is not None, skips):
-        if channel.payloads:
+    live: list[McapChannel] = []
+    for channel in mcap_file.read(data, _wanted, skips):
+        if live_notes.wanted(channel.topic):
+            live.append(channel)
+        elif channel.payloads:
             match = _TOPIC.fullmatch(channel.topic)
             assert match is not None
             name = (match["vehicle"] or "px4_0").strip("/").replace("/", "_")
             vehicles.setdefault(name, {}).setdefault(match["topic"], []).append(channel)
     logs = []
     for name, topics in sorted(vehicles.items()):
-        log = _vehicle(name, topics)
+        log = _vehicle(name, topics, live)
         if log is None:
             skips.add("vehicle without IMU messages", 1, name)
         else:
@@ -52,12 +55,18 @@ def read(data: bytes) -> Recording:
     return Recording("MCAP", tuple(logs), skips)
 
 
+def _wanted(topic: str) -> bool:
+    return _reader(topic) is not None or live_notes.wanted(topic)
+
+
 def _reader(topic: str) -> px4.Reader | None:
     match = _TOPIC.fullmatch(topic)
     return _READERS.get(match["topic"]) if match else None
 
 
-def _vehicle(name: str, topics: dict[str, list[McapChannel]]) -> VehicleLog | None:
+def _vehicle(
+    name: str, topics: dict[str, list[McapChannel]], live: list[McapChannel]
+) -> VehicleLog | None:
     skips = Skips()
     imu = topics.get("fmu/out/sensor_combined")
     if imu is None:
@@ -85,14 +94,15 @@ def _vehicle(name: str, topics: dict[str, list[McapChannel]]) -> VehicleLog | No
         return None
     order = [reader.source for reader in px4.READERS]
     tables.sort(key=lambda table: order.index(table.source))
+    start_ns = min(int(table.received_ns[0]) for table in tables)
     return VehicleLog(
         name=name,
-        start_ns=min(int(table.received_ns[0]) for table in tables),
+        start_ns=start_ns,
         end_ns=max(int(table.received_ns[-1]) for table in tables),
         tables=tuple(tables),
         truth=None,
         facts=_facts(topics),
-        notes=(),
+        notes=live_notes.notes(live, name, start_ns),
         rejected=rejected,
         skips=skips,
     )

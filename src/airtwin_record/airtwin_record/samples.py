@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections
+import keyword
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +25,11 @@ def rows(table: Table) -> Iterator[Any]:
     Columns become Python values at once: a numpy scalar per field and row would cost more than
     the estimator.
     """
-    names = [name for name in table.columns if name.isidentifier() and not name.startswith("_")]
+    names = [
+        name
+        for name in table.columns
+        if name.isidentifier() and not name.startswith("_") and not keyword.iskeyword(name)
+    ]
     row = collections.namedtuple("row", names)  # type: ignore[misc]
     return map(row._make, zip(*(table.columns[name].tolist() for name in names), strict=True))
 
@@ -50,6 +55,10 @@ def samples(log: VehicleLog, intake: Intake) -> Iterator[tuple[int, str, Sample]
             continue
         except AttributeError as error:
             intake.reject(source, f"message lacks the field {error.name}")
+            continue
+        except (TypeError, ValueError, OverflowError):
+            # where the file's definition is damaged, a field may have any type and length
+            intake.reject(source, "a field has the wrong type")
             continue
         if intake.admit(source, sample):
             yield received_ns, source, sample

@@ -33,6 +33,24 @@ _FIELD = re.compile(r"(\w+)(?:\[(\d+)\])? (\w+)")
 _NAME = re.compile(r"[A-Za-z]\w*")
 _SIZE_MAX = 65533  # of a message's content: 16 bit, less two for its id
 _DEPTH_MAX = 4  # of nested definitions; PX4 has two
+_SHAPES = {
+    kind: re.compile(shape, re.DOTALL)
+    for kind, shape in {
+        0x41: rb".{3}[A-Za-z]\w*$",  # A: instance, id, name
+        0x42: rb".{40}",  # B: flags
+        0x43: rb"[0-7].{10}",  # C: level, tag, time, text
+        0x46: rb"[A-Za-z]\w*:[\w\[\] ;]+$",  # F: name and fields
+        0x49: rb".[\w\[\]]+ [ -~]+",  # I: length, type and key, value
+        0x4C: rb"[0-7].{8}",  # L: level, time, text
+        0x4D: rb"..[\w\[\]]+ [ -~]+",  # M: like I, of several parts
+        0x4F: rb".{2}$",  # O: duration
+        0x50: rb".(?:float|int32_t) \w+",  # P: parameter
+        0x51: rb"..(?:float|int32_t) \w+",  # Q: its default
+        0x52: rb".{2}$",  # R: id
+        0x53: rb".{8}$",  # S: eight magic bytes
+    }.items()
+}
+"""What a message of each kind looks like, to know one in the rubble."""
 _LEVELS = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 _APPENDED = 1  # incompatible flag: data were appended, at offsets that the flags give
 
@@ -172,36 +190,41 @@ class _Walk:
             )
         return found
 
-    def _plausible(self, position: int) -> bool:
-        """Whether a message, the end or a further log begins at ``position``."""
+    def _plausible(self, position: int, further: int = 0) -> bool:
+        """Whether a message, the end or a log begins at ``position``, and ``further`` after it."""
         data = self._data
         if position == len(data) or data.startswith(MAGIC, position):
             return True
         if position + 5 > len(data):
             return False
         size, kind = _HEAD.unpack_from(data, position)
-        if kind not in _KINDS or position + 3 + size > len(data):
+        after = position + 3 + size
+        if after > len(data):
             return False
-        if kind != 0x44:
-            return bool(size > 0)
-        known = self._section_now.subscriptions.get(data[position + 3] | data[position + 4] << 8)
-        return known is not None and known.fits(size - 2)
+        if kind == 0x44:
+            topic = data[position + 3] | data[position + 4] << 8
+            known = self._section_now.subscriptions.get(topic)
+            good = known is not None and known.fits(size - 2)
+        else:
+            shape = _SHAPES.get(kind)
+            good = shape is not None and shape.match(data, position + 3, after) is not None
+        return good and (further == 0 or self._plausible(after, further - 1))
 
     def _next_message(self, position: int) -> int:
-        """Return the next place where a known message is followed by another one."""
+        """Return the next place where a known message is followed by others.
+
+        Data messages of known topics are known by five bytes; of the others a chain is asked.
+        """
         heads = [
             struct.pack("<HBH", size + 2, 0x44, msg_id)
             for msg_id, subscription in self._section_now.subscriptions.items()
             for size in sorted({subscription.size_min, subscription.size_max})
         ]
-        pattern = b"|".join(re.escape(one) for one in (MAGIC, *heads))
-        for match in re.compile(pattern, re.DOTALL).finditer(self._data, position):
-            begin = match.start()
-            if self._data.startswith(MAGIC, begin):
-                return begin
-            (size,) = struct.unpack_from("<H", self._data, begin)
-            if self._plausible(begin + 3 + size):
-                return begin
+        known = b"|".join(re.escape(one) for one in (MAGIC, *heads))
+        pattern = re.compile(b"(?=(" + known + b")|..[" + bytes(_SHAPES) + b"])", re.DOTALL)
+        for match in pattern.finditer(self._data, position):
+            if self._plausible(match.start(), 1 if match[1] else 4):
+                return match.start()
         return len(self._data)
 
     # --- messages other than data ---------------------------------------------------------------
@@ -229,7 +252,7 @@ class _Walk:
                 section.dropouts_ms.append(struct.unpack("<H", body)[0])
             elif kind == 0x52:  # R: the topic ends; its id may be given again
                 section.subscriptions.pop(struct.unpack("<H", body)[0], None)
-        except struct.error:
+        except (struct.error, ValueError):  # shorter than its kind
             return False
         return True
 

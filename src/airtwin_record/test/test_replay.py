@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from made_logs import gps, head, imu, mcap, stretch, ulog
+from made_logs import FORMATS, gps, head, imu, mcap, message, stretch, ulog
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 
@@ -131,6 +131,22 @@ def test_rubbish_coordinates_are_counted_by_cause(tmp_path: Path) -> None:
         "coordinates are zero although the receiver claims a fix": 5,
         "latitude is impossible": 7,
     }
+
+
+def test_fields_of_a_wrong_type_are_counted(tmp_path: Path) -> None:
+    """A damaged definition calls the number of satellites a float, and that is not a number."""
+    formats = dict(FORMATS)
+    name = "vehicle_gps_position"
+    formats[name] = formats[name].replace("uint8_t fix_type;", "float fix_type;")
+    body = struct.pack("<Q3i6ffB", 1_000_000, 1, 1, 1, *[0.5] * 6, float("nan"), 1)
+    body += bytes(1)
+    formats[name] = formats[name].replace("uint8_t[5] _padding0;", "")
+    broken = message(b"D", struct.pack("<H", 1) + body)
+    data = head(formats=formats) + b"".join(
+        [m for m in stretch(1_000_000, 4.0) if len(m) > 60] + [broken]
+    )
+    topic = _run(tmp_path, data).summary["topics"][name]
+    assert topic == {"used": 0, "rejected": {"a field has the wrong type": 1}}
 
 
 def test_time_that_runs_backwards_is_said_and_the_longest_session_used(tmp_path: Path) -> None:

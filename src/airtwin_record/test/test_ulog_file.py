@@ -183,6 +183,24 @@ def test_flipped_bytes_in_the_definitions_never_raise() -> None:
         _read(broken.tobytes())
 
 
+@pytest.mark.parametrize("garbage", [b"\xff" * 10, bytes(10), b"FFFFFFFFFF", b"\x08\x00D"])
+def test_damage_between_definitions_costs_no_more_than_one(garbage: bytes) -> None:
+    spare = [message(b"I", b"\x0cchar[4] nameabcd") for _ in range(6)]
+    begin = len(b"ULog") + 12 + 43  # behind the flags
+    whole = ulog()
+    data = whole[:begin] + b"".join(spare[:3]) + garbage + b"".join(spare[3:]) + whole[begin:]
+    assert _count(data) == 1000
+
+
+def test_a_value_shorter_than_its_type_is_damage() -> None:
+    begin = len(b"ULog") + 12 + 43
+    whole = ulog()
+    short = message(b"I", b"\x0fuint32_t ver_sw\x01")
+    sections, skipped = _read(whole[:begin] + short + whole[begin:])
+    assert len(sections[0].topics["sensor_combined", 0].records) == 1000
+    assert "damaged message of type I" in skipped
+
+
 def test_offsets_are_the_order_of_arrival() -> None:
     sections, _ = _read(head() + imu(1_000_000) + gps(900_000) + imu(1_004_000))
     imus = sections[0].topics["sensor_combined", 0].offsets
