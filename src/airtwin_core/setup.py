@@ -6,7 +6,7 @@ NAME = "airtwin_core"
 setup(
     name=NAME,
     version="0.1.0",
-    description="One vocabulary: types, frames, geodesy, statistics, SDF mass properties; numpy only.",
+    description="One vocabulary: values, frames, geodesy, statistics, mass properties from SDF.",
     license="Apache-2.0",
     maintainer="AirTwin",
     maintainer_email="maintainers@airtwin.dev",
