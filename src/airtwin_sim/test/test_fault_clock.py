@@ -4,6 +4,7 @@
 import dataclasses
 
 import pytest
+
 from airtwin_sim.commander import Command
 from airtwin_sim.scenario import Fault, Scenario, ScenarioError, VehicleSpec
 from airtwin_sim.world import World

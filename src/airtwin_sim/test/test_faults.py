@@ -48,6 +48,26 @@ def test_gnss_loss_dead_reckons_then_gives_up_and_descends() -> None:
     assert pilot.nav_state == 14
 
 
+def test_without_a_position_it_may_land_but_not_hold() -> None:
+    pilot = _hovering(12.0)
+    _inject(pilot, "gnss_loss")
+    pilot.until(lambda: pilot.nav_state == 12, 8.0)
+    assert pilot.send(script.HOLD) == 1
+    assert pilot.send(script.LAND) == 0  # PX4 always takes it
+    assert pilot.nav_state == 12  # and descends, for it cannot hold its place
+    pilot.until(lambda: not pilot.world.pilots[0].commander.armed, 40.0)
+
+
+def test_a_spoof_too_fast_to_believe_ends_in_a_velocity_reset() -> None:
+    pilot = _hovering()
+    resets = pilot.world.pilots[0].nav.resets.vxy
+    start = pilot.time_s
+    _inject(pilot, "gnss_drift", vector=(15.0, 0.0, 0.0))
+    pilot.run(8.0)
+    t, counts = pilot.log.column("position", "vxy_resets")
+    assert t[np.flatnonzero(counts != resets)[0]] - start == pytest.approx(7.2, abs=0.4)
+
+
 def test_a_slow_spoof_is_followed() -> None:
     pilot = _hovering()
     resets = pilot.world.pilots[0].nav.resets.xy
@@ -77,6 +97,18 @@ def test_a_jump_is_rejected_then_taken_with_a_reset() -> None:
     np.testing.assert_allclose(delta, [25.0, 0.0], atol=1.5)
 
 
+def test_a_reset_does_not_move_an_aircraft_in_hold() -> None:
+    pilot = _hovering()
+    assert pilot.send(script.HOLD) == 0
+    pilot.run(2.0)
+    before = pilot.truth[:2].copy()
+    resets = pilot.world.pilots[0].nav.resets.xy
+    _inject(pilot, "gnss_jump", vector=(25.0, 0.0, 0.0))
+    pilot.run(14.0)
+    assert pilot.world.pilots[0].nav.resets.xy == resets + 1
+    assert np.linalg.norm(pilot.truth[:2] - before) < 3.0  # offboard would fly the 25 m back
+
+
 def test_a_jump_that_ends_in_time_leaves_no_trace() -> None:
     pilot = _hovering()
     resets = pilot.world.pilots[0].nav.resets.xy
@@ -100,6 +132,19 @@ def test_a_stopped_barometer_ends_in_a_height_reset() -> None:
     assert pilot.log.column("flags", "gnss_height")[1][-1]
     assert pilot.log.column("flags", "baro_fault")[1][-1]
     assert pilot.truth[2] == pytest.approx(-8.0, abs=2.5)
+
+
+def test_a_barometer_that_comes_back_leads_again_without_a_jump() -> None:
+    pilot = _hovering()
+    _inject(pilot, "baro_stop", duration_s=8.0)
+    pilot.run(7.9)
+    before = float(pilot.world.pilots[0].nav.position[2])
+    resets = pilot.world.pilots[0].nav.resets.z
+    pilot.run(2.0)
+    assert pilot.log.column("flags", "baro_height")[1][-1]
+    assert not pilot.log.column("flags", "baro_fault")[1][-1]
+    assert pilot.world.pilots[0].nav.resets.z == resets
+    assert pilot.world.pilots[0].nav.position[2] == pytest.approx(before, abs=0.6)
 
 
 @pytest.mark.parametrize("index", [0, 1])

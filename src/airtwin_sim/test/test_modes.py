@@ -98,6 +98,20 @@ def test_take_off_hold_reposition_return() -> None:
     assert pilot.nav_state == HOLD  # as before: take-off and return do not outlive the flight
 
 
+def test_landing_slows_down_on_the_way() -> None:
+    """MPC_Z_V_AUTO_DN above MPC_LAND_ALT1, MPC_LAND_SPEED below MPC_LAND_ALT2."""
+    pilot = _pilot()
+    pilot.take_off(18.0)
+    assert pilot.send(script.LAND) == ACCEPTED
+    pilot.until(lambda: not pilot.world.pilots[0].commander.armed, 60.0)
+    _, p = pilot.log.column("position", "position")
+    _, v = pilot.log.column("position", "velocity")
+    landing = slice(int(np.argmin(p[:, 2])), None)
+    height, sink = -p[landing, 2], v[landing, 2]
+    assert np.mean(sink[(height > 10.5) & (height < 13.0)]) == pytest.approx(1.5, abs=0.15)
+    assert np.mean(sink[(height > 1.0) & (height < 4.0)]) == pytest.approx(0.7, abs=0.1)
+
+
 def test_speed_command() -> None:
     pilot = _pilot()
     pilot.take_off(5.0)
