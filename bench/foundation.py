@@ -20,10 +20,15 @@ from typing import Any
 import numpy as np
 import psutil
 import rclpy
+from airtwin_msgs.msg import ConsistencyReport
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rich.console import Console
+
 from airtwin_bringup import demo, graph, paths, scenarios
 from airtwin_bringup.in_process import InProcess
 from airtwin_bringup.processes import Processes
-from airtwin_msgs.msg import ConsistencyReport
 from airtwin_physics import kernel
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
@@ -33,10 +38,6 @@ from airtwin_ros import qos
 from airtwin_sim.commander import Command
 from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Scenario, VehicleSpec
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rich.console import Console
 
 REPEATS = 2000
 NAN = float("nan")
@@ -162,9 +163,7 @@ def _live() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         scenario = demo.prepare(Path(folder), count=3, seed=1)
         aircraft = scenarios.aircraft(scenario, Path(folder) / "missions")
-        specs = graph.simulated(
-            aircraft, scenario, zones=paths.config("airspace/demo_zones.json")
-        )
+        specs = graph.simulated(aircraft, scenario, zones=paths.config("airspace/demo_zones.json"))
         vehicles = tuple(a.vehicle for a in aircraft)
         with Processes(specs, lambda *_: None) as processes:
             twins = [psutil.Process(processes.pids[vehicle]) for vehicle in vehicles]
