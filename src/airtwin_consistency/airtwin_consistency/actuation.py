@@ -10,6 +10,8 @@ by the second largest shift.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,7 @@ _LEAST_COMMAND = 0.02  # below this a rotor idles and its logarithm means nothin
 _STEP_MAX_S = 0.5  # a longer gap between commands teaches nothing
 _REMEMBER = 3.0  # the sum is held below this many limits, so that it can come back
 _ADAPT_S = 60.0  # slow changes of trim (wind, battery) are followed
+_RESERVE = 0.85  # median command above which all rotors are near their limits
 _EPISODE_S = 2.0  # without saturation ends an episode of it
 _TIP_S = 1.0  # from the loss of a rotor of four to 60 deg it takes some 0.3 s
 _SETTLE_S = 2.0  # of the mean command after lift-off
@@ -102,7 +105,8 @@ class ActuationChecks:
     def _saturation(self, commands: Array, dt_s: float, stamp_ns: int) -> None:
         """Follow for how long one rotor alone is asked for all it has."""
         full = commands >= self._limits.saturated
-        if not 0.0 < dt_s <= _STEP_MAX_S or full.sum() != 1:
+        reserve = commands.size >= 4 and float(np.median(commands)) <= _RESERVE
+        if not 0.0 < dt_s <= _STEP_MAX_S or full.sum() != 1 or not reserve:
             self._full_s = 0.0
             return
         rotor = int(np.argmax(full))
@@ -224,8 +228,12 @@ class ActuationChecks:
 def _calm(twin: TwinState, limits: Limits) -> bool:
     """Return whether nothing but weight and wind acts on the rotors."""
     return (
-        float(np.linalg.norm(twin.velocity_ned_m_s)) < limits.hover_speed_m_s
+        _size(twin.velocity_ned_m_s) < limits.hover_speed_m_s
         and frames.tilt_from_quat(twin.q_ned_frd) < limits.hover_tilt_rad
-        and float(np.linalg.norm(twin.rate_frd_rad_s)) < limits.hover_rate_rad_s
-        and float(np.linalg.norm(twin.acceleration_ned_m_s2)) < limits.hover_accel_m_s2
+        and _size(twin.rate_frd_rad_s) < limits.hover_rate_rad_s
+        and _size(twin.acceleration_ned_m_s2) < limits.hover_accel_m_s2
     )
+
+
+def _size(vector: Array) -> float:
+    return math.sqrt(float(vector @ vector))

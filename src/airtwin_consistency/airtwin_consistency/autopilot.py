@@ -32,6 +32,7 @@ _EMERGENCY_MODES = {
     NavState.DESCEND: "descends without position",
     NavState.TERMINATION: "terminates the flight",
 }
+_CHARGING = 6  # PX4 1.16 and later: no warning
 _BATTERY_HOLD_S = 20.0
 _WARNINGS = ("none", "low", "critical", "emergency", "failed", "unhealthy", "charging")
 
@@ -142,7 +143,7 @@ class AutopilotChecks:
 
     def on_battery(self, sample: Battery) -> None:
         """Hold a warning: under changing load PX4's comes and goes."""
-        if sample.warning > self._limits.battery_warning:
+        if self._limits.battery_warning < sample.warning < _CHARGING:
             if self._warned_since is None:
                 self._warned_since = sample.stamp_ns
             self._warning = max(self._warning, sample.warning)

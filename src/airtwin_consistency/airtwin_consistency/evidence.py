@@ -25,7 +25,7 @@ from airtwin_core.types import (
 
 _NS = 1_000_000_000
 _TWIN_STATES = 40  # 0.8 s at 50 Hz: PX4's samples lag by up to 0.2 s
-_WING = 2  # PX4's vehicle_type of a fixed wing
+_ROTARY, _WING = 1, 2  # PX4's vehicle_type
 _SILENCE_S = 0.5  # no sample of any kind for so long: the link's fault, not a sensor's
 _VTOL_ROTORS = 3  # PX4's vehicle_vtol_state: rotor flight
 
@@ -112,7 +112,8 @@ class Evidence:
     @property
     def rotor_flight(self) -> bool:
         """Return whether rotors alone carry the aircraft, as far as the vehicle says."""
-        return self.status is not None and not self.wing_flight
+        status = self.status
+        return status is not None and status.vehicle_type == _ROTARY and not self.wing_flight
 
 
 def age_s(sample: Sample | TwinState | None, now_ns: int) -> float:

@@ -8,6 +8,9 @@ accuracy (chi-square) and beyond a metric bound; the statistic is the smaller of
 
 from __future__ import annotations
 
+import functools
+import math
+
 import numpy as np
 
 from airtwin_consistency.evidence import Evidence, age_s
@@ -40,11 +43,16 @@ def far_apart(difference: Array, variance: Array, bound: float, probability: flo
 
     difference: (n,), unit u; variance: (n,), unit u^2; bound: unit u. NaN in, NaN out.
     """
-    if not (np.all(np.isfinite(difference)) and np.all(np.isfinite(variance))):
+    nis = float(difference @ (difference / variance))
+    distance = math.sqrt(float(difference @ difference))
+    if not (math.isfinite(nis) and math.isfinite(distance)):
         return float("nan")
-    limit = stats.chi2_limit(difference.size, probability)
-    nis = float(np.sum(difference**2 / variance))
-    return min(float(np.sqrt(nis / limit)), float(np.linalg.norm(difference)) / bound)
+    return min(math.sqrt(nis / _limit(difference.size, probability)), distance / bound)
+
+
+@functools.lru_cache(maxsize=16)
+def _limit(dof: int, probability: float) -> float:
+    return stats.chi2_limit(dof, probability)
 
 
 class MotionChecks:

@@ -8,6 +8,7 @@ acceleration. The filter then follows either within seconds, so a step is looked
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from airtwin_core import stats
 from airtwin_core.types import VEL, TwinState
 
 _NS = 1_000_000_000
-_NEW_S, _OLD_S = 0.4, 1.0  # what may have stepped, and what it is compared with
+_NEW_S, _OLD_S = 0.45, 1.0  # what may have stepped, and what it is compared with: 5 Hz will do
 _LEAST_NEW, _LEAST_OLD = 3, 5  # fixes in each
 _NOISE_S = 20.0  # memory of the usual step size
 _ASTRAY_M_S = 0.5  # mean innovation before the step, above which the twin is lost
@@ -56,7 +57,7 @@ class Innovations:
             if tested == self._tested or fusion.innovation.shape != (3,):
                 return
             self._tested = tested
-            accel = float(np.linalg.norm(twin.acceleration_ned_m_s2))
+            accel = math.sqrt(float(twin.acceleration_ned_m_s2 @ twin.acceleration_ned_m_s2))
             sigma = float(np.sqrt(np.diagonal(twin.covariance)[VEL].max()))
             row = np.array([*fusion.innovation, fusion.nis, accel, sigma])
             if np.all(np.isfinite(row)):

@@ -79,8 +79,8 @@ class Limits:
     # IMU
     accel_bias_max_m_s2: float = 0.8  # [m/s^2] twice EKF2_ABL_LIM of PX4
     gyro_bias_max_rad_s: float = 0.15  # [rad/s] EKF2_GYR_B_LIM of PX4
-    accel_bias_step_m_s2: float = 0.35  # [m/s^2] change since lift-off; chosen
-    gyro_bias_step_rad_s: float = 0.03  # [rad/s] change since lift-off; MEMS: 0.01 over 40 K
+    accel_bias_step_m_s2: float = 0.5  # [m/s^2] change in flight; chosen
+    gyro_bias_step_rad_s: float = 0.03  # [rad/s] change in flight; MEMS: 0.01 over 40 K
 
     # Autopilot
     reset_xy_m: float = 1.0  # [m] PX4 moved its position by more than this and
@@ -105,7 +105,7 @@ class Limits:
     trim_limit_s: float = 0.15  # [s] of accumulated log thrust: 40 % more is found in 0.7 s
     collective_share: float = 0.2  # [-] mean command off hover: climb, descent, touch-down
     saturated: float = 0.98  # [-] command at the end of its range
-    saturated_s: float = 0.4  # [s] of one rotor alone; chosen: manoeuvres are shorter
+    saturated_s: float = 0.5  # [s] of one rotor alone; chosen: manoeuvres are shorter
     hover_speed_m_s: float = 4.0  # [m/s] above this the air changes the trim
     hover_tilt_rad: float = 0.26  # [rad] 15 deg
     hover_rate_rad_s: float = 0.5  # [rad/s]

@@ -34,18 +34,24 @@ CLOCK = Requirement("CON-CLK-1", "clock", Pace.ALARM)
 
 _NS = 1_000_000_000
 # Topics that come all the time; the barometer and GNSS have checks of their own.
-_PERIODIC: dict[type, str] = {
+_STREAMS: dict[type, str] = {
     Imu: "imu",
     Attitude: "attitude",
     LocalPosition: "position",
     Odometry: "odometry",
+    TwinState: "twin/state",
+}
+# Topics that come on change too, so that a lively start says little about their usual rate.
+_WORDS: dict[type, str] = {
     VehicleStatus: "status",
     LandDetected: "land_detected",
     Battery: "battery",
     EstimatorFlags: "flags",
     Timesync: "timesync",
-    TwinState: "twin/state",
 }
+_PERIODIC = _STREAMS | _WORDS
+_SLOW = frozenset(_WORDS.values())
+_SLOW_AGE_S = 5.0
 _ALL = "all topics silent"
 _FAST_S = 0.3  # topics of this interval and below show an outage at once
 _SETTLE_S = 30.0  # a clock that runs evenly for so long is the new normal
@@ -60,7 +66,6 @@ class LinkChecks:
         self._limits = limits
         self._rates: dict[type, Rate] = {}
         self._clock = ClockWatch(limits)
-        self._clocked: type | None = None
 
     def on(self, value: Sample | TwinState) -> None:
         """Take any value."""
@@ -71,7 +76,7 @@ class LinkChecks:
         if rate is None:
             rate = self._rates[kind] = Rate(self._limits.learn_count)
         rate.on(value.received_ns)
-        if kind is Imu or (kind is Attitude and Imu not in self._rates):
+        if kind is Attitude or (kind is Imu and Attitude not in self._rates):
             self._clock.on(value.stamp_ns, value.received_ns)
 
     def check(self, seen: Evidence, now_ns: int) -> list[Finding]:
@@ -87,7 +92,9 @@ class LinkChecks:
         heard_s = seen.heard_s(now_ns) or float("inf")
         ratios = {
             name: min(rate.age_s(now_ns), heard_s)
-            / rate.limit_s(limits.link_age_s, limits.silent_periods)
+            / rate.limit_s(
+                _SLOW_AGE_S if name in _SLOW else limits.link_age_s, limits.silent_periods
+            )
             for name, rate in known.items()
         }
         silent = sorted(name for name, ratio in ratios.items() if not ratio <= 1.0)

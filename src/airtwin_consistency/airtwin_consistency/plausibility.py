@@ -27,8 +27,10 @@ class PlausibilityChecks:
         self._limits = limits
         self._fix: GnssFix | None = None
         self._unaided_since: tuple[int, int] | None = None  # stamp, received
+        self._was_armed = False
         self._disarmed_flying_ns: int | None = None
         self._upright_ns: int | None = None
+        self._bias_since_ns: int | None = None
         self._bias_ref: tuple[Array, Array] | None = None
 
     def on_fix(self, fix: GnssFix) -> None:
@@ -106,7 +108,8 @@ class PlausibilityChecks:
             )
         ]
         if not landed.landed:
-            if seen.armed:
+            if seen.armed or not self._was_armed:
+                self._was_armed = self._was_armed or bool(seen.armed)
                 self._disarmed_flying_ns = None
             elif self._disarmed_flying_ns is None:
                 self._disarmed_flying_ns = now_ns
@@ -177,9 +180,12 @@ class PlausibilityChecks:
             return unknown(IMU, "no state of the twin")
         if not (seen.flying and twin.velocity_valid):
             self._bias_ref = None
+            self._bias_since_ns = None
             return unknown(IMU, "biases are only observed in flight with GNSS")
         ratios, since = _bias_ratios(twin, self._bias_ref, limits)
-        if self._bias_ref is None:
+        if self._bias_since_ns is None:
+            self._bias_since_ns = now_ns
+        if self._bias_ref is None and now_ns - self._bias_since_ns > limits.settle_s * _NS:
             self._bias_ref = (twin.accel_bias_frd_m_s2, twin.gyro_bias_frd_rad_s)
         return judge(
             IMU,
@@ -208,4 +214,7 @@ def _bias_ratios(
     accel_step = float(np.linalg.norm(accel - reference[0]))
     gyro_step = float(np.linalg.norm(gyro - reference[1]))
     ratios += [accel_step / limits.accel_bias_step_m_s2, gyro_step / limits.gyro_bias_step_rad_s]
-    return ratios, f"; since lift-off by {accel_step:.2f} m/s^2 and {gyro_step:.3f} rad/s"
+    return (
+        ratios,
+        f"; since the start of the flight by {accel_step:.2f} m/s^2 and {gyro_step:.3f} rad/s",
+    )

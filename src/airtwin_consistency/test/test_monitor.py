@@ -172,6 +172,17 @@ def test_transition_and_wing_flight_tilt_as_they_like():
     assert "CON-ATT-3" not in {d.requirement for d in scene.opened}
 
 
+def test_a_rover_drives_while_landed():
+    scene = hovering(vehicle_type=3, landed=True, velocity=np.array([8.0, 0.0, 0.0]))
+    scene.run(5.0)
+    assert scene.opened == []
+
+
+def test_optical_flow_needs_no_gnss():
+    scene = hovering(silent={"vtol", "gnss"}, seconds=40.0)
+    assert scene.opened == []
+
+
 def test_all_rotors_alike_is_the_battery_and_pairs_are_no_single_rotor():
     scene = hovering()
     scene.motors = np.full(4, 0.56)
