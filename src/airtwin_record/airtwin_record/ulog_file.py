@@ -30,7 +30,6 @@ _PRIMITIVES = {
     "int64_t": "<i8", "uint64_t": "<u8", "float": "<f4", "double": "<f8",
 }  # fmt: skip
 _FIELD = re.compile(r"(\w+)(?:\[(\d+)\])? (\w+)")
-_NAME = re.compile(r"[A-Za-z]\w*")
 _SIZE_MAX = 65533  # of a message's content: 16 bit, less two for its id
 _DEPTH_MAX = 4  # of nested definitions; PX4 has two
 _SHAPES = {
@@ -232,6 +231,9 @@ class _Walk:
     def _other(self, kind: int, begin: int, end: int) -> bool:
         """Take one message; returns False if it cannot be one."""
         data, section = self._data, self._section_now
+        shape = _SHAPES.get(kind)
+        if shape is None or shape.match(data, begin, end) is None:
+            return False
         body = data[begin:end]
         try:
             if kind == 0x41:  # A
@@ -257,24 +259,13 @@ class _Walk:
         return True
 
     def _format(self, body: bytes) -> bool:
-        name, colon, fields = body.partition(b":")
-        try:
-            text, title = fields.decode("ascii"), name.decode("ascii")
-        except UnicodeDecodeError:
-            self._skips.add(
-                "message definition is not text", 1, repr(name[:40].decode("ascii", "replace"))
-            )
-            return bool(colon)
-        if not colon or not _NAME.fullmatch(title):
-            return False
-        self._section_now.formats[title] = text
+        name, _, fields = body.decode("ascii").partition(":")
+        self._section_now.formats[name] = fields
         return True
 
     def _subscribe(self, body: bytes) -> bool:
         multi_id, msg_id = struct.unpack_from("<BH", body)
-        name = body[3:].decode("ascii", "replace")
-        if not _NAME.fullmatch(name):
-            return False
+        name = body[3:].decode("ascii")
         names: list[str] = []
         formats: list[Any] = []
         offsets: list[int] = []
