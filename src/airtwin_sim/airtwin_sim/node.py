@@ -37,7 +37,8 @@ TIMER_S = 0.008
 # rclpy waits for every event handler of every publisher one by one: 20 aircraft have 400
 NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 NO_SUBSCRIPTION_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
-BEHIND_MAX_S = 0.5  # further behind than this, the simulator gives up catching up and says so
+BURST_S = 0.048  # caught up at once at most: readers keep 0.1 s of IMU samples, no more
+BEHIND_MAX_S = 1.0  # further behind than this, the simulator gives up catching up and says so
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,8 @@ class SimNode(Node):
         for spec in self.world.scenario.vehicles:
             self._listen(spec.namespace, spec.name)
         self.create_service(InjectFault, "sim/inject_fault", self._on_fault)
-        self._epoch_us = self.get_clock().now().nanoseconds // 1000
-        if self._params.speed != 1.0 or self._params.lockstep:
-            self._epoch_us = time.time_ns() // 1000
-        self._started_s = time.monotonic()
+        self._epoch_us = time.time_ns() // 1000
+        self._started_s: float | None = None
         self.lost_s = 0.0
         if self._params.lockstep:
             self.create_subscription(Duration, "sim/advance", self._on_advance, qos.RELIABLE)
@@ -173,7 +172,10 @@ class SimNode(Node):
         return response
 
     def _on_timer(self) -> None:
-        """Catch up with the wall clock."""
+        """Catch up with the wall clock, which starts with the first call."""
+        if self._started_s is None:
+            self._started_s = time.monotonic()
+            self._epoch_us = time.time_ns() // 1000
         goal_us = (time.monotonic() - self._started_s - self.lost_s) * self._params.speed * 1e6
         behind_s = (goal_us - self.world.time_us) * 1e-6 / self._params.speed
         if behind_s > BEHIND_MAX_S:
@@ -185,7 +187,8 @@ class SimNode(Node):
             if not self._own_clock:
                 self._epoch_us += round(behind_s * 1e6)
             goal_us -= behind_s * self._params.speed * 1e6
-        while self.world.time_us + TICK_US <= goal_us:
+        burst_us = self.world.time_us + BURST_S * max(self._params.speed, 1.0) * 1e6
+        while self.world.time_us + TICK_US <= min(goal_us, burst_us):
             self._tick()
 
     def _on_advance(self, msg: Duration) -> None:
