@@ -98,6 +98,18 @@ def test_take_off_hold_reposition_return() -> None:
     assert pilot.nav_state == HOLD  # as before: take-off and return do not outlive the flight
 
 
+def test_a_reposition_takes_the_aircraft_out_of_offboard() -> None:
+    pilot = _pilot()
+    pilot.take_off(5.0)
+    origin = pilot.world.pilots[0].nav.origin
+    assert origin is not None
+    there = geodesy.LocalFrame(origin).to_geodetic(np.array([0.0, 12.0, -5.0]))
+    assert pilot.send(Command(192, (-1.0, 1.0, 0.0, NAN, *there))) == ACCEPTED
+    assert pilot.nav_state == HOLD
+    pilot.run(9.0)
+    np.testing.assert_allclose(pilot.truth[:3], [0.0, 12.0, -5.0], atol=1.0)
+
+
 def test_landing_slows_down_on_the_way() -> None:
     """MPC_Z_V_AUTO_DN above MPC_LAND_ALT1, MPC_LAND_SPEED below MPC_LAND_ALT2."""
     pilot = _pilot()
