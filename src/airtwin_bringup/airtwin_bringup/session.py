@@ -115,13 +115,17 @@ class _End:
 
 @contextmanager
 def _interrupt() -> Iterator[Callable[[], bool]]:
-    """Yield whether Ctrl-C came; the run then ends in order, with recording and report."""
+    """Yield whether Ctrl-C or SIGTERM came; the run then ends in order, with the report."""
     seen: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
+    previous = {
+        number: signal.signal(number, lambda number, _: seen.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield lambda: bool(seen)
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
