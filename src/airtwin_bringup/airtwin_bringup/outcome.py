@@ -48,8 +48,10 @@ def show(result: Any, console: Console) -> None:
 
 def _events(summary: dict[str, Any]) -> Table:
     table = Table(title="deviations", title_justify="left")
-    for heading in ("aircraft", "from", "to", "factor", "requirement", "cause", "statistic/limit"):
-        table.add_column(heading)
+    for heading in ("aircraft", "from", "to", "requirement"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("cause")
+    table.add_column("statistic/limit", no_wrap=True)
     for event in summary["events"]:
         end = event["end_s"]
         statistic = event["statistic"]
@@ -57,7 +59,6 @@ def _events(summary: dict[str, Any]) -> Table:
             event["vehicle"],
             f"{event['start_s']:.1f} s",
             "open" if end is None else f"{end:.1f} s",
-            event["factor"],
             event["requirement"],
             event["cause"],
             f"{'-' if statistic is None else format(statistic, '.3g')} / {event['limit']:.3g}",
