@@ -43,7 +43,7 @@ def _held(package: str, kind: str, seen: set[tuple[str, str]]) -> list[tuple[str
         if inner in seen or not _exists(*inner):
             continue
         seen.add(inner)
-        found += [inner, *_held(*inner, seen)]
+        found += [inner, *_held(inner[0], inner[1], seen)]
     return found
 
 
