@@ -110,7 +110,7 @@ class MotionChecks:
         claim = px4.eph_m if np.isfinite(px4.eph_m) else limits.unclaimed_position_m
         blur = (limits.stamp_error_s * np.linalg.norm(twin.velocity_ned_m_s[:2])) ** 2
         sigma2 = limits.position_sigma_m**2
-        variance_px4 = np.full(2, max(claim**2, sigma2) + blur)
+        variance_px4 = np.full(2, max(claim * claim, sigma2) + blur)
         difference = px4.position_ned_m[:2] - believed
         statistic = far_apart(
             difference,
@@ -143,7 +143,7 @@ class MotionChecks:
         claim = px4.epv_m if np.isfinite(px4.epv_m) else limits.unclaimed_position_m
         blur = (limits.stamp_error_s * float(twin.velocity_ned_m_s[2])) ** 2
         sigma2 = limits.height_sigma_m**2
-        variance_px4 = np.full(1, max(claim**2, sigma2) + blur)
+        variance_px4 = np.full(1, max(claim * claim, sigma2) + blur)
         difference = px4.position_ned_m[2:] - believed
         statistic = far_apart(
             difference,

@@ -198,7 +198,11 @@ class Scene:
 
     def _twin(self, stamp: int, received: int) -> TwinState:
         covariance = np.diag(
-            [self.twin_sigma**2] * 3 + [0.04] * 3 + [1e-4] * 3 + [1e-6] * 3 + [1e-4] * 3
+            [float(np.square(self.twin_sigma))] * 3
+            + [0.04] * 3
+            + [1e-4] * 3
+            + [1e-6] * 3
+            + [1e-4] * 3
         )
         if self._step % PERIODS["gnss"] == 0:
             self._fixes += 1
