@@ -36,10 +36,7 @@ class Link(Generic[Payload]):
         """Put a message in; a lost one is gone."""
         if self.out or (self.loss > 0.0 and self.rng.random() < self.loss):
             return
-        arrival = now_us + round(self.delay_s * 1e6)
-        if self._under_way:
-            arrival = max(arrival, self._under_way[-1][0])
-        self._under_way.append((arrival, payload))
+        self._under_way.append((now_us + round(self.delay_s * 1e6), payload))
 
     def receive(self, now_us: int) -> Iterator[Payload]:
         """Take out what has arrived by now; an outage swallows what arrives during it."""

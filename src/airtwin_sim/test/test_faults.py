@@ -76,6 +76,9 @@ def test_a_slow_spoof_is_followed() -> None:
     # 8 m of drift: PX4 believes it, and the aircraft flies the other way
     assert _error(pilot) == pytest.approx(8.0, abs=1.0)
     assert pilot.truth[0] == pytest.approx(-8.0, abs=1.2)
+    # the spoofer's Doppler agrees with his position: the aircraft flies south, GNSS sees it stand
+    seen = np.mean(pilot.log.column("gnss", "velocity")[1][-80:], axis=0)
+    assert seen[0] - np.mean(pilot.truth[3]) == pytest.approx(0.4, abs=0.15)
     assert pilot.world.pilots[0].nav.resets.xy == resets
 
 
@@ -267,6 +270,12 @@ def test_a_link_keeps_order() -> None:
     assert list(link.receive(400_000)) == []
     assert list(link.receive(500_000)) == [1, 2]
     assert link.perfect
+    link.delay_s = 0.1
+    link.send(600_000, 3)
+    link.out = True
+    assert list(link.receive(700_000)) == []  # swallowed by the outage
+    link.out = False
+    assert list(link.receive(800_000)) == []
 
 
 def test_faults_of_the_scenario_start_by_themselves() -> None:
