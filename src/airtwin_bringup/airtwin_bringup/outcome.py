@@ -21,6 +21,13 @@ def report(recording: Path, out: Path, console: Console) -> int:
         console.print(f"[red]no report:[/] {error}", highlight=False, soft_wrap=True)
         return 1
     show(result, console)
+    for part in sorted(recording.parent.glob(f"{recording.stem}.*{recording.suffix}")):
+        console.print(
+            f"[yellow]not in the report:[/] {part}, from before the recorder was restarted; "
+            "./airtwin replay reads it",
+            highlight=False,
+            soft_wrap=True,
+        )
     return 0
 
 

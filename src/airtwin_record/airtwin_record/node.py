@@ -41,6 +41,20 @@ GLOBAL_TOPICS = (
 )
 
 
+def keep_earlier(path: Path) -> Path | None:
+    """Move a recording that is at ``path`` aside and return where it is now.
+
+    A recorder that crashed is started again with the same path: what it left is the flight's
+    first part.
+    """
+    if not path.exists():
+        return None
+    number = 1
+    while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+        number += 1
+    return path.rename(aside)
+
+
 @dataclass(frozen=True, slots=True)
 class RecorderParams:
     """Whose topics go where."""
@@ -65,6 +79,9 @@ class RecorderNode(Node):
         self._params = params.declare(self, self.PARAMS)
         path = Path(self._params.path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        aside = keep_earlier(path)
+        if aside is not None:
+            self.get_logger().warning(f"the recording until now is kept in {aside}")
         self._writer = Writer(str(path), chunk_size=CHUNK_BYTES)
         self._writer.start(profile="ros2", library="airtwin")
         for vehicle in self._params.vehicles:
