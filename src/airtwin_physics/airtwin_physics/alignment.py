@@ -18,12 +18,10 @@ YAW_SIGMA_UNKNOWN_RAD = 1.5
 
 @dataclass(frozen=True, slots=True)
 class FirstAttitude:
-    """q_ned_frd (4,), covariance of its error (3, 3) [rad^2] FRD with the heading still free, and
-    whether the heading was found."""
+    """q_ned_frd (4,), covariance of its error (3, 3) [rad^2] FRD with the heading still free."""
 
     q_ned_frd: Array
     covariance: Array
-    heading_known: bool
 
 
 def level(mean_force_frd: Array) -> Array:
@@ -85,4 +83,4 @@ def first_attitude(
         q = turned(q, 2.0 * float(np.arctan2(twist[3], twist[0])))
     r = frames.rotation_from_quat(q)
     about_ned = np.diag([tilt_sigma**2, tilt_sigma**2, YAW_SIGMA_UNKNOWN_RAD**2])
-    return FirstAttitude(q, r.T @ about_ned @ r, field_frd is not None or q_px4 is not None)
+    return FirstAttitude(q, r.T @ about_ned @ r)

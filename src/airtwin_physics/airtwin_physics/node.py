@@ -61,5 +61,5 @@ class PhysicsNode(Node):
 
 
 def main() -> None:
-    """Entry of ``ros2 run airtwin_physics physics``."""
+    """Entry of ``ros2 run airtwin_physics node``."""
     run(PhysicsNode)
