@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import px4_msgs.msg
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from airtwin_core.intake import Intake
 from airtwin_core.types import Sample
 from airtwin_ros import px4, qos
+
+# rclpy's executor waits on each event handler by itself; a best-effort reader matches any writer,
+# so the default one ("incompatible QoS") could never fire.
+_NO_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 
 
 def vehicle_name(node: Node) -> str:
@@ -60,4 +65,6 @@ def _subscribe(
 
     message = getattr(px4_msgs.msg, reader.message)
     topic = prefix + px4.topic(reader.topic, message)
-    return node.create_subscription(message, topic, on_message, qos.PX4_OUT)
+    return node.create_subscription(
+        message, topic, on_message, qos.PX4_OUT, event_callbacks=_NO_EVENTS
+    )
