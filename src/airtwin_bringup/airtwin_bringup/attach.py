@@ -30,9 +30,11 @@ def session(
     """Return what to run.
 
     Raises:
-        ValueError: mode twin without a mission, one mission for several aircraft, or a mission
-            that can't be read.
+        ValueError: mode twin without a mission or with a duration, one mission for several
+            aircraft, or a mission that can't be read.
     """
+    if mode is Mode.TWIN and flight_max_s is not None:
+        raise ValueError("--duration would leave the aircraft in the air: mode twin has none")
     aircraft = graph.followed(vehicles, mode, mission, arming=arming)
     if mission is not None:
         mission_file.load(mission)
@@ -44,6 +46,7 @@ def session(
         plain=plain,
         flight_max_s=flight_max_s,
         until_landed=mode is Mode.TWIN,
+        commands=mode is Mode.TWIN,
     )
 
 
@@ -69,6 +72,4 @@ def attach(session: Session, console: Console) -> int:
             f"nothing from {', '.join(sorted(silent))} yet: waiting; ./airtwin doctor says why",
             highlight=False,
         )
-    reason = run(session, console)
-    console.print(f"{reason}; writing the report", highlight=False)
-    return outcome.report(session.recording, session.out, console)
+    return outcome.report(run(session, console), session.recording, session.out, console)

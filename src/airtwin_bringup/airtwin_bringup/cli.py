@@ -74,7 +74,7 @@ def replay(
     """Run the twin over a recorded flight: report.html, summary.json, twin.mcap."""
     from rich.progress import Progress
 
-    from airtwin_bringup import outcome
+    from airtwin_bringup import outcome, settings
     from airtwin_record import replay as replaying
     from airtwin_record.flight import UnusableFlight
 
@@ -86,6 +86,8 @@ def replay(
                 out=_out(out, file.stem),
                 vehicle=vehicle,
                 progress=lambda done: bar.update(task, completed=done),
+                config=settings.estimator(),
+                limits=settings.limits(),
             )
     except UnusableFlight as error:
         raise _fail(error, UNUSABLE_INPUT) from None
@@ -134,6 +136,25 @@ def attach(
     except ValueError as error:
         raise _fail(error) from None
     raise typer.Exit(attaching.attach(session, console))
+
+
+@app.command()
+def sim(
+    scenario: Annotated[
+        str, typer.Argument(help="Name in config/scenarios, or a file.")
+    ] = "single",
+    speed: Annotated[
+        float, typer.Option("--speed", min=0.01, max=100.0, help="x real time.")
+    ] = 1.0,
+    lockstep: Annotated[
+        bool, typer.Option("--lockstep", help="Stand still until sim/advance says how far.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="-1: the scenario's.")] = -1,
+) -> None:
+    """Run the embedded simulator alone, for any ROS 2 tool; Ctrl-C ends it."""
+    from airtwin_bringup import simulator
+
+    raise typer.Exit(simulator.run(scenario, speed, lockstep, seed, console))
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from airtwin_bringup import graph, outcome, paths, scenarios
+from airtwin_bringup import graph, kernels, outcome, paths, scenarios
 from airtwin_bringup.session import Session, run
 
 WAIT_FOR_TAKEOFF_S = 240.0  # the first start compiles the kernels
@@ -34,9 +34,8 @@ def fly(
         wait_max_s=WAIT_FOR_TAKEOFF_S,
         until_landed=True,
     )
-    reason = run(session, console)
-    console.print(f"{reason}; writing the report", highlight=False)
-    return outcome.report(session.recording, out, console)
+    kernels.ready(console)
+    return outcome.report(run(session, console), session.recording, out, console)
 
 
 def prepare(out: Path, *, count: int, seed: int) -> Path:

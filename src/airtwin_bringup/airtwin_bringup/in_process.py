@@ -12,9 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.context import Context
 from rclpy.executors import (
@@ -28,13 +26,15 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 
-from airtwin_bringup import paths
+from airtwin_bringup import settings
 from airtwin_bringup.graph import NodeSpec
 from airtwin_ros import qos
 
 RESTARTS_MAX = 5
 """So many restarts within ``RESTART_WINDOW_S`` mean that restarting does not help."""
 RESTART_WINDOW_S = 60.0
+DRAIN_MAX = 32
+"""Messages taken from one subscription before timers get their turn."""
 
 
 class NodeGaveUp(RuntimeError):
@@ -69,7 +69,7 @@ def node_class(package: str) -> type[Node]:
 
 def build(spec: NodeSpec, context: Context) -> Node:
     """Return the node of ``spec``: values of ``config/<name>.yaml``, then those of the spec."""
-    values = _config_values(spec) | spec.parameters
+    values = settings.node(spec.name) | spec.parameters
     overrides = [
         Parameter(name, value=list(value) if isinstance(value, tuple) else value)
         for name, value in values.items()
@@ -80,15 +80,6 @@ def build(spec: NodeSpec, context: Context) -> Node:
         parameter_overrides=overrides,
         use_global_arguments=False,
     )
-
-
-def _config_values(spec: NodeSpec) -> dict[str, Any]:
-    path = paths.config(spec.config)
-    if not path.exists():
-        return {}
-    document = yaml.safe_load(path.read_text()) or {}
-    parameters: dict[str, Any] = document[f"/**/{spec.name}"]["ros__parameters"]
-    return parameters
 
 
 class _Executor(SingleThreadedExecutor):
@@ -120,9 +111,10 @@ class _Executor(SingleThreadedExecutor):
 def _drain(subscription: Subscription) -> BaseException | None:
     try:
         with subscription.handle:
-            while taken := subscription.handle.take_message(
-                subscription.msg_type, subscription.raw
-            ):
+            for _ in range(DRAIN_MAX):
+                taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+                if taken is None:
+                    break
                 subscription.callback(taken[0])
     except Exception as error:  # noqa: BLE001 - a node's bug, whatever it is: it is restarted
         return error

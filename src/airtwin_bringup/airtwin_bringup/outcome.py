@@ -9,14 +9,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from airtwin_bringup import settings
+from airtwin_bringup.session import Ended
+from airtwin_record import replay
+from airtwin_record.flight import UnusableFlight
 
-def report(recording: Path, out: Path, console: Console) -> int:
+
+def report(ended: Ended, recording: Path, out: Path, console: Console) -> int:
     """Write report, summary and twin.mcap of a recorded run; return the exit code."""
-    from airtwin_record import replay
-    from airtwin_record.flight import UnusableFlight
-
+    console.print(f"{ended.reason}; writing the report", highlight=False)
     try:
-        result = replay.run(recording, out=out, vehicle=None, progress=lambda _: None)
+        result = replay.run(
+            recording, out=out, config=settings.estimator(), limits=settings.limits()
+        )
     except UnusableFlight as error:
         console.print(f"[red]no report:[/] {error}", highlight=False, soft_wrap=True)
         return 1
@@ -28,7 +33,7 @@ def report(recording: Path, out: Path, console: Console) -> int:
             highlight=False,
             soft_wrap=True,
         )
-    return 0
+    return 0 if ended.as_it_should else 1
 
 
 def show(result: Any, console: Console) -> None:

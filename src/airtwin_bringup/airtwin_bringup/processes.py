@@ -64,6 +64,7 @@ class Processes:
         for spec in specs:
             groups.setdefault(spec.process, []).append(spec)
         self._on_restart = on_restart
+        self.given_up: list[str] = []
         self._children = [_Child(name, group) for name, group in groups.items()]
 
     def __enter__(self) -> Processes:
@@ -85,6 +86,7 @@ class Processes:
                 continue
             if child.gave_up():
                 self._children.remove(child)
+                self.given_up.append(child.name)
                 self._on_restart(child.name, f"exit code {code}; died too often, given up")
                 continue
             child.revive()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import rclpy
 from rclpy.context import Context
@@ -32,7 +33,8 @@ class Session:
     """What to run: nodes, the aircraft to watch, where to leave the recording.
 
     ``flight_max_s`` counts from the first take-off, ``wait_max_s`` until then; None: no limit.
-    ``until_landed``: end when every mission has ended.
+    ``until_landed``: end when every mission has ended. ``commands``: the twins fly aircraft that
+    do not end with the run, so Ctrl-C asks them to return first; a second one ends at once.
     """
 
     specs: tuple[NodeSpec, ...]
@@ -43,6 +45,7 @@ class Session:
     flight_max_s: float | None = None
     wait_max_s: float | None = None
     until_landed: bool = False
+    commands: bool = False
 
     @property
     def recording(self) -> Path:
@@ -50,7 +53,14 @@ class Session:
         return self.out / RECORDING
 
 
-def run(session: Session, console: Console) -> str:
+class Ended(NamedTuple):
+    """Why a run ended, and whether as it should."""
+
+    reason: str
+    as_it_should: bool = True
+
+
+def run(session: Session, console: Console) -> Ended:
     """Fly the session to its end (or Ctrl-C) and return why it ended."""
     session.out.mkdir(parents=True, exist_ok=True)
     board = Board(session.title, session.vehicles)
@@ -63,24 +73,34 @@ def run(session: Session, console: Console) -> str:
 
     try:
         with (
-            _interrupt() as interrupted,
+            _interrupts() as interrupts,
             Processes(specs, node.on_restart) as processes,
             _display(session, board, console) as draw,
         ):
             end = _End(session)
-            while not interrupted():
+            while interrupts() == 0 or (interrupts() == 1 and _recalled(session, node)):
                 executor.spin_once(timeout_sec=0.05)
                 processes.check()
                 draw()
+                if processes.given_up:
+                    return Ended(f"{', '.join(processes.given_up)} died too often", False)
                 reason = end.reached(node)
                 if reason:
-                    return reason
-        return "stopped by the user"
+                    return Ended(reason)
+        return Ended("stopped by the user")
     except ExternalShutdownException:
-        return "stopped by the user"
+        return Ended("stopped by the user")
     finally:
         node.destroy_node()
         context.try_shutdown()
+
+
+def _recalled(session: Session, node: WatchNode) -> bool:
+    """Ask aircraft that the twins fly to return; tells whether there is one to wait for."""
+    flying = session.commands and node.airborne and not node.over(session.vehicles)
+    if flying:
+        node.recall(session.vehicles)
+    return flying
 
 
 class _End:
@@ -114,15 +134,15 @@ class _End:
 
 
 @contextmanager
-def _interrupt() -> Iterator[Callable[[], bool]]:
-    """Yield whether Ctrl-C or SIGTERM came; the run then ends in order, with the report."""
+def _interrupts() -> Iterator[Callable[[], int]]:
+    """Yield how often Ctrl-C or SIGTERM came; the run then ends in order, with the report."""
     seen: list[int] = []
     previous = {
         number: signal.signal(number, lambda number, _: seen.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield lambda: bool(seen)
+        yield lambda: len(seen)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -58,6 +58,7 @@ def follow(
         if intake.epoch != epoch:
             epoch = intake.epoch
             estimator.reset("the vehicle's clock restarted")
+            monitor.restart()
         monitor.on(sample)
         history.on_sample(sample)
         state = estimator.on(sample)

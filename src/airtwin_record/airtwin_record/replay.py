@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from airtwin_consistency.limits import Limits
+from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.warm import warm_up
 from airtwin_record import mcap, mcap_file, report, ulog, ulog_file
 from airtwin_record.chapter import Page
@@ -76,8 +78,13 @@ def run(
     out: Path | None = None,
     vehicle: str | None = None,
     progress: Progress = lambda done: None,
+    *,
+    config: EstimatorConfig | None = None,
+    limits: Limits | None = None,
 ) -> ReplayResult:
     """Run the twin over a flight; ``vehicle`` chooses one of several, ``progress`` gets 0 to 1.
+
+    ``config``, ``limits``: None takes the defaults of the code.
 
     Raises:
         UnusableFlight: nothing can be replayed; the message is one line.
@@ -99,7 +106,13 @@ def run(
         for index, log in enumerate(logs):
             twin_recording.px4(log)
             topics = TwinTopics(twin_recording, log.name)
-            history, intake = follow(log, (topics,), _share(progress, index, len(logs)))
+            history, intake = follow(
+                log,
+                (topics,),
+                _share(progress, index, len(logs)),
+                config=config,
+                limits=limits,
+            )
             errors = position_errors(history, log.truth)
             parts[log.name] = vehicle_summary(log, history, intake, errors, recording.kind)
             pages.append(Page(log, history, errors, parts[log.name]))

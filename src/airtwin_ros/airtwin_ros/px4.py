@@ -51,6 +51,7 @@ POSITION_MAX_M = 1.0e7
 FIELD_MAX_GAUSS = 50.0
 ALTITUDE_MAX_M = 1.0e5
 VOLTAGE_MAX_V = 2000.0
+ANGLE_MAX_RAD = 7.0  # a full turn, and some
 
 
 class BadMessage(ValueError):
@@ -103,8 +104,9 @@ def _stamp_ns(msg: Any) -> int:
 
 
 def _positive_or_nan(value: Any) -> float:
+    """Return a claimed accuracy: infinite is a claim ("I know nothing"), zero or less is none."""
     number = float(value)
-    return number if 0.0 < number < np.inf else float("nan")
+    return number if number > 0.0 else float("nan")
 
 
 def imu(msg: Any, received_ns: int) -> Imu:
@@ -209,6 +211,12 @@ def local_position(msg: Any, received_ns: int) -> LocalPosition:
         _vector(velocity[:2], SPEED_MAX_M_S, "velocity")
     if v_z_valid:
         _scalar(velocity[2], SPEED_MAX_M_S, "vertical velocity")
+    delta_xy = np.array(getattr(msg, "delta_xy", (0.0, 0.0)), dtype=np.float64)
+    delta_z = float(getattr(msg, "delta_z", 0.0))
+    delta_heading = float(getattr(msg, "delta_heading", 0.0))
+    _vector(delta_xy, POSITION_MAX_M, "position reset")
+    _scalar(delta_z, POSITION_MAX_M, "height reset")
+    _scalar(delta_heading, ANGLE_MAX_RAD, "heading reset")
     return LocalPosition(
         _stamp_ns(msg),
         received_ns,
@@ -230,9 +238,9 @@ def local_position(msg: Any, received_ns: int) -> LocalPosition:
         int(getattr(msg, "vxy_reset_counter", 0)),
         int(getattr(msg, "vz_reset_counter", 0)),
         int(getattr(msg, "heading_reset_counter", 0)),
-        np.array(getattr(msg, "delta_xy", (0.0, 0.0)), dtype=np.float64),
-        float(getattr(msg, "delta_z", 0.0)),
-        float(getattr(msg, "delta_heading", 0.0)),
+        delta_xy,
+        delta_z,
+        delta_heading,
     )
 
 

@@ -101,6 +101,8 @@ def test_values_arrive_in_si_and_ned():
         ("gnss", {"latitude_deg": 91.0}, "latitude is impossible"),
         ("gnss", {"longitude_deg": np.nan}, "longitude is not finite"),
         ("position", {"x": np.nan}, "position is not finite"),
+        ("position", {"delta_z": np.inf}, "height reset is not finite"),
+        ("position", {"delta_xy": (1e9, 0.0)}, "position reset is impossible"),
         ("position", {"ref_lat": np.nan}, "origin is no place on Earth"),
         ("barometer", {"baro_alt_meter": np.inf}, "pressure altitude is not finite"),
         ("magnetometer", {"magnetometer_ga": (0.0, 0.0, 0.0)}, "magnetic field is zero"),
@@ -112,6 +114,11 @@ def test_a_broken_message_is_refused_with_its_cause(source, fields, cause):
     with pytest.raises(px4.BadMessage) as refusal:
         read(source, **fields)
     assert refusal.value.cause == cause
+
+
+def test_an_accuracy_of_infinity_is_a_claim_and_zero_is_none():
+    assert read("position", eph=np.inf).eph_m == np.inf
+    assert np.isnan(read("position", eph=0.0).eph_m)
 
 
 def test_position_that_px4_calls_invalid_may_be_nan():
