@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+import pytest
+
 from airtwin_core.intake import BACKWARDS, DUPLICATE, WRONG_CLOCK, Intake
 
 S = 1_000_000_000
@@ -64,3 +66,75 @@ def test_a_clock_that_snaps_back_by_seconds_is_followed_too():
     stream(intake, 0.0, 5.0, offset_s=8.0)
     assert 190 <= stream(intake, 5.0, 10.0) <= 201
     assert intake.epoch == 1
+
+
+def vehicle(intake, start_s, end_s, offset_s=0.0, gnss_offset_s=None):
+    """Play imu at 50 Hz and gnss at 5 Hz; return how many of each were admitted."""
+    admitted = {"imu": 0, "gnss": 0}
+    for i in range(round((end_s - start_s) * 50)):
+        now = EPOCH + round((start_s + i * 0.02) * S)
+        admitted["imu"] += intake.admit("imu", Sample(now + round(offset_s * S), now))
+        if i % 10 == 0:
+            offset = offset_s if gnss_offset_s is None else gnss_offset_s
+            admitted["gnss"] += intake.admit("gnss", Sample(now + round(offset * S), now))
+    return admitted
+
+
+@pytest.mark.parametrize("ahead_s", [1.1, 3.0, 9.0, 900.0])
+def test_one_stamp_of_the_future_is_refused_and_blocks_nothing(ahead_s):
+    intake = Intake()
+    vehicle(intake, 0.0, 2.0)
+    assert vehicle(intake, 2.0, 2.2, gnss_offset_s=ahead_s) == {"imu": 10, "gnss": 0}
+    assert vehicle(intake, 2.2, 12.2) == {"imu": 500, "gnss": 50}
+    assert intake.counts["gnss"][WRONG_CLOCK] == 1
+    assert intake.epoch == 0
+
+
+def test_one_source_that_stays_ahead_is_never_believed():
+    intake = Intake()
+    vehicle(intake, 0.0, 2.0)
+    assert vehicle(intake, 2.0, 12.0, gnss_offset_s=3.0) == {"imu": 500, "gnss": 0}
+    assert intake.epoch == 0
+
+
+@pytest.mark.parametrize("jump_s", [3.0, 9.0, 3600.0, -3600.0])
+def test_a_whole_vehicle_that_jumps_is_believed_after_a_second(jump_s):
+    intake = Intake()
+    vehicle(intake, 0.0, 5.0)
+    admitted = vehicle(intake, 5.0, 8.0, offset_s=jump_s)
+    assert intake.epoch == 1
+    assert 95 <= admitted["imu"] <= 101
+    assert 9 <= admitted["gnss"] <= 11
+
+
+def test_a_source_that_is_wrong_for_good_does_not_hide_a_restart():
+    """Nor is it believed instead: the imu has more to say."""
+    intake = Intake()
+    vehicle(intake, 0.0, 5.0)
+    admitted = vehicle(intake, 5.0, 8.0, offset_s=-1000.0, gnss_offset_s=500.0)
+    assert intake.epoch == 1
+    assert 95 <= admitted["imu"] <= 101
+    assert admitted["gnss"] == 0
+
+
+def test_a_link_that_is_late_for_a_minute_and_then_is_not_loses_nothing():
+    intake = Intake()
+    stream(intake, 0.0, 2.0)
+    assert stream(intake, 9.0, 60.0, offset_s=-6.0) == 2550
+    assert stream(intake, 60.0, 62.0) == 100
+    assert intake.epoch == 0
+
+
+def test_one_late_source_does_not_stop_the_others():
+    intake = Intake()
+    vehicle(intake, 0.0, 2.0)
+    assert vehicle(intake, 12.0, 22.0, gnss_offset_s=-9.0) == {"imu": 500, "gnss": 50}
+    assert intake.epoch == 0
+
+
+def test_a_simulator_that_runs_faster_or_slower_is_followed():
+    for rate in (4.0, 0.5):
+        intake = Intake()
+        for i in range(3000):
+            now = EPOCH + i * S // 50
+            assert intake.admit("imu", Sample(EPOCH + round(i * S / 50 * rate), now))
