@@ -11,6 +11,12 @@ from dataclasses import dataclass, fields
 class Limits:
     """Minima between aircraft, margins around zones, times.
 
+    No rule of the air gives minima between small unmanned aircraft; these are chosen for
+    multicopters of 1 to 5 kg at up to 10 m/s. 20 m: both stop from 5 m/s in 10 m (``stop_s``) and
+    twice that is left for the link's and the mission's delay. 8 m: two barometric heights may
+    drift apart by 2 to 3 m each. 12 s: 2 s to stop, 4 s to obey, and as much again to see
+    whether it does. Whoever flies faster or heavier states larger ones.
+
     Raises:
         ValueError: one is not finite or negative, or the release margin is below one.
     """
@@ -25,6 +31,7 @@ class Limits:
     zone_vertical_m: float = 3.0  # [m] margin above and below zones
     zone_look_ahead_s: float = 6.0  # [s] how far a zone entry is looked for
     track_age_max_s: float = 1.0  # [s] an older track is unknown
+    belief_age_max_s: float = 1.0  # [s] what a mission said longer ago counts no more (10 Hz)
     stale_growth_m_s: float = 5.0  # [m/s] an unknown aircraft may be so much farther each second
     stale_max_m: float = 300.0  # [m] at most
     confirm_s: float = 0.3  # [s] a distant conflict must last before somebody holds

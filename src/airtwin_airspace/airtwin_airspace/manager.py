@@ -147,7 +147,11 @@ class Airspace:
             return ()
         places = (
             self.tracks[vehicle].placed(
-                vehicle, self.frame, now_ns, age_max_s=self.limits.track_age_max_s
+                vehicle,
+                self.frame,
+                now_ns,
+                age_max_s=self.limits.track_age_max_s,
+                belief_age_max_s=self.limits.belief_age_max_s,
             )
             for vehicle in sorted(self.tracks, key=natural_order)
         )
@@ -177,7 +181,8 @@ class Airspace:
         if breach.where is Where.INSIDE and not one.landed:
             action, reason = RETURN, f"inside zone {zone}"
         elif breach.where is Where.UNKNOWN:
-            action, reason = HOLD, zone
+            action = HOLD
+            reason = zone if one.fresh else f"place not known, zone {zone} may be reached"
         elif one.landed:
             action, reason = HOLD, f"stands in zone {zone}"
         else:

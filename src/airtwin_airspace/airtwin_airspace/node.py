@@ -104,8 +104,16 @@ class AirspaceNode(Node):
 
     def _tick(self) -> None:
         for vehicle, (msg, received_ns) in self._newest.items():
+            try:
+                state = convert.twin_state(msg)
+            except ValueError as error:
+                self._intakes[vehicle].reject("state", "message not understood")
+                self.get_logger().warning(
+                    f"state of {vehicle} not understood: {error}", throttle_duration_sec=5.0
+                )
+                continue
             # aged by this node's clock: the twin may run on another machine
-            state = dataclasses.replace(convert.twin_state(msg), received_ns=received_ns)
+            state = dataclasses.replace(state, received_ns=received_ns)
             cause = self._airspace.on_track(vehicle, state)
             if cause is not None:
                 self.get_logger().warning(

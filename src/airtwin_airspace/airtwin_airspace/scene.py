@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from airtwin_airspace import conflict
-from airtwin_airspace.breach import Breach, ZoneIndex
+from airtwin_airspace.breach import Breach, Where, ZoneIndex
 from airtwin_airspace.conflict import Encounter, Separation
 from airtwin_airspace.limits import Limits
 from airtwin_airspace.tracks import Placed
@@ -107,11 +107,14 @@ class Scene:
         return result.separation is Separation.KEPT
 
     def incursions(self) -> tuple[Incursion, ...]:
-        """Return who is in a zone or will be, of the aircraft whose place is known."""
+        """Return who is in a zone or will be, and UNKNOWN for whom nobody knows it.
+
+        That is an aircraft whose place is not known, and a zone that its growing disc touches.
+        """
         return tuple(
-            Incursion(one.vehicle, zone, breach)
+            Incursion(one.vehicle, zone, breach if one.fresh else Breach(Where.UNKNOWN, math.nan))
             for one in self.placed
-            if one.fresh
+            if one.fresh or not one.landed
             for zone, breach in self._breaches(one, *self._motion(one))
         )
 
@@ -194,11 +197,7 @@ class Scene:
         grounded = a.landed or b.landed
         horizontal = limits.ground_horizontal_m if grounded else limits.horizontal_m
         vertical = limits.ground_vertical_m if grounded else limits.vertical_m
-        unknown = sum(
-            min(limits.stale_max_m, max(one.speed_m_s, limits.stale_growth_m_s) * abs(one.age_s))
-            for one in (a, b)
-            if not one.fresh and not one.landed
-        )
+        unknown = self._unknown_m(a) + self._unknown_m(b)
         sigma_h = math.hypot(a.sigma_horizontal_m, b.sigma_horizontal_m)
         sigma_v = math.hypot(a.sigma_vertical_m, b.sigma_vertical_m)
         return (
@@ -206,15 +205,24 @@ class Scene:
             scale * vertical + limits.sigma_k * sigma_v + unknown,
         )
 
+    def _unknown_m(self, one: Placed) -> float:
+        """Return how far [m] from its last place an aircraft may be by now; 0: it is known."""
+        if one.fresh or one.landed:
+            return 0.0
+        growth_m_s = max(one.speed_m_s, self.limits.stale_growth_m_s)
+        return min(self.limits.stale_max_m, growth_m_s * abs(one.age_s))
+
     def _breaches(
         self, one: Placed, position: Array, velocity: Array
     ) -> tuple[tuple[str, Breach], ...]:
-        limits = self.limits
+        limits, unknown_m = self.limits, self._unknown_m(one)
+        horizontal_m = limits.zone_horizontal_m + limits.sigma_k * one.sigma_horizontal_m
+        vertical_m = limits.zone_vertical_m + limits.sigma_k * one.sigma_vertical_m
         return self.zones.breaches(
             position,
             velocity,
-            horizontal_m=limits.zone_horizontal_m + limits.sigma_k * one.sigma_horizontal_m,
-            vertical_m=limits.zone_vertical_m + limits.sigma_k * one.sigma_vertical_m,
+            horizontal_m=horizontal_m + unknown_m,
+            vertical_m=vertical_m + unknown_m,
             look_ahead_s=limits.zone_look_ahead_s,
             now_ns=self.now_ns,
         )

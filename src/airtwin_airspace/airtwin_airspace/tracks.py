@@ -27,6 +27,13 @@ NOT_FINITE = "position or velocity not finite"
 TOO_LARGE = "position or velocity too large"
 BAD_COVARIANCE = "covariance not finite or negative"
 
+LAND_AGE_MAX_S = 5.0
+"""Chosen: PX4 says at least once a second whether it is landed, and the link may lose some."""
+TWIN_SILENT_S = 3.0
+"""Chosen: for so long the last velocity of a twin that fell silent still speaks against landed."""
+LANDED_SPEED_M_S = 1.5
+"""Chosen: above what a twin on the ground shows (a few 0.1 m/s), below any flight that matters."""
+
 _NS = 1e9
 
 
@@ -36,7 +43,8 @@ class Placed:
 
     ``position_ned_m``, ``velocity_ned_m_s``: (3,); ``sigma_horizontal_m`` is the largest one in
     the plane; ``age_s`` since the last admitted state; ``fresh``: younger than the age limit;
-    ``landed``: the vehicle said so lately; ``target_ned_m``: where its mission wants it, or None.
+    ``landed``: the vehicle said so lately; ``belief``: its mission's, None if old or never heard;
+    ``target_ned_m``: where that wants it, or None.
     """
 
     vehicle: str
@@ -81,7 +89,13 @@ class Track:
         return None
 
     def placed(
-        self, vehicle: str, common: LocalFrame, now_ns: int, *, age_max_s: float
+        self,
+        vehicle: str,
+        common: LocalFrame,
+        now_ns: int,
+        *,
+        age_max_s: float,
+        belief_age_max_s: float,
     ) -> Placed | None:
         """Return the aircraft on the common plane; None if it was never placed.
 
@@ -91,7 +105,10 @@ class Track:
             return None
         state = self.state
         age_s = (now_ns - state.received_ns) / _NS
-        target = None if self.belief is None else self.belief.target_ned_m
+        belief = self.belief
+        if belief is not None and not _young(now_ns, belief.received_ns, belief_age_max_s):
+            belief = None
+        target = None if belief is None else belief.target_ned_m
         if target is not None and not np.isfinite(target).all():
             target = None
         return Placed(
@@ -103,7 +120,7 @@ class Track:
             age_s=age_s,
             fresh=-age_max_s <= age_s <= age_max_s,
             landed=self._landed(now_ns),
-            belief=self.belief,
+            belief=belief,
             target_ned_m=None if target is None else self._moved(target, common),
         )
 
@@ -114,13 +131,22 @@ class Track:
         return common.to_ned(*self.frame.to_geodetic(position_ned_m))
 
     def _landed(self, now_ns: int) -> bool:
-        """A landed aircraft that fell silent is still landed; a twin that moves is not."""
+        """Return whether the vehicle says so; a twin that moves is not, nor one that fell silent.
+
+        Without its twin it is landed as long as it goes on saying so.
+        """
         if self.land is None or not self.land.landed or self.state is None:
             return False
-        if now_ns - self.state.received_ns > 3 * _NS:
+        if not _young(now_ns, self.land.received_ns, LAND_AGE_MAX_S):
+            return False
+        if now_ns - self.state.received_ns > TWIN_SILENT_S * _NS:
             return True
-        recent = now_ns - self.land.received_ns < 3 * _NS
-        return recent and float(np.linalg.norm(self.state.velocity_ned_m_s)) < 1.5
+        return float(np.linalg.norm(self.state.velocity_ned_m_s)) < LANDED_SPEED_M_S
+
+
+def _young(now_ns: int, received_ns: int, age_max_s: float) -> bool:
+    """Return whether it is no older; nor farther in the future, after a clock that ran back."""
+    return abs(now_ns - received_ns) <= age_max_s * _NS
 
 
 def _fault(state: TwinState) -> str | None:

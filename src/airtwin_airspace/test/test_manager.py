@@ -12,12 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airtwin_airspace.altitude import Altitude, Datum
+from airtwin_airspace.breach import Where
 from airtwin_airspace.limits import Limits
 from airtwin_airspace.manager import Airspace
 from airtwin_airspace.point_mass import ORIGIN, START_NS, Flight, PointMass, twin_state
 from airtwin_airspace.zones import Circle, Outline, Restriction, Volume, Zone
 from airtwin_core.geodesy import LocalFrame
-from airtwin_core.types import AdvisoryAction, Array, LandDetected, Origin
+from airtwin_core.types import (
+    AdvisoryAction,
+    Array,
+    LandDetected,
+    MissionBelief,
+    Origin,
+    Phase,
+)
 
 HOLD, CLEAR, RETURN = AdvisoryAction.HOLD, AdvisoryAction.CLEAR, AdvisoryAction.RETURN
 
@@ -275,6 +283,50 @@ def test_an_aircraft_holds_before_a_prohibited_zone_and_is_sent_back() -> None:
     assert fleet[0].position[0] == pytest.approx(0.0, abs=1.0)
 
 
+def test_one_that_falls_silent_on_its_way_into_a_zone_is_told_to_hold() -> None:
+    """It is 60 m from the zone and flies at 5 m/s: 11 s later its disc and the margin touch it."""
+    airspace = Airspace([square(100, 0, 30)], vehicles=["px4_1"], origin=ORIGIN)
+    told = []
+    for k in range(300):
+        now_ns = START_NS + k * 100_000_000
+        if k == 0:
+            airspace.on_track("px4_1", twin_state(ned(10, 0, -20), ned(5, 0, 0), now_ns))
+        told += [(0.1 * k, a) for a in airspace.tick(now_ns)]
+    (_, clear), (time_s, hold) = told
+    assert clear.action is CLEAR
+    assert (hold.action, hold.kind, hold.other) == (HOLD, "zone", "Z1")
+    assert math.isnan(hold.time_to_s)
+    assert hold.reason == "place not known, zone Z1 may be reached"
+    assert time_s == pytest.approx((60.0 - 5.0) / 5.0, abs=0.2)
+    (incursion,) = airspace.picture.incursions
+    assert incursion.breach.where is Where.UNKNOWN
+
+
+def test_one_that_falls_silent_far_from_zones_or_on_the_ground_is_told_nothing_of_them() -> None:
+    for place, landed in ((ned(-300, 0, -20), False), (ned(40, 0, 0), True)):
+        airspace = Airspace([square(100, 0, 30)], vehicles=["px4_1"], origin=ORIGIN)
+        airspace.on_track("px4_1", twin_state(place, ned(0, 0, 0), START_NS))
+        for k in range(1200):
+            now_ns = START_NS + k * 100_000_000
+            if landed:
+                land = LandDetected(now_ns, now_ns, True, False, True, False)
+                airspace.on_land("px4_1", land)
+            airspace.tick(now_ns)
+        assert airspace.advisory("px4_1").action is CLEAR  # type: ignore[union-attr]
+
+
+def test_one_that_is_heard_again_outside_the_zone_is_let_go() -> None:
+    airspace = Airspace([square(100, 0, 30)], vehicles=["px4_1"], origin=ORIGIN)
+    airspace.on_track("px4_1", twin_state(ned(10, 0, -20), ned(0, 0, 0), START_NS))
+    actions = []
+    for k in range(300):
+        now_ns = START_NS + k * 100_000_000
+        if k >= 200:
+            airspace.on_track("px4_1", twin_state(ned(10, 0, -20), ned(0, 0, 0), now_ns))
+        actions += [a.action for a in airspace.tick(now_ns)]
+    assert actions == [CLEAR, HOLD, CLEAR]
+
+
 def test_an_aircraft_inside_is_sent_back_at_once() -> None:
     fleet = [PointMass("px4_1", [ned(200, 0, -20)], ned(100, 0, -20), 5.0)]
     flight = fly(fleet, square(100, 0, 30), seconds=1.0)
@@ -349,14 +401,41 @@ def test_landed_is_believed_of_one_that_says_so_now_and_stands(
     assert actions["px4_2"] is action
 
 
-def test_a_landed_aircraft_that_falls_silent_stays_landed() -> None:
+@pytest.mark.parametrize(("land_age_s", "action"), [(1.0, CLEAR), (4.9, CLEAR), (5.1, HOLD)])
+def test_one_without_its_twin_is_landed_as_long_as_it_says_so(
+    land_age_s: float, action: AdvisoryAction
+) -> None:
+    """60 s after its last state its disc has 300 m; the other one stands 30 m away."""
     airspace = Airspace((), origin=ORIGIN)
-    land = LandDetected(START_NS, START_NS, True, False, True, False)
     airspace.on_track("px4_1", twin_state(ned(0, 0, 0), ned(0, 0, 0), START_NS))
-    airspace.on_land("px4_1", land)
     later = START_NS + 60_000_000_000
+    said_ns = later - int(land_age_s * 1e9)
+    airspace.on_land("px4_1", LandDetected(said_ns, said_ns, True, False, True, False))
     airspace.on_track("px4_2", twin_state(ned(30, 0, 0), ned(0, 0, 0), later))
-    assert {a.action for a in airspace.tick(later)} == {CLEAR}
+    actions = {a.vehicle: a.action for a in airspace.tick(later)}
+    assert actions["px4_2"] is action
+    assert ("px4_1" in dict(airspace.picture.unknown)) == (action is HOLD)
+
+
+def test_what_a_mission_said_long_ago_counts_no_more() -> None:
+    """A belief of 0.9 s gives the right of way of one that returns, one of 1.1 s does not."""
+    for age_s, target in ((0.9, True), (1.1, False)):
+        airspace = Airspace((), origin=ORIGIN)
+        said_ns = START_NS - int(age_s * 1e9)
+        belief = MissionBelief(said_ns, said_ns, Phase.RETURN, 0, 1, 0.0, ned(0, 0, 0), 0.0, "")
+        for vehicle, place, way in (
+            ("px4_1", ned(0, -40, -20), ned(0, 5, 0)),
+            ("px4_2", ned(-40, 0, -20), ned(5, 0, 0)),
+        ):
+            airspace.on_track(vehicle, twin_state(place, way, START_NS))
+        airspace.on_belief("px4_2", belief)
+        actions = {a.vehicle: a.action for a in airspace.tick(START_NS)}
+        (two,) = (one for one in airspace.picture.placed if one.vehicle == "px4_2")
+        assert (two.belief is not None, two.target_ned_m is not None) == (target, target)
+        assert actions == {
+            "px4_1": HOLD if target else CLEAR,
+            "px4_2": CLEAR if target else HOLD,
+        }
 
 
 def test_zones_are_not_known_far_from_the_origin() -> None:

@@ -14,7 +14,7 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("airtwin_msgs.msg")
 
-from airtwin_msgs.msg import Advisory, TwinState  # noqa: E402
+from airtwin_msgs.msg import Advisory, MissionBelief, SensorFusion, TwinState  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
@@ -139,6 +139,32 @@ def test_rubbish_is_counted_in_the_diagnostics(bench: Bench) -> None:
     assert status.name == "/airspace"
     assert status.level == DiagnosticStatus.WARN
     assert "px4_2: no track yet (position or velocity not finite)" in status.message
+    assert {advisory.vehicle for advisory in bench.advisories} == {"px4_0"}
+
+
+def test_messages_of_another_version_are_counted_and_crash_nothing(bench: Bench) -> None:
+    beliefs = bench.probe.create_publisher(MissionBelief, "/px4_2/mission/belief", qos.RELIABLE)
+
+    def each(now_ns: int) -> None:
+        bench.say("px4_0", now_ns, (0, 0, -20), (0, 0, 0))
+        state = twin_state(np.array([0.0, 0.0, -20.0]), np.zeros(3), now_ns)
+        msg = convert.twin_state_msg(state, "px4_2")
+        msg.fusions = [SensorFusion(source="gnss", cause=["too old"], rejected=[])]
+        bench.states["px4_2"].publish(msg)
+        beliefs.publish(MissionBelief(phase="gliding"))
+
+    def counted() -> bool:
+        counts = {
+            value.key: int(value.value)
+            for array in bench.diagnostics
+            for value in array.status[0].values
+        }
+        return (
+            counts.get("px4_2/state/message not understood", 0) > 2
+            and counts.get("px4_2/belief/phase not known", 0) > 2
+        )
+
+    bench.run(each, counted)
     assert {advisory.vehicle for advisory in bench.advisories} == {"px4_0"}
 
 
