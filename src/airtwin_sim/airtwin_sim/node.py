@@ -3,8 +3,8 @@
 
 In, per aircraft (namespace "" for px4_0, /px4_N): fmu/in/vehicle_command,
 fmu/in/offboard_control_mode, fmu/in/trajectory_setpoint. sim/advance (builtin_interfaces/Duration)
-in lockstep. Out, per aircraft: fmu/out/* (airtwin_ros.px4_out.WRITERS). /clock unless in real
-time. Service: sim/inject_fault.
+in lockstep, at most 60 s at once. Out, per aircraft: fmu/out/* (airtwin_ros.px4_out.WRITERS).
+/clock unless in real time. Service: sim/inject_fault.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ TIMER_S = 0.008
 NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 NO_SUBSCRIPTION_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 BURST_S = 0.048  # caught up at once at most: readers keep 0.1 s of IMU samples, no more
+ADVANCE_MAX_S = 60.0  # at once by sim/advance: the node answers nobody meanwhile
 BEHIND_MAX_S = 1.0  # further behind than this, the simulator gives up catching up and says so
 
 
@@ -192,7 +193,12 @@ class SimNode(Node):
             self._tick()
 
     def _on_advance(self, msg: Duration) -> None:
-        self.advance(msg.sec + msg.nanosec * 1e-9)
+        asked_s = msg.sec + msg.nanosec * 1e-9
+        if asked_s > ADVANCE_MAX_S:
+            self.get_logger().warning(
+                f"sim/advance of {asked_s:g} s: {ADVANCE_MAX_S:g} s are flown, ask again for more"
+            )
+        self.advance(min(asked_s, ADVANCE_MAX_S))
 
     def advance(self, seconds: float) -> None:
         """Let simulated time pass at once; for lockstep."""

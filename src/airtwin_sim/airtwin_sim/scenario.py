@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ FAULT_KINDS = (
 FAULT_CLOCKS = ("start", "first_arming")
 _SHARES = ("motor_loss", "battery_fade", "link_loss")  # magnitude is a share
 _VECTORS = ("gnss_drift", "gnss_jump", "imu_bias", "wind")
+_AIRCRAFT = re.compile(r"[A-Za-z0-9_-]+")
 Vector = tuple[float, float, float]
 
 
@@ -53,14 +55,18 @@ class Fault:
     index: int = 0
 
     def __post_init__(self) -> None:
+        _check_text("fault kind", self.kind)
+        _check_text(f"fault {self.kind}: vehicle", self.vehicle)
         object.__setattr__(self, "vehicle", self.vehicle.strip("/"))
         object.__setattr__(self, "vector", tuple(float(v) for v in self.vector))
         if self.kind not in FAULT_KINDS:
             raise ScenarioError(f"fault kind {self.kind!r} is none of {', '.join(FAULT_KINDS)}")
         if not self.vehicle and self.kind != "wind":
             raise ScenarioError(f"fault {self.kind} names no vehicle")
-        if not (self.start_s >= 0.0 and self.duration_s >= 0.0):
-            raise ScenarioError(f"fault {self.kind}: start_s and duration_s must be >= 0")
+        if not (0.0 <= self.start_s < np.inf and 0.0 <= self.duration_s < np.inf):
+            raise ScenarioError(
+                f"fault {self.kind}: start_s and duration_s must be finite and >= 0 (0: for good)"
+            )
         if len(self.vector) != 3 or not np.all(np.isfinite(self.vector)):
             raise ScenarioError(f"fault {self.kind}: vector must be three numbers")
         if not np.isfinite(self.magnitude):
@@ -88,6 +94,13 @@ class VehicleSpec:
     battery: float = 1.0  # charge, 0 to 1
 
     def __post_init__(self) -> None:
+        _check_text("vehicle name", self.name)
+        _check_text(f"vehicle {self.name}: aircraft", self.aircraft)
+        if _AIRCRAFT.fullmatch(self.aircraft) is None:
+            raise ScenarioError(
+                f"vehicle {self.name}: aircraft {self.aircraft!r} is no name of a file in "
+                "config/aircraft (letters, digits, _ and -)"
+            )
         object.__setattr__(self, "start_ned_m", tuple(float(v) for v in self.start_ned_m))
         stem, _, number = self.name.rpartition("_")
         if stem != "px4" or not number.isdigit() or str(int(number)) != number:
@@ -123,8 +136,8 @@ class Wind:
         object.__setattr__(self, "steady_ned_m_s", tuple(float(v) for v in self.steady_ned_m_s))
         if len(self.steady_ned_m_s) != 3 or not np.all(np.isfinite(self.steady_ned_m_s)):
             raise ScenarioError("wind.steady_ned_m_s must be three numbers")
-        if not self.gust >= 0.0:
-            raise ScenarioError("wind.gust must be >= 0")
+        if not 0.0 <= self.gust < np.inf:
+            raise ScenarioError(f"wind.gust is {self.gust}, expected a finite number >= 0")
 
 
 # PX4's default home, Zurich Irchel
@@ -180,6 +193,8 @@ def load(path: Path) -> Scenario:
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path}: not UTF-8 text at byte {error.start}") from error
     except (OSError, yaml.YAMLError) as error:
         raise ScenarioError(f"{path}: {error}") from error
     try:
@@ -208,9 +223,14 @@ def parse(data: Any) -> Scenario:
         scenario: Scenario = _build(Scenario, known | entries, "scenario")
     except ScenarioError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ScenarioError(str(error)) from error
     return scenario
+
+
+def _check_text(what: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise ScenarioError(f"{what} must be text, not {value!r}")
 
 
 def _mapping(data: Any, what: str) -> dict[str, Any]:
@@ -222,7 +242,7 @@ def _mapping(data: Any, what: str) -> dict[str, Any]:
 def _build(kind: type[Any], data: Any, what: str) -> Any:
     entries = _mapping(data, what)
     names = {spec.name for spec in dataclasses.fields(kind)}
-    unknown = sorted(set(entries) - names)
+    unknown = sorted(str(entry) for entry in set(entries) - names)
     if unknown:
         raise ScenarioError(f"{what}: unknown entry {unknown}; there are {sorted(names)}")
     return kind(**entries)

@@ -22,7 +22,7 @@ from rclpy.qos import DurabilityPolicy, ReliabilityPolicy  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 
 from airtwin_ros import px4_commands, px4_out, qos  # noqa: E402
-from airtwin_sim.node import SimNode, SimParams, load_scenario  # noqa: E402
+from airtwin_sim.node import ADVANCE_MAX_S, SimNode, SimParams, load_scenario  # noqa: E402
 
 DOMAIN = 94  # of its own: nothing else that runs on this machine is heard
 VEHICLES = ("", "/px4_1")
@@ -177,6 +177,15 @@ def test_advance_by_topic(rig: Rig) -> None:
     rig.go.publish(Duration(sec=0, nanosec=200_000_000))
     rig.until(lambda: rig.sim.world.time_us > before)
     assert rig.sim.world.time_us == before + 200_000
+
+
+def test_one_advance_is_bounded(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(rig.sim, "advance", asked.append)
+    for seconds in (60, 2_000_000_000):
+        rig.go.publish(Duration(sec=seconds))
+    rig.until(lambda: len(asked) == 2)
+    assert asked == [60.0, ADVANCE_MAX_S]
 
 
 def test_parameters_are_checked() -> None:

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+from airtwin_sim import scenario
 from airtwin_sim.commander import Command
-from airtwin_sim.scenario import FAULT_KINDS, Fault, Scenario, VehicleSpec, Wind
+from airtwin_sim.scenario import FAULT_KINDS, Fault, Scenario, ScenarioError, VehicleSpec, Wind
 from airtwin_sim.world import World
 
 RUBBISH = np.array([0.0, 1.0, -1.0, 6.0, 1e-30, 1e9, -1e30, 3.4e38, np.nan, np.inf, -np.inf, 90.5])
@@ -70,3 +74,44 @@ def test_all_faults_at_once_stay_finite() -> None:
     for array, original in zip(world.fleet.model, before, strict=True):
         np.testing.assert_allclose(array, original, rtol=1e-12)
     np.testing.assert_array_equal(world.fleet.steady_ned_m_s, 0.0)
+
+
+def vehicle(**entries: Any) -> dict[str, Any]:
+    return {"vehicles": [{"name": "px4_1"} | entries]}
+
+
+def fault(**entries: Any) -> dict[str, Any]:
+    return vehicle() | {"faults": [{"kind": "wind", "vehicle": "px4_1"} | entries]}
+
+
+INF = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (vehicle(name=7), "vehicle name must be text, not 7"),
+        (vehicle(aircraft=7), "px4_1: aircraft must be text"),
+        (vehicle(aircraft="../../etc"), "'../../etc' is no name of a file in config/aircraft"),
+        (vehicle(aircraft="/etc/x500.yaml"), "is no name of a file"),
+        (vehicle(aircraft=""), "is no name of a file"),
+        (vehicle() | {"wind": {"gust": INF}}, "wind.gust is inf"),
+        (vehicle() | {"wind": {"gust": float("nan")}}, "wind.gust is nan"),
+        (fault(start_s=INF), "start_s and duration_s must be finite"),
+        (fault(duration_s=INF), "start_s and duration_s must be finite"),
+        (fault(vehicle=7), "fault wind: vehicle must be text"),
+        (fault(kind=7), "fault kind must be text"),
+        (fault(vector=[10**400, 0, 0]), "too large"),
+        (vehicle() | {7: 1, "x": 2}, "unknown entry"),
+    ],
+)
+def test_an_impossible_scenario_is_refused_in_a_sentence(data: Any, says: str) -> None:
+    with pytest.raises(ScenarioError, match=says):
+        scenario.parse(data)
+
+
+def test_a_scenario_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(b"vehicles: [\xff\xfe]")
+    with pytest.raises(ScenarioError, match=r"bad\.yaml: not UTF-8 text at byte 11"):
+        scenario.load(path)
