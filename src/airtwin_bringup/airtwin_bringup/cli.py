@@ -49,6 +49,10 @@ def demo(
     out: Out = None,
 ) -> None:
     """Fly several simulated aircraft with twins beside them, break them, and report."""
+    from airtwin_bringup import kernels, processes
+
+    kernels.ready(console)
+    processes.open_nursery()
     from airtwin_bringup import demo as demonstration
 
     raise typer.Exit(
@@ -120,6 +124,10 @@ def attach(
     out: Out = None,
 ) -> None:
     """Put a twin beside an aircraft that is on the uXRCE-DDS bridge. Ctrl-C ends and reports."""
+    from airtwin_bringup import kernels, processes
+
+    kernels.ready(console)
+    processes.open_nursery()
     from airtwin_bringup import attach as attaching
 
     try:

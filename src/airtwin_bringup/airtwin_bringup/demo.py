@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from airtwin_bringup import graph, kernels, outcome, paths, scenarios
+from airtwin_bringup import graph, outcome, paths, scenarios
 from airtwin_bringup.session import Session, run
 
 WAIT_FOR_TAKEOFF_S = 240.0  # the first start compiles the kernels
@@ -34,7 +34,6 @@ def fly(
         wait_max_s=WAIT_FOR_TAKEOFF_S,
         until_landed=True,
     )
-    kernels.ready(console)
     return outcome.report(run(session, console), session.recording, out, console)
 
 

@@ -41,6 +41,17 @@ class NodeGaveUp(RuntimeError):
     """A node crashed too often; names the node and the last error."""
 
 
+NODE_PACKAGES = (
+    "airtwin_physics",
+    "airtwin_consistency",
+    "airtwin_mission",
+    "airtwin_airspace",
+    "airtwin_console",
+    "airtwin_sim",
+    "airtwin_record",
+)
+
+
 def node_class(package: str) -> type[Node]:
     """Return the node of a package; only what runs is imported, which starts a process faster.
 

@@ -8,10 +8,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from airtwin_airspace import conflict
-from airtwin_physics import warm
-from airtwin_sim.scenario import Scenario, VehicleSpec
-from airtwin_sim.world import World
+
+def warm() -> None:
+    """Touch every kernel once: compiled, or loaded from the cache."""
+    # imported here, so that ``ready`` costs nothing where all is compiled
+    from airtwin_airspace import conflict
+    from airtwin_physics import warm as physics
+    from airtwin_sim.scenario import Scenario, VehicleSpec
+    from airtwin_sim.world import World
+
+    physics.warm_up()
+    conflict.warm_up()
+    World(Scenario((VehicleSpec("px4_1"),), extra_topics=True)).warm_up()
 
 
 def ready(console: Console) -> None:
@@ -21,9 +29,7 @@ def ready(console: Console) -> None:
     if stamp is not None and stamp.exists():
         return
     with console.status("compiling the kernels, this once"):
-        warm.warm_up()
-        conflict.warm_up()
-        World(Scenario((VehicleSpec("px4_1"),), extra_topics=True)).warm_up()
+        warm()
     if stamp is not None:
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.touch()

@@ -11,12 +11,14 @@ from rich.table import Table
 
 from airtwin_bringup import settings
 from airtwin_bringup.session import Ended
-from airtwin_record import replay
-from airtwin_record.flight import UnusableFlight
 
 
 def report(ended: Ended, recording: Path, out: Path, console: Console) -> int:
     """Write report, summary and twin.mcap of a recorded run; return the exit code."""
+    # numba and plotly load slowly, and only now are they needed
+    from airtwin_record import replay
+    from airtwin_record.flight import UnusableFlight
+
     console.print(f"{ended.reason}; writing the report", highlight=False)
     try:
         result = replay.run(

@@ -85,6 +85,9 @@ class WatchNode(Node):
 
         return on_message
 
+    def _on_advisory(self, msg: wire.Advisory) -> None:
+        self._board.on_advisory(convert.advisory(msg))
+
     def recall(self, vehicles: tuple[str, ...]) -> None:
         """Ask each vehicle's mission, once, to return and land."""
         for vehicle in vehicles:

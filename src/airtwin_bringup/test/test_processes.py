@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Children that start fast, come back when killed, and never outlive their supervisor."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+
+from airtwin_bringup import graph
+from airtwin_bringup.processes import Processes
+
+PATIENCE_S = 60.0
+SPECS = graph.twin(graph.Aircraft("px4_9"))[:1]
+SUPERVISOR = """
+import sys, time
+from airtwin_bringup import graph
+from airtwin_bringup.processes import Processes
+if __name__ == "__main__":
+    with Processes(graph.twin(graph.Aircraft("px4_9"))[:1], print) as processes:
+        print(*processes.pids.values(), flush=True)
+        time.sleep(600)
+"""
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "took too long"
+        time.sleep(0.05)  # polls the operating system, which has no event for it
+
+
+def test_a_killed_child_is_started_again_and_all_end_with_the_supervisor():
+    restarts = []
+    with Processes(SPECS, lambda *why: restarts.append(why)) as processes:
+        (first,) = processes.pids.values()
+        os.kill(first, signal.SIGKILL)
+        until(lambda: processes.check() or restarts)
+        (second,) = processes.pids.values()
+        assert second != first
+        assert restarts == [("px4_9", "exit code -9")]
+    until(lambda: not psutil.pid_exists(second))
+
+
+def test_a_supervisor_that_is_killed_leaves_no_child_behind(tmp_path):
+    script = tmp_path / "supervisor.py"
+    script.write_text(SUPERVISOR)
+    supervisor = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    child = int(supervisor.stdout.readline())
+    assert psutil.pid_exists(child)
+    supervisor.kill()
+    supervisor.wait()
+    until(lambda: not psutil.pid_exists(child))
