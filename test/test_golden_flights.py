@@ -54,6 +54,14 @@ QUIET = (
 )
 """Flights in which nothing went wrong that the twin could know of."""
 
+TOO_SHORT = (
+    "px4_v1.6_bench_appended_sections.ulg",
+    "px4_v1.11_vtol_quadplane_hop.ulg",
+    "px4_v1.13_sitl_multi_ekf_groundtruth.ulg",
+    "px4_v1.14_fixedwing_short_hop_dual_ekf.ulg",
+)
+"""Of these: over in 6 to 11 s, before the twin has settled; no agreement shown, none claimed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Golden:
@@ -103,7 +111,8 @@ def test_every_flight_goes_through(path: Path) -> None:
 @pytest.mark.parametrize("name", QUIET)
 def test_quiet_flights_have_no_event(name: str) -> None:
     assert _events(name) == []
-    assert _replayed(name).summary["verdict"] == "consistent"
+    verdict = "unknown" if name in TOO_SHORT else "consistent"
+    assert _replayed(name).summary["verdict"] == verdict
 
 
 # --- what the issue says that replay must show ---------------------------------------------------
