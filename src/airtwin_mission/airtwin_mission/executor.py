@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 
-from airtwin_core.types import Advisory, MissionBelief, Origin, Phase, Report, Sample
+from airtwin_core.geodesy import LocalFrame
+from airtwin_core.types import Advisory, Array, MissionBelief, Origin, Phase, Report, Sample
 from airtwin_mission import fence, route, tree
 from airtwin_mission.limits import Limits
 from airtwin_mission.plan import Mission, MissionError, why_not_flown
@@ -49,12 +50,13 @@ class Executor:
         self._vehicle.at(now_ns)
         now.now_ns = now_ns
         now.view = self._vehicle.view()
-        now.demanded = self._trust.demanded(now_ns)
-        self._resolve()
+        flying = now.phase not in (Phase.IDLE, Phase.ARMING)
+        now.demanded = self._trust.demanded(now_ns, flying=flying)
+        self._resolve(flying=flying)
         self._tree.root.tick_once()
         return self._belief(now_ns)
 
-    def _resolve(self) -> None:
+    def _resolve(self, *, flying: bool) -> None:
         """Places follow the vehicle's origin, which PX4 may move; home is fixed at arming."""
         now = self._now
         origin, home = now.view.origin, now.view.home_ned_m
@@ -72,9 +74,22 @@ class Executor:
                 origin=origin,
                 home_ned_m=home,
             )
+            if not flying:
+                self._check_way_from(origin, home)
         except MissionError as error:
             now.route = None
             now.unresolved = str(error)
+
+    def _check_way_from(self, origin: Origin | None, home_ned_m: Array) -> None:
+        """Raises: MissionError: from this place of take-off the way leaves the fences."""
+        if not self._mission.fences:
+            return
+        if origin is None:
+            raise MissionError("fences need the vehicle's origin: no GNSS fix yet")
+        latitude, longitude, _ = LocalFrame(origin).to_geodetic(home_ned_m)
+        why = fence.breach(self._mission, (latitude, longitude))
+        if why:
+            raise MissionError(f"from where the aircraft stands, {why}")
 
     def _belief(self, now_ns: int) -> MissionBelief:
         now = self._now

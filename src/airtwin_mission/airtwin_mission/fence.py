@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does the planned way keep to the mission's own fences? Pure; horizontal only, as PX4's fence is.
 
-PX4 refuses a mission whose waypoints break its fence; AirTwin flies straight legs itself, so it
-looks at the legs too. The way home of a return is PX4's and is not looked at.
+The way begins where the aircraft takes off. PX4 refuses a mission whose waypoints break its fence;
+AirTwin flies straight legs itself, so it looks at the legs too. The way home of a return is PX4's
+and is not looked at.
 """
 
 from __future__ import annotations
@@ -25,18 +26,30 @@ from airtwin_mission.plan import (
 )
 
 
-def breach(mission: Mission) -> str:
+def breach(mission: Mission, home_deg: tuple[float, float] | None = None) -> str:
     """Return the first step that leaves the fences, in words; empty if none does.
+
+    Args:
+        mission: what is to be flown.
+        home_deg: (latitude, longitude) of the take-off; None: as planned, if that is known.
 
     Raises:
         MissionError: a fence whose edges cross, or a place too far away to judge.
     """
     origin = reference(mission)
-    if not mission.fences or origin is None:
+    if not mission.fences:
         return ""
+    if origin is None:
+        return "the fences cannot be judged: no place of the mission says where on Earth it is"
     frame = LocalFrame(Origin(origin.latitude_deg, origin.longitude_deg, 0.0))
     allowed, forbidden = _areas(mission.fences, frame)
-    before: tuple[float, float] | None = None
+    before = _home(mission, home_deg, frame)
+    if before is not None:
+        place_of = shapely.Point(before)
+        if (allowed is not None and not allowed.covers(place_of)) or forbidden.intersects(
+            place_of
+        ):
+            return "the place of take-off is not where the fences allow to be"
     for number, step in enumerate(mission.steps, start=1):
         place = _place(step)
         if place is None:
@@ -49,6 +62,18 @@ def breach(mission: Mission) -> str:
             return f"step {number} flies into a fence that the mission is to stay out of"
         before = here
     return ""
+
+
+def _home(
+    mission: Mission, home_deg: tuple[float, float] | None, frame: LocalFrame
+) -> tuple[float, float] | None:
+    planned = mission.planned_home
+    if home_deg is None and planned is not None:
+        home_deg = (planned.latitude_deg, planned.longitude_deg)
+    if home_deg is None:
+        return None
+    north, east, _ = frame.to_ned(*home_deg, 0.0)
+    return float(north), float(east)
 
 
 def _areas(

@@ -6,6 +6,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+SPEED_MAX_M_S = 30.0
+"""Fastest that any setpoint may be; not a parameter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -42,6 +45,10 @@ class Limits:
     # Return would trust the position that is in doubt.
     land_factors: tuple[str, ...] = ("position", "gnss jump", "gnss drift")
     monitor_silent_s: float = 5.0  # [s] without a report, once there was one: hold
+    # No take-off before these were heard. With monitor_required, also: hold in flight while the
+    # reports have had no evidence on position or velocity for monitor_silent_s.
+    monitor_required: bool = False
+    airspace_required: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be flown.
@@ -53,6 +60,9 @@ class Limits:
             value = getattr(self, spec.name)
             if isinstance(value, float) and not 0.0 < value < 1e6:
                 raise ValueError(f"{spec.name} is {value}, must be positive")
+        for name in ("cruise_m_s", "climb_m_s", "descend_m_s"):
+            if getattr(self, name) > SPEED_MAX_M_S:
+                raise ValueError(f"{name} is above the {SPEED_MAX_M_S:g} m/s that are sent")
         if self.lead_in_s <= 1.0:
             raise ValueError("lead_in_s must be above 1: PX4 refuses offboard before")
         if self.tries < 1:

@@ -49,6 +49,9 @@ class ModelVehicle:
         self._view = replace(self._view, armed=True)
         return DONE
 
+    def stay(self) -> None:
+        """Nothing is asked for: it is armed at once."""
+
     def goto(
         self, position_ned_m: Array, *, speed_m_s: float, within_m: float, at_rest: bool
     ) -> Outcome:

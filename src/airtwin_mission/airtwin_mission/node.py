@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,14 @@ import airtwin_msgs.msg as wire
 from rclpy.node import Node
 
 from airtwin_core.intake import Intake
-from airtwin_core.types import Advisory, MissionBelief, Report, Sample, VehicleStatus
+from airtwin_core.types import (
+    Advisory,
+    AdvisoryAction,
+    MissionBelief,
+    Report,
+    Sample,
+    VehicleStatus,
+)
 from airtwin_mission import mission_file, plan
 from airtwin_mission.executor import Executor
 from airtwin_mission.follower import Follower
@@ -46,6 +54,8 @@ class MissionParams(Limits):
         Limits.__post_init__(self)
         if self.mode not in MODES:
             raise ValueError(f"mode is {self.mode!r}, must be one of {', '.join(MODES)}")
+        if self.mode == "model" and (self.monitor_required or self.airspace_required):
+            raise ValueError("mode model hears nobody: monitor_required and airspace_required")
         if not self.mission:
             raise ValueError("mission names no file")
 
@@ -70,7 +80,12 @@ class MissionNode(Node):
         self._px4: Px4Vehicle | None = None
         self._flight = self._start(mission)
         self._gate = Gate(
-            GateLimits(self._params.mode, self._params.arming, self._params.commands_per_s)
+            GateLimits(
+                self._params.mode,
+                self._params.arming,
+                self._params.commands_per_s,
+                reach_m=3.0 * self._params.lead_m + 10.0,
+            )
         )
         self._turn = 0
         self._said: tuple[Any, ...] = ()
@@ -113,13 +128,34 @@ class MissionNode(Node):
         self._flight.on(sample)
 
     def _on_report(self, msg: wire.ConsistencyReport) -> None:
-        report: Report = convert.report(msg)
+        try:
+            report: Report = convert.report(msg)
+        except ValueError as error:  # an enum of another version; silence follows: hold
+            self._unreadable("report", error)
+            return
         self._flight.on(report)
 
     def _on_advisory(self, msg: wire.Advisory) -> None:
-        advisory: Advisory = convert.advisory(msg)
-        if advisory.vehicle == self._vehicle_name:
-            self._flight.on(advisory)
+        if msg.vehicle != self._vehicle_name:
+            return
+        try:
+            advisory: Advisory = convert.advisory(msg)
+        except ValueError as error:
+            self._unreadable("advisory", error)
+            advisory = Advisory(
+                msg.vehicle,
+                AdvisoryAction.HOLD,
+                "unreadable",
+                "",
+                math.nan,
+                math.nan,
+                "an advisory that cannot be read",
+            )
+        self._flight.on(advisory)
+
+    def _unreadable(self, source: str, error: ValueError) -> None:
+        self._intake.reject(source, "unreadable")
+        self.get_logger().warning(f"{source} not read: {error}", throttle_duration_sec=5.0)
 
     def _on_timer(self) -> None:
         now_ns = self.get_clock().now().nanoseconds
@@ -134,7 +170,8 @@ class MissionNode(Node):
 
     def _send(self, output: Output, now_ns: int) -> None:
         """Everything that reaches the aircraft goes through here; commands leave an audit line."""
-        refusal = self._gate.refusal(output, now_ns)
+        aircraft = None if self._px4 is None else self._px4.view().position_ned_m
+        refusal = self._gate.refusal(output, now_ns, aircraft)
         if isinstance(output, VehicleCommand):
             verdict = f"REFUSED: {refusal}" if refusal else "sent"
             self.get_logger().info(

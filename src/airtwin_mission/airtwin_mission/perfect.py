@@ -48,6 +48,11 @@ class PerfectVehicle:
         """Armed at the next tick."""
         return self._becomes("arm", replace(self.seen, armed=True))
 
+    def stay(self) -> None:
+        """Forget the request to arm."""
+        if self.asked[-1:] == ["arm"]:
+            self.asked.append("stay")
+
     def goto(
         self, position_ned_m: Array, *, speed_m_s: float, within_m: float, at_rest: bool
     ) -> Outcome:

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 from airtwin_core.types import Origin
+from airtwin_mission.limits import SPEED_MAX_M_S
 
 MAX_STEPS = 10_000
 """Most steps of a mission after surveys and jumps are unrolled."""
@@ -168,6 +169,8 @@ def why_not_flown(mission: Mission) -> str:
     """
     if mission.craft in (Craft.FIXED_WING, Craft.ROVER, Craft.VTOL):
         return f"planned for a {mission.craft.value}; only multirotor missions are flown"
+    if mission.cruise_m_s is not None and mission.cruise_m_s > SPEED_MAX_M_S:
+        return _too_fast("the mission", mission.cruise_m_s)
     if not isinstance(mission.steps[0], TakeOff | Speed):
         return "does not begin with a take-off: add one as the first item"
     for number, step in enumerate(mission.steps, start=1):
@@ -178,7 +181,13 @@ def why_not_flown(mission: Mission) -> str:
             return f"step {number} comes after the landing: one flight per mission"
         if Datum.AGL in _datums(step):
             return f"step {number} has a height above terrain: AirTwin has no terrain model"
+        if isinstance(step, Speed) and step.speed_m_s > SPEED_MAX_M_S:
+            return _too_fast(f"step {number}", step.speed_m_s)
     return ""
+
+
+def _too_fast(what: str, speed_m_s: float) -> str:
+    return f"{what} asks for {speed_m_s:g} m/s: AirTwin flies at most {SPEED_MAX_M_S:g} m/s"
 
 
 def reference(mission: Mission) -> Origin | None:

@@ -82,6 +82,9 @@ class Vehicle(Protocol):
     def arm(self) -> Outcome:
         """Take command and start the motors."""
 
+    def stay(self) -> None:
+        """Stop asking for command and motors, until ``arm`` is called again."""
+
     def goto(
         self, position_ned_m: Array, *, speed_m_s: float, within_m: float, at_rest: bool
     ) -> Outcome:

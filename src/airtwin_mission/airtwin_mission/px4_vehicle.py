@@ -25,13 +25,14 @@ from airtwin_core.types import (
     Sample,
     VehicleStatus,
 )
-from airtwin_mission import px4_request, setpoint
+from airtwin_mission import estimate_reset, px4_request, setpoint
 from airtwin_mission.limits import Limits
 from airtwin_mission.ports import (
     DONE,
     NAN3,
     Outcome,
     Output,
+    Progress,
     Setpoint,
     View,
     failed,
@@ -69,6 +70,7 @@ class Px4Vehicle:
         self._in_command = False
         self._confirmed = False
         self._was_armed = False
+        self._stopped = False
         self._pilot = ""
         self._released = ""
         self._failsafe = ""
@@ -108,12 +110,12 @@ class Px4Vehicle:
         if old is None or self._point is None:
             return
         # PX4 moved its estimate, not the aircraft: move the setpoint along, else it lurches.
-        shift = np.zeros(3)
-        if new.xy_reset_counter != old.xy_reset_counter:
-            shift[:2] = np.nan_to_num(new.delta_xy_m)
-        if new.z_reset_counter != old.z_reset_counter:
-            shift[2] = np.nan_to_num(new.delta_z_m)
-        if shift.any():
+        shift = estimate_reset.shift_m(old, new)
+        if shift is None:  # begin again from where the aircraft says it is
+            self._point = None
+            self._target_ned_m = None
+            self._holding = False
+        elif shift.any():
             point = self._point
             self._point = setpoint.Moving(
                 point.position_ned_m + shift, point.velocity_ned_m_s, point.yaw_ned_rad
@@ -142,6 +144,7 @@ class Px4Vehicle:
         self._was_armed = self._was_armed or status.armed
         by_hand = status.nav_state in STICK_MODES
         if status.failsafe and not by_hand:
+            self._mode_request = self._arm_request = None
             self._failsafe = f"PX4 failsafe: {mode_name(status.nav_state)}"
             self._point = None
             return
@@ -158,6 +161,7 @@ class Px4Vehicle:
             self._step_back("motors stopped by somebody else")
         self._was_armed = False
         self._in_command = False
+        self._stopped = True
 
     def _step_back(self, why: str) -> None:
         self._pilot = why
@@ -190,6 +194,9 @@ class Px4Vehicle:
             return running("land detector not heard yet")
         if status.armed and not self._land.landed:
             return running("in the air already, flown by somebody else: not taking over")
+        waits_for_pilot = not self._arming and not status.armed
+        if status.nav_state in STICK_MODES and not waits_for_pilot:
+            return running(f"in a pilot's mode, {mode_name(status.nav_state)}: not taking over")
         if status.armed and self._arming:
             return running("armed already by somebody else: not taking over")
         if position is None:
@@ -200,6 +207,13 @@ class Px4Vehicle:
         """Stream setpoints, switch to offboard, start the motors."""
         if self._released:
             return failed(self._released)
+        if self._stopped:
+            return failed("the motors stopped before the take-off")
+        if not self._in_command:  # a person may have begun to fly since the mission was ready
+            ready = self.ready()
+            if ready.progress is not Progress.DONE:
+                self.stay()
+                return ready
         status = self._status
         if status is None or not self._heard():
             return running("nothing heard from the aircraft")
@@ -219,6 +233,14 @@ class Px4Vehicle:
                 return running("PX4 has no valid position")
             self._home_ned_m = position.position_ned_m
         return DONE
+
+    def stay(self) -> None:
+        """Ask for nothing that is not done yet; before it is in command, send nothing either."""
+        self._mode_request = self._arm_request = None
+        self._preflight_since_ns = None
+        if not self._in_command:
+            self._intent = Intent.NOTHING
+            self._stream_since_ns = None
 
     def _take_command(self, status: VehicleStatus) -> Outcome:
         if status.nav_state == NavState.OFFBOARD:
@@ -344,7 +366,7 @@ class Px4Vehicle:
         position = self._fresh_position()
         if (self._intent is Intent.OFFBOARD or not self._confirmed) and position is not None:
             outputs.append(self._next_setpoint(position))
-        requests = (self._mode_request, self._arm_request)
+        requests = () if self._failsafe else (self._mode_request, self._arm_request)
         outputs += [r.command for r in requests if r is not None and r.due(now_ns)]
         return tuple(outputs)
 

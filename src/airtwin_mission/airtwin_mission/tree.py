@@ -8,7 +8,8 @@
       +- land here          an advisory, or the position is not to be trusted
       +- return             an advisory, an inconsistency, a leg that failed
       +- hold               an advisory, a silent monitor
-      +- fly                ready, allowed, arm, legs in order: each is done once
+      +- fly                ready, allowed, arm, legs in order: each is done once; arm asks
+                            again whether it is ready and allowed
       +- give up            the flight cannot begin or go on
 
 A leaf asks the ``Vehicle``, writes what it does into ``Situation`` and never blocks. A contingency
@@ -174,6 +175,10 @@ class Branches:
     def _end_by(self, ask: Callable[[], Outcome], phase: Phase, target: Array | None) -> None:
         """Ask for the ending; while PX4 refuses it, hold, say so, and ask again."""
         now = self._now
+        if now.view.armed is False:
+            stopped = "; the motors stopped in the air" if now.view.landed is False else ""
+            self._end(Phase.ABORTED, f"{now.ending.reason}{stopped}")
+            return
         if now.now_ns < self._retry_ns:
             self._vehicle.hold()
             self._say(Phase.HOLD, f"{now.ending.reason}; {self._refusal}", target=target)
@@ -220,8 +225,19 @@ class Branches:
         return _RUNNING
 
     def _arm(self) -> Outcome:
+        """Arm, unless something came up since the mission was ready and allowed."""
+        now = self._now
+        why = now.demanded.reason if now.demanded.demand is not Demand.NONE else ""
+        if now.route is None:
+            why = why or now.unresolved
+        if why:
+            self._vehicle.stay()
+            on_ground_armed = now.view.armed and now.view.landed is not False
+            self._say(Phase.ARMING if on_ground_armed else Phase.IDLE, why)
+            return _RUNNING
         outcome = self._vehicle.arm()
-        self._say(Phase.ARMING, outcome.reason)
+        # in the air before it armed: another flies
+        self._say(Phase.IDLE if now.view.landed is False else Phase.ARMING, outcome.reason)
         return self._noted(outcome)
 
     def _leg(self, number: int) -> Callable[[], Outcome]:

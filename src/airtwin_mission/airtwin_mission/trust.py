@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from airtwin_core.types import Advisory, AdvisoryAction, Report, Verdict
 from airtwin_mission.limits import Limits
 
+NEEDED_FACTORS = ("position", "velocity")
+"""Without evidence on these nobody watches where the aircraft flies."""
+
 
 class Demand(enum.IntEnum):
     """What has to happen instead of the mission; the larger wins."""
@@ -32,7 +35,11 @@ class Trust:
 
     A factor counts once it has been inconsistent in every report for ``inconsistent_s``: by a
     check, or by a deviation that the monitor keeps open. UNKNOWN with nothing open breaks the run:
-    without evidence there is no ground to end a mission.
+    without evidence there is no ground to end a mission. A required monitor that has none on
+    position or velocity for ``monitor_silent_s`` in flight is a ground to hold.
+
+    Advisories come on change only: a required airspace manager is waited for before the take-off;
+    one that falls silent in flight cannot be told from one that has nothing new to say.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -42,6 +49,8 @@ class Trust:
         self._new = False
         self._heard_ns: int | None = None
         self._since_ns: dict[str, int] = {}
+        self._known_ns: dict[str, int] = {}
+        self._flying_ns: int | None = None
 
     def on(self, value: Advisory | Report) -> None:
         """Take the newest advisory for this aircraft, or the newest report about it."""
@@ -51,13 +60,24 @@ class Trust:
             self._report = value
             self._new = True
 
-    def demanded(self, now_ns: int) -> Demanded:
-        """Return the strongest demand now."""
-        found = (self._from_advisory(), self._from_report(now_ns), self._from_silence(now_ns))
+    def demanded(self, now_ns: int, *, flying: bool) -> Demanded:
+        """Return the strongest demand now; ``flying``: from the take-off on."""
+        if not flying:
+            self._flying_ns = None
+        elif self._flying_ns is None:
+            self._flying_ns = now_ns
+        found = (
+            self._from_advisory(),
+            self._from_report(now_ns),
+            self._from_silence(now_ns),
+            self._from_doubt(now_ns),
+        )
         return max(found, key=lambda d: d.demand)
 
     def _from_advisory(self) -> Demanded:
         advisory = self._advisory
+        if advisory is None and self._limits.airspace_required and self._flying_ns is None:
+            return Demanded(Demand.HOLD, "waits for the airspace manager")
         if advisory is None or advisory.action is AdvisoryAction.CLEAR:
             return Demanded()
         about = f" ({advisory.other})" if advisory.other else ""
@@ -72,6 +92,8 @@ class Trust:
             bad = {c.factor for c in checks if c.verdict is Verdict.INCONSISTENT}
             bad |= {d.factor for d in deviations if d.end_ns is None}
             self._since_ns = {factor: self._since_ns.get(factor, now_ns) for factor in bad}
+            known = (c.factor for c in checks if c.verdict is not Verdict.UNKNOWN)
+            self._known_ns.update(dict.fromkeys(known, now_ns))
         limit_ns = int(self._limits.inconsistent_s * 1e9)
         lasting = {f for f, since in self._since_ns.items() if now_ns - since >= limit_ns}
         for demand, factors in (
@@ -86,6 +108,8 @@ class Trust:
 
     def _from_silence(self, now_ns: int) -> Demanded:
         if self._heard_ns is None:
+            if self._limits.monitor_required:
+                return Demanded(Demand.HOLD, "waits for the consistency monitor")
             return Demanded()
         silent_s = (now_ns - self._heard_ns) * 1e-9
         if silent_s <= self._limits.monitor_silent_s:
@@ -93,3 +117,14 @@ class Trust:
         # No run of agreement can be built on reports that stopped.
         self._since_ns.clear()
         return Demanded(Demand.HOLD, "consistency monitor is silent")
+
+    def _from_doubt(self, now_ns: int) -> Demanded:
+        """Judge how long the reports have said nothing about where the aircraft is."""
+        since_ns = self._flying_ns
+        if since_ns is None or not self._limits.monitor_required:
+            return Demanded()
+        limit_ns = int(self._limits.monitor_silent_s * 1e9)
+        for factor in NEEDED_FACTORS:
+            if now_ns - max(self._known_ns.get(factor, since_ns), since_ns) > limit_ns:
+                return Demanded(Demand.HOLD, f"the twin has no evidence on {factor}")
+        return Demanded()

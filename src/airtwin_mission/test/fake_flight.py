@@ -27,10 +27,18 @@ steps:
 class Flight:
     """One executor, one adapter, one fake; ``beliefs`` has every tick."""
 
-    def __init__(self, px4: FakePx4, text: str = MISSION, *, arming: bool = True) -> None:
+    def __init__(
+        self,
+        px4: FakePx4,
+        text: str = MISSION,
+        *,
+        arming: bool = True,
+        limits: Limits | None = None,
+    ) -> None:
         self.px4 = px4
-        self.vehicle = Px4Vehicle(Limits(), arming=arming)
-        self.executor = Executor(mission_file.parse(text, name="m.yaml"), self.vehicle, Limits())
+        limits = limits or Limits()
+        self.vehicle = Px4Vehicle(limits, arming=arming)
+        self.executor = Executor(mission_file.parse(text, name="m.yaml"), self.vehicle, limits)
         self.beliefs: list[MissionBelief] = []
         self.sent: list[tuple[int, Output]] = []
         self.deaf = False  # nothing that is sent arrives

@@ -101,6 +101,23 @@ def test_twin_mode_flies(context: Context, monkeypatch: pytest.MonkeyPatch) -> N
     node.destroy_node()
 
 
+def test_an_advisory_of_another_version_holds(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make(context, mode="twin")
+    heard: list = []
+    monkeypatch.setattr(node._flight, "on", heard.append)
+    node._on_advisory(wire.Advisory(vehicle="px4_2", action=9))
+    assert heard == []
+    node._on_advisory(wire.Advisory(vehicle="px4_1", action=9))
+    assert [(a.vehicle, a.action.name) for a in heard] == [("px4_1", "HOLD")]
+    node._on_report(wire.ConsistencyReport(verdict=9))
+    assert len(heard) == 1
+    assert node._intake.counts["advisory"] == {"unreadable": 1}
+    assert node._intake.counts["report"] == {"unreadable": 1}
+    node.destroy_node()
+
+
 def _both(send, outputs: list):
     def wrapped(output: object, now_ns: int) -> None:
         outputs.append(output)
@@ -112,6 +129,8 @@ def _both(send, outputs: list):
 def test_bad_parameters_are_named(context: Context) -> None:
     with pytest.raises(ValueError, match="mode is 'pilot'"):
         make(context, mode="pilot")
+    with pytest.raises(ValueError, match="hears nobody"):
+        make(context, mode="model", monitor_required=True)
     with pytest.raises(ValueError, match="No such file"):
         make(context, mission="none.plan")
 
