@@ -159,12 +159,12 @@ class AutopilotChecks:
         return [
             self._reset(seen, now_ns),
             self._switch(seen, now_ns),
-            self._mode(seen),
-            self._battery(seen),
+            self._mode(seen, now_ns),
+            self._battery(seen, now_ns),
         ]
 
     def _reset(self, seen: Evidence, now_ns: int) -> Finding:
-        if self._last is None:
+        if not seen.current(self._last, now_ns):
             return unknown(RESET, "no position of PX4")
         if not seen.flying:
             return unknown(RESET, "not flying: PX4 aligns on the ground")
@@ -181,7 +181,7 @@ class AutopilotChecks:
         )
 
     def _switch(self, seen: Evidence, now_ns: int) -> Finding:
-        if self._last is None:
+        if not seen.current(self._last, now_ns):
             return unknown(SWITCH, "no position of PX4")
         if not seen.flying:
             return unknown(SWITCH, "not flying")
@@ -197,9 +197,9 @@ class AutopilotChecks:
             symptoms=("estimator switched",),
         )
 
-    def _mode(self, seen: Evidence) -> Finding:
+    def _mode(self, seen: Evidence, now_ns: int) -> Finding:
         status = seen.status
-        if status is None:
+        if status is None or not seen.current(status, now_ns):
             return unknown(MODE, "no vehicle status")
         if seen.flying is None and not status.armed:
             return unknown(MODE, "not known to fly")
@@ -228,9 +228,9 @@ class AutopilotChecks:
             factors=(factor,),
         )
 
-    def _battery(self, seen: Evidence) -> Finding:
+    def _battery(self, seen: Evidence, now_ns: int) -> Finding:
         battery = seen.battery
-        if battery is None:
+        if battery is None or not seen.current(battery, now_ns):
             return unknown(BATTERY, "no battery status")
         if not seen.flying:
             return unknown(BATTERY, "not flying")

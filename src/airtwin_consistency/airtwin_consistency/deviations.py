@@ -20,18 +20,37 @@ class DeviationLog:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._count: dict[str, int] = {}  # never starts over: ids stay unique
+        self._start()
+
+    def _start(self) -> None:
         self._persistence: dict[str, Persistence] = {}
         self._open: dict[str, Deviation] = {}
         self._began: dict[str, int] = {}  # vehicle clock at the first failure of a streak
         self._ended: dict[str, int] = {}  # vehicle clock, so that two of a kind never overlap
-        self._count: dict[str, int] = {}
         self._causes: dict[str, tuple[int, set[str], set[str]]] = {}  # opened, own, recent
         self._symptoms: dict[str, int] = {}  # symptom: when last seen, twin's clock
+        self._forgotten: set[str] = set()
 
     @property
     def open(self) -> tuple[Deviation, ...]:
         """Return what is open now, oldest first."""
         return tuple(sorted(self._open.values(), key=lambda d: (d.start_ns, d.id)))
+
+    @property
+    def forgotten(self) -> bool:
+        """Return whether a deviation ended for lack of evidence, and none has come since."""
+        return bool(self._forgotten)
+
+    def restart(self, vehicle_ns: int) -> tuple[Deviation, ...]:
+        """Close what is open at ``vehicle_ns`` and begin anew: the times after are of another
+        clock.
+        """
+        closed = tuple(
+            dataclasses.replace(d, end_ns=max(d.start_ns, vehicle_ns)) for d in self.open
+        )
+        self._start()
+        return closed
 
     def update(
         self, findings: list[tuple[Finding, Pace]], now_ns: int, vehicle_ns: int
@@ -69,13 +88,17 @@ class DeviationLog:
             self._persistence[check.requirement] = persistence
         failed: bool | None = None
         if check.verdict is not Verdict.UNKNOWN:
+            self._forgotten.discard(check.requirement)
             ratio = self._limits.clear_ratio if persistence.is_open else 1.0
             failed = not check.statistic <= ratio * check.limit
         if failed and persistence.failing_since_ns is None:
             self._began[check.requirement] = (
                 vehicle_ns if finding.since_ns is None else finding.since_ns
             )
-        return persistence.update(now_ns, failed)
+        turn = persistence.update(now_ns, failed)
+        if turn is Turn.CLOSED and failed is None:
+            self._forgotten.add(check.requirement)
+        return turn
 
     def _opened(self, finding: Finding, now_ns: int, vehicle_ns: int) -> Deviation:
         check = finding.check

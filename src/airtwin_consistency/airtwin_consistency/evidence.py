@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from airtwin_consistency.detectors import Rate
 from airtwin_core.types import (
     Airspeed,
     Attitude,
@@ -28,6 +29,9 @@ _TWIN_STATES = 40  # 0.8 s at 50 Hz: PX4's samples lag by up to 0.2 s
 _ROTARY, _WING = 1, 2  # PX4's vehicle_type
 _SILENCE_S = 0.5  # no sample of any kind for so long: the link's fault, not a sensor's
 _VTOL_ROTORS = 3  # PX4's vehicle_vtol_state: rotor flight
+_AHEAD_S = 0.5  # the nodes' clocks part by less; a sample further ahead is of another clock
+_WORDS = (VehicleStatus, LandDetected, Battery, LocalPosition)
+_WORD_AGE_S, _WORD_PERIODS, _LEARN = 5.0, 5.0, 10
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ class Evidence:
     twins: deque[TwinState] = field(default_factory=lambda: deque(maxlen=_TWIN_STATES))
     newest: Sample | None = None
     resumed_ns: int = 0  # arrival of the first sample after nothing at all was heard
+    rates: dict[type, Rate] = field(default_factory=lambda: {k: Rate(_LEARN) for k in _WORDS})
 
     def hear(self, sample: Sample) -> None:
         """Note that the aircraft talks."""
@@ -56,6 +61,22 @@ class Evidence:
         if newest is None or sample.received_ns - newest.received_ns > _SILENCE_S * _NS:
             self.resumed_ns = sample.received_ns
         self.newest = sample
+        rate = self.rates.get(type(sample))
+        if rate is not None:
+            rate.on(sample.received_ns)
+
+    def current(
+        self, sample: VehicleStatus | LandDetected | Battery | LocalPosition | None, now_ns: int
+    ) -> bool:
+        """Return whether the vehicle's last word on this still counts.
+
+        Such topics come seldom, some only on change: 5 s, or 5 periods of their own, is silence.
+        """
+        if sample is None:
+            return False
+        return age_s(sample, now_ns) <= self.rates[type(sample)].limit_s(
+            _WORD_AGE_S, _WORD_PERIODS
+        )
 
     def heard_s(self, now_ns: int) -> float:
         """Return for how long the aircraft has talked without a break [s]; 0 in a break."""
@@ -117,5 +138,8 @@ class Evidence:
 
 
 def age_s(sample: Sample | TwinState | None, now_ns: int) -> float:
-    """Return the time since the sample arrived [s]; infinite if there is none."""
-    return float("inf") if sample is None else (now_ns - sample.received_ns) / _NS
+    """Return the time since the sample arrived [s]; infinite if there is none of this clock."""
+    if sample is None:
+        return float("inf")
+    age = (now_ns - sample.received_ns) / _NS
+    return age if age >= -_AHEAD_S else float("inf")

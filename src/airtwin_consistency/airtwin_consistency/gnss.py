@@ -4,11 +4,14 @@
 A receiver measures position and Doppler velocity by different means, and the twin knows the
 aircraft's acceleration from its IMU. A spoofer or a reflection that moves the position has to move
 all three alike; a step and a drift of the position alone show against Doppler, a false velocity
-shows as a step of the twin's innovations when it begins (a faulty IMU makes a ramp). A false
+shows as a step of the twin's innovations when it begins (a faulty IMU makes a ramp). Where fixes
+come without Doppler, the twin's velocity takes its place, by its own claim. A false
 velocity that grows more slowly than the twin can tell from errors of its IMU is seen by none.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +21,7 @@ from airtwin_consistency.findings import Finding, Pace, Requirement, judge, unkn
 from airtwin_consistency.innovations import Innovations, Sign
 from airtwin_consistency.limits import Limits
 from airtwin_core import geodesy
-from airtwin_core.types import Array, ContextFactor, GnssFix, Origin, TwinState
+from airtwin_core.types import VEL, Array, ContextFactor, GnssFix, Origin, TwinState
 
 LOST = Requirement("CON-GNS-1", "gnss availability", Pace.FACT)
 JUMP = Requirement("CON-GNS-2", "gnss jump", Pace.FACT)
@@ -31,6 +34,25 @@ _STEP_MAX_S = 3.0  # a longer gap between fixes says nothing about jumps
 _FIXES_BEFORE_LOSS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class _Velocity:
+    """Velocity (3,) [m/s] NED that should explain a step, with the 1-sigma that is not noise."""
+
+    received_ns: int
+    ned_m_s: Array
+    sigma_m_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step of the position beyond what velocity explains; ratio [-] to its limit."""
+
+    stamp_ns: int
+    received_ns: int
+    ratio: float
+    evidence: str
+
+
 class GnssChecks:
     """Remembers fixes and the twin's innovations; judges on ``check``."""
 
@@ -40,7 +62,11 @@ class GnssChecks:
         self._last: GnssFix | None = None  # newest 3D fix
         self._fixes = 0
         self._steps = Window(limits.drift_window_s)
-        self._jump: tuple[int, int, float, str] | None = None  # stamp, received, ratio, evidence
+        self._by_doppler = True  # the steps in the window are against Doppler
+        self._explained: _Velocity | None = None  # at the newest fix
+        self._velocity: _Velocity | None = None  # the twin's newest
+        self._newest: _Step | None = None
+        self._jump: _Step | None = None
         self._innovations = Innovations(limits)
 
     def on_fix(self, fix: GnssFix) -> None:
@@ -50,43 +76,77 @@ class GnssChecks:
             return
         last, self._last = self._last, fix
         self._fixes += 1
-        if last is None or last.velocity_ned_m_s is None or fix.velocity_ned_m_s is None:
+        before, now = self._explained, self._velocity_at(fix)
+        self._explained = now
+        by_doppler = fix.velocity_ned_m_s is not None
+        if by_doppler != self._by_doppler:
+            self._by_doppler = by_doppler
+            self._steps.clear()
+        if last is None or before is None or now is None:
+            self._steps.clear()
             return
         dt_s = (fix.stamp_ns - last.stamp_ns) / _NS
         if not 0.0 < dt_s <= _STEP_MAX_S:
             self._steps.clear()
             return
-        moved = _moved(last, fix)
-        explained = 0.5 * (last.velocity_ned_m_s + fix.velocity_ned_m_s) * dt_s
-        step = moved - explained
+        step = _moved(last, fix) - 0.5 * (before.ned_m_s + now.ned_m_s) * dt_s
         self._steps.add(fix.received_ns, step)
-        ratio, evidence = self._jump_ratio(last, fix, step, dt_s)
+        ratio, evidence = self._jump_ratio(last, fix, step, dt_s, before, now)
+        self._newest = _Step(fix.stamp_ns, fix.received_ns, ratio, evidence)
         if not ratio <= 1.0:
-            self._jump = (fix.stamp_ns, fix.received_ns, ratio, evidence)
+            self._jump = self._newest
             self._steps.clear()  # one event, not a drift as well
 
+    def _velocity_at(self, fix: GnssFix) -> _Velocity | None:
+        """Return Doppler, or what the twin believes if the fix comes without."""
+        if fix.velocity_ned_m_s is not None:
+            return _Velocity(fix.received_ns, fix.velocity_ned_m_s, 0.0)
+        twin = self._velocity
+        if twin is None or abs(fix.received_ns - twin.received_ns) > self._limits.fresh_s * _NS:
+            return None
+        return twin
+
     def _jump_ratio(
-        self, last: GnssFix, fix: GnssFix, step: Array, dt_s: float
+        self,
+        last: GnssFix,
+        fix: GnssFix,
+        step: Array,
+        dt_s: float,
+        before: _Velocity,
+        now: _Velocity,
     ) -> tuple[float, str]:
         limits = self._limits
-        assert last.velocity_ned_m_s is not None
-        assert fix.velocity_ned_m_s is not None
-        change = fix.velocity_ned_m_s - last.velocity_ned_m_s
-        speed = float(np.linalg.norm(fix.velocity_ned_m_s))
+        change = now.ned_m_s - before.ned_m_s
+        speed = float(np.linalg.norm(now.ned_m_s))
         # what a curved path and a stamp that PX4 shifted by its sawtooth can add
         blur = 0.25 * float(np.linalg.norm(change)) * dt_s + limits.stamp_error_s * speed
+        blur += limits.jump_sigmas * max(before.sigma_m_s, now.sigma_m_s) * dt_s
+        eph_m, epv_m = self._claim(last.eph_m, fix.eph_m), self._claim(last.epv_m, fix.epv_m)
         across = float(np.hypot(step[0], step[1]))
-        allowed_xy = limits.jump_floor_m + limits.jump_sigmas * max(last.eph_m, fix.eph_m) + blur
-        allowed_z = limits.jump_floor_m + limits.jump_sigmas * max(last.epv_m, fix.epv_m) + blur
-        ratio = max(across / allowed_xy, abs(float(step[2])) / allowed_z)
+        allowed_xy = limits.jump_floor_m + limits.jump_sigmas * eph_m + blur
+        allowed_z = limits.jump_floor_m + limits.jump_sigmas * epv_m + blur
+        ratio = float(np.max([across / allowed_xy, abs(float(step[2])) / allowed_z]))
         return ratio, (
             f"position moved {across:.1f} m horizontally, {abs(step[2]):.1f} m vertically more "
-            f"than its Doppler velocity explains; {allowed_xy:.1f} m, {allowed_z:.1f} m allowed"
+            f"than {self._whose} velocity explains; {allowed_xy:.1f} m, {allowed_z:.1f} m allowed"
         )
 
+    @property
+    def _whose(self) -> str:
+        return "its Doppler" if self._by_doppler else "the twin's"
+
+    def _claim(self, *claims_m: float) -> float:
+        """Return the worst claim [m]; none at all is not a claim of perfection."""
+        unclaimed = self._limits.unclaimed_position_m
+        return max(unclaimed if np.isnan(claim) else claim for claim in claims_m)
+
     def on_twin(self, twin: TwinState) -> None:
-        """Take the twin's newest GNSS velocity innovation."""
+        """Take the twin's newest GNSS velocity innovation, and its velocity."""
         last = self._last
+        self._velocity = None
+        if twin.velocity_valid:
+            sigma = float(np.sqrt(np.diagonal(twin.covariance)[VEL].max()))
+            self._velocity = _Velocity(twin.received_ns, twin.velocity_ned_m_s, sigma)
         accuracy = float("nan") if last is None else last.speed_accuracy_m_s
         self._innovations.on_twin(twin, accuracy)
 
@@ -128,12 +188,15 @@ class GnssChecks:
     def _jumped(self, seen: Evidence, now_ns: int) -> Finding:
         if seen.flying is False:
             return unknown(JUMP, "on the ground: receivers settle")
+        step = self._newest
+        if step is None or now_ns - step.received_ns > _STEP_MAX_S * _NS:
+            return unknown(JUMP, "no two fixes, or no velocity between them")
         jump = self._jump
-        if jump is not None and now_ns - jump[1] <= self._limits.hold_s * _NS:
-            return judge(JUMP, jump[2], 1.0, jump[3], since_ns=jump[0], symptoms=("gnss jump",))
-        if not len(self._steps):
-            return unknown(JUMP, "no two fixes with velocity")
-        return judge(JUMP, 0.0, 1.0, "position steps agree with Doppler velocity")
+        if jump is not None and now_ns - jump.received_ns <= self._limits.hold_s * _NS:
+            step = jump
+        return judge(
+            JUMP, step.ratio, 1.0, step.evidence, since_ns=step.stamp_ns, symptoms=("gnss jump",)
+        )
 
     def _drifting(self, seen: Evidence, now_ns: int) -> Finding:
         last = self._last
@@ -142,7 +205,7 @@ class GnssChecks:
         signs = [
             sign
             for sign in (
-                self._against_doppler(last),
+                self._against_velocity(last, now_ns),
                 self._innovations.step(now_ns),
                 self._innovations.sustained(now_ns, last.speed_accuracy_m_s),
             )
@@ -162,11 +225,13 @@ class GnssChecks:
             symptoms=tuple(sign.symptom for sign in signs if not sign.ratio <= 1.0),
         )
 
-    def _against_doppler(self, last: GnssFix) -> Sign | None:
-        """Return how far the position has wandered from the integral of its own velocity."""
+    def _against_velocity(self, last: GnssFix, now_ns: int) -> Sign | None:
+        """Return how far the position has wandered from the integral of the velocity."""
         limits = self._limits
         span_s = self._steps.span_s
         if span_s < 0.5 * limits.drift_window_s:
+            return None
+        if now_ns - self._steps.last_ns > _STEP_MAX_S * _NS:
             return None
         total = self._steps.total()
         # the claimed error wanders as a first-order Markov process
@@ -174,7 +239,10 @@ class GnssChecks:
         accuracy = last.speed_accuracy_m_s if np.isfinite(last.speed_accuracy_m_s) else 0.5
         # neighbouring Doppler errors are alike for about a second
         walk = accuracy * np.sqrt(span_s)
-        sigma = np.hypot(wander * np.array([last.eph_m, last.epv_m]), walk)
+        if not self._by_doppler and self._velocity is not None:
+            walk = self._velocity.sigma_m_s * span_s  # the twin's error lasts
+        claims = np.array([self._claim(last.eph_m), self._claim(last.epv_m)])
+        sigma = np.hypot(wander * claims, walk)
         allowed = limits.drift_floor_m + limits.drift_sigmas * sigma
         across, up = float(np.hypot(total[0], total[1])), abs(float(total[2]))
         return Sign(
@@ -182,7 +250,8 @@ class GnssChecks:
             self._steps.first_ns,
             "gnss drift",
             f"over {span_s:.0f} s the position moved {across:.1f} m horizontally, {up:.1f} m "
-            f"vertically against its own Doppler ({allowed[0]:.1f}, {allowed[1]:.1f} allowed)",
+            f"vertically against {self._whose} velocity ({allowed[0]:.1f}, {allowed[1]:.1f} "
+            "allowed)",
         )
 
     def _quality(self, seen: Evidence, now_ns: int) -> Finding:
@@ -193,7 +262,7 @@ class GnssChecks:
             return unknown(QUALITY, "not flying")
         claims = np.array([last.eph_m, last.epv_m, last.speed_accuracy_m_s])
         most = np.array([limits.eph_max_m, limits.epv_max_m, limits.speed_accuracy_max_m_s])
-        claimed = np.isfinite(claims)
+        claimed = ~np.isnan(claims)  # an infinite claim is one: that of no accuracy at all
         if not claimed.any():
             return unknown(QUALITY, "the receiver claims no accuracy")
         ratio = float(np.max(claims[claimed] / most[claimed]))

@@ -46,6 +46,7 @@ class Innovations:
         self._rows = Window(2.0 * (_NEW_S + _OLD_S))
         self._tested = 0
         self._noise_m_s = 0.0
+        self._ratio: float | None = None  # of the newest look for a step
         self._step: tuple[int, Sign] | None = None  # when it was seen
 
     def on_twin(self, twin: TwinState, speed_accuracy_m_s: float) -> None:
@@ -70,6 +71,7 @@ class Innovations:
         age_s = (now_ns - times_ns) / _NS
         new = age_s < _NEW_S
         old = ~new & (age_s < _NEW_S + _OLD_S)
+        self._ratio = None
         if new.sum() < _LEAST_NEW or old.sum() < _LEAST_OLD:
             return
         before, after = rows[old][:, :_NIS], rows[new][:, :_NIS]
@@ -95,7 +97,10 @@ class Innovations:
         self._noise_m_s += min(1.0, dt_s / _NOISE_S) * (usual - self._noise_m_s)
         # a twin that is astray already steps when it is reset
         astray = float(np.hypot(*before.mean(axis=0)[:2])) > max(allowed, _ASTRAY_M_S)
-        if across > allowed and not astray:
+        if astray:
+            return
+        self._ratio = across / allowed
+        if across > allowed:
             began_ns = int(times_ns[new][0])
             words = (
                 f"Doppler stepped by {across:.2f} m/s away from the IMU's velocity "
@@ -110,12 +115,12 @@ class Innovations:
             self._step = (now_ns, sign)
 
     def step(self, now_ns: int) -> Sign | None:
-        """Return the step of late; ratio 0 if there was none, None without enough fixes."""
+        """Return the step of late, else the newest difference; None without enough fixes."""
         if self._step is not None and now_ns - self._step[0] <= self._limits.hold_s * _NS:
             return self._step[1]
-        if len(self._rows) < _LEAST_NEW + _LEAST_OLD:
+        if self._ratio is None or now_ns - self._rows.last_ns > self._limits.gnss_age_s * _NS:
             return None
-        return Sign(0.0, now_ns, "gnss velocity step", "Doppler runs as the IMU says")
+        return Sign(self._ratio, now_ns, "gnss velocity step", "Doppler runs as the IMU says")
 
     def sustained(self, now_ns: int, speed_accuracy_m_s: float) -> Sign | None:
         """Return how far the newest innovations are off on average, None without enough."""

@@ -67,6 +67,12 @@ class LinkChecks:
         self._rates: dict[type, Rate] = {}
         self._clock = ClockWatch(limits)
 
+    def after_restart(self) -> LinkChecks:
+        """Return checks for a vehicle whose clock restarted, which CON-CLK-1 still has to say."""
+        fresh = LinkChecks(self._limits)
+        fresh._clock = self._clock
+        return fresh
+
     def on(self, value: Sample | TwinState) -> None:
         """Take any value."""
         kind = type(value)

@@ -27,6 +27,7 @@ from airtwin_core.types import (
     Attitude,
     Barometer,
     Battery,
+    Check,
     Deviation,
     EstimatorFlags,
     GnssFix,
@@ -70,6 +71,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
 )
 """Every requirement, in the order of reports; README.md has them with statistic and limit."""
 
+_AGREEMENT = frozenset(
+    r.id for r in (factors.POSITION, factors.HEIGHT, factors.VELOCITY, factors.TILT)
+)
+"""Twin against aircraft: without one of these nothing shows that the two agree."""
+
 _PACE: dict[str, Pace] = {requirement.id: requirement.pace for requirement in REQUIREMENTS}
 _ORDER: dict[str, int] = {r.id: i for i, r in enumerate(REQUIREMENTS)}
 
@@ -78,16 +84,23 @@ class Monitor:
     """Judges one aircraft. Feed ``on`` in order of arrival, call ``tick`` every 0.1 s."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        limits = limits or Limits()
+        self._limits = limits or Limits()
+        self._log = DeviationLog(self._limits)
+        self._link = link.LinkChecks(self._limits)
+        self._last_ns: int | None = None  # of the newest tick
+        self._closed: tuple[Deviation, ...] = ()  # by a restart, to be told at the next tick
+        self._start()
+
+    def _start(self) -> None:
+        """Know nothing of the vehicle; what is open and the link's memory are kept elsewhere."""
+        limits = self._limits
         self._seen = Evidence()
         self._motion = factors.MotionChecks(limits)
         self._plausibility = plausibility.PlausibilityChecks(limits)
         self._gnss = gnss.GnssChecks(limits)
         self._barometer = barometer.BarometerChecks(limits)
-        self._link = link.LinkChecks(limits)
         self._autopilot = autopilot.AutopilotChecks(limits)
         self._actuation = actuation.ActuationChecks(limits)
-        self._log = DeviationLog(limits)
         self._handlers: dict[type, Callable[[Any], None]] = {
             Imu: self._on_imu,
             GnssFix: self._on_gnss,
@@ -120,28 +133,52 @@ class Monitor:
         """Judge everything at ``now_ns`` of the clock of arrival.
 
         Returns the report and the deviations that opened or closed since the last tick. The
-        report is inconsistent while a deviation is open, unknown while no check has evidence.
+        report is inconsistent while a deviation is open, unknown without evidence that twin and
+        aircraft agree. A clock that runs back (a simulation starts over, a bag loops) starts the
+        monitor over.
         """
+        if self._last_ns is not None and now_ns < self._last_ns:
+            self.restart()
+            self._link = link.LinkChecks(self._limits)
+        self._last_ns = now_ns
         findings = self._findings(now_ns)
         vehicle_ns = self._seen.vehicle_ns(now_ns)
         paced = [(finding, _PACE[finding.check.requirement]) for finding in findings]
-        changed = self._log.update(paced, now_ns, vehicle_ns)
+        changed = self._closed + self._log.update(paced, now_ns, vehicle_ns)
+        self._closed = ()
         checks = tuple(finding.check for finding in findings)
-        if self._log.open:
-            verdict = Verdict.INCONSISTENT
-        elif any(check.verdict is not Verdict.UNKNOWN for check in checks):
-            verdict = Verdict.CONSISTENT
-        else:
-            verdict = Verdict.UNKNOWN
         newest = self._seen.newest
         report = Report(
             stamp_ns=0 if newest is None else newest.stamp_ns,
-            verdict=verdict,
+            verdict=self._verdict(checks),
             checks=checks,
             factors=tuple(factor for finding in findings for factor in finding.factors),
             open_deviations=self._log.open,
         )
         return report, changed
+
+    def _verdict(self, checks: tuple[Check, ...]) -> Verdict:
+        if self._log.open:
+            return Verdict.INCONSISTENT
+        failing = any(check.verdict is Verdict.INCONSISTENT for check in checks)
+        agreeing = any(
+            check.requirement in _AGREEMENT and check.verdict is Verdict.CONSISTENT
+            for check in checks
+        )
+        if agreeing and not failing and not self._log.forgotten:
+            return Verdict.CONSISTENT
+        return Verdict.UNKNOWN
+
+    def restart(self) -> None:
+        """Begin anew because the vehicle's clock restarted (``Intake.epoch`` rose).
+
+        Call before the first value of the new clock. What is open closes when the vehicle was
+        last heard, and comes with the next tick; ids go on.
+        """
+        newest = self._seen.newest
+        self._closed += self._log.restart(0 if newest is None else newest.stamp_ns)
+        self._link = self._link.after_restart()
+        self._start()
 
     def finish(self, now_ns: int) -> tuple[Deviation, ...]:
         """Return what is still open at ``now_ns``: nothing is closed silently, ends are None."""

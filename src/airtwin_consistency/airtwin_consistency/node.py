@@ -53,6 +53,7 @@ class ConsistencyNode(Node):
         self._monitor = Monitor(params.declare(self, self.PARAMS))
         self._vehicle = px4_topics.vehicle_name(self)
         self._intake = Intake()
+        self._epoch = self._intake.epoch
         self._report = self.create_publisher(
             wire.ConsistencyReport, "consistency/report", qos.RELIABLE
         )
@@ -65,6 +66,10 @@ class ConsistencyNode(Node):
         self._timer = self.create_timer(TICK_S, self._on_timer)
 
     def _on_sample(self, source: str, sample: Sample) -> None:
+        if self._intake.epoch != self._epoch:
+            self._epoch = self._intake.epoch
+            self._monitor.restart()
+            self.get_logger().warning(f"{self._vehicle}: the vehicle's clock restarted")
         self._monitor.on(sample)
 
     def _on_twin(self, msg: wire.TwinState) -> None:

@@ -99,8 +99,10 @@ class PlausibilityChecks:
 
     def _phase(self, seen: Evidence, now_ns: int) -> Finding:
         limits, landed, twin = self._limits, seen.landed, seen.twin
-        if landed is None or seen.armed is None:
+        if landed is None or not seen.current(landed, now_ns):
             return unknown(PHASE, "no land detector")
+        if not seen.current(seen.status, now_ns):
+            return unknown(PHASE, "no vehicle status")
         says = "landed" if landed.landed else "freefall" if landed.freefall else "flying"
         factors = [
             ContextFactor(

@@ -83,7 +83,6 @@ def _place(t, *, square):
 
 
 def test_no_false_alarm_in_gusts():
-    # 54 such flights of 80 s, with and without wind, gusts and extra topics, raised none either
     for watched in fly((), seed=12, seconds=38.0, aircraft=3, gust=1.0, square=True).values():
         assert [(s, d.requirement, d.evidence) for s, d in watched.decided] == []
 

@@ -46,3 +46,22 @@ def test_it_reports_without_samples_and_publishes_nothing_but_verdicts(context):
     assert heard[0].vehicle == "px4_3"
     assert heard[0].verdict == Check.VERDICT_UNKNOWN
     assert published == {"/px4_3/consistency/report", "/px4_3/consistency/event"}
+
+
+def test_a_vehicle_whose_clock_restarts_begins_anew(context):
+    from airtwin_consistency.node import ConsistencyNode
+    from airtwin_core.types import LandDetected
+
+    node = ConsistencyNode(context=context, namespace="/px4_4")
+    try:
+        old, new = 1_000_000_000_000, 5_000_000_000
+        node._on_sample("land_detected", LandDetected(old, old, False, False, False, False))
+        assert node._monitor._seen.landed.stamp_ns == old
+        node._intake.epoch += 1  # what the intake does once it believes the new clock
+        received = old + 1_000_000_000
+        for i in range(2):  # only once, not with every sample of the new clock
+            sample = LandDetected(new + i, received + i, True, True, True, False)
+            node._on_sample("land_detected", sample)
+            assert node._monitor._seen.resumed_ns == received
+    finally:
+        node.destroy_node()
