@@ -169,8 +169,8 @@ class Scenario:
                 raise ScenarioError(f"fault {fault.kind}: no vehicle {fault.vehicle!r}")
         if self.faults_from not in FAULT_CLOCKS:
             raise ScenarioError(f"faults_from must be one of {', '.join(FAULT_CLOCKS)}")
-        if self.seed < 0:
-            raise ScenarioError("seed must be >= 0")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ScenarioError(f"seed is {self.seed!r}, expected a whole number >= 0")
         try:
             check_coordinates(
                 self.origin.latitude_deg, self.origin.longitude_deg, self.origin.altitude_amsl_m
@@ -213,9 +213,11 @@ def parse(data: Any) -> Scenario:
     entries.pop("description", None)
     known: dict[str, Any] = {}
     try:
-        vehicles = entries.pop("vehicles", [])
-        known["vehicles"] = tuple(_build(VehicleSpec, v, "vehicle") for v in vehicles)
-        known["faults"] = tuple(_build(Fault, f, "fault") for f in entries.pop("faults", []))
+        for name, part, what in (("vehicles", VehicleSpec, "vehicle"), ("faults", Fault, "fault")):
+            listed = entries.pop(name, [])
+            if not isinstance(listed, list):
+                raise ScenarioError(f"{name} must be a list, not {type(listed).__name__}")
+            known[name] = tuple(_build(part, item, what) for item in listed)
         for name, kind in (("origin", Origin), ("wind", Wind), ("noise", SensorNoise)):
             if name in entries:
                 known[name] = _build(kind, entries.pop(name), name)

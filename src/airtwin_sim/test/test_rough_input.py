@@ -102,6 +102,9 @@ INF = float("inf")
         (fault(vehicle=7), "fault wind: vehicle must be text"),
         (fault(kind=7), "fault kind must be text"),
         (fault(vector=[10**400, 0, 0]), "too large"),
+        ({"vehicles": 5}, "vehicles must be a list, not int"),
+        (vehicle() | {"faults": {}}, "faults must be a list, not dict"),
+        (vehicle() | {"seed": "x"}, "seed is 'x', expected a whole number"),
         (vehicle() | {7: 1, "x": 2}, "unknown entry"),
     ],
 )
