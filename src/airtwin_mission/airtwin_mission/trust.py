@@ -11,6 +11,8 @@ from airtwin_mission.limits import Limits
 
 NEEDED_FACTORS = ("position", "velocity")
 """Without evidence on these nobody watches where the aircraft flies."""
+SETTLING_S = 10.0
+"""The monitor judges a value once it was valid for so long (its ``settle_s``)."""
 
 
 class Demand(enum.IntEnum):
@@ -36,7 +38,8 @@ class Trust:
     A factor counts once it has been inconsistent in every report for ``inconsistent_s``: by a
     check, or by a deviation that the monitor keeps open. UNKNOWN with nothing open breaks the run:
     without evidence there is no ground to end a mission. A required monitor that has none on
-    position or velocity for ``monitor_silent_s`` in flight is a ground to hold.
+    position or velocity for ``monitor_silent_s`` in flight is a ground to hold; a monitor that was
+    just started is given ``SETTLING_S`` besides.
 
     Advisories come on change only: a required airspace manager is waited for before the take-off;
     one that falls silent in flight cannot be told from one that has nothing new to say.
@@ -48,6 +51,7 @@ class Trust:
         self._report: Report | None = None
         self._new = False
         self._heard_ns: int | None = None
+        self._first_ns: int | None = None
         self._since_ns: dict[str, int] = {}
         self._known_ns: dict[str, int] = {}
         self._flying_ns: int | None = None
@@ -88,6 +92,7 @@ class Trust:
         if self._new and self._report is not None:
             self._new = False
             self._heard_ns = now_ns
+            self._first_ns = now_ns if self._first_ns is None else self._first_ns
             checks, deviations = self._report.checks, self._report.open_deviations
             bad = {c.factor for c in checks if c.verdict is Verdict.INCONSISTENT}
             bad |= {d.factor for d in deviations if d.end_ns is None}
@@ -120,9 +125,9 @@ class Trust:
 
     def _from_doubt(self, now_ns: int) -> Demanded:
         """Judge how long the reports have said nothing about where the aircraft is."""
-        since_ns = self._flying_ns
-        if since_ns is None or not self._limits.monitor_required:
+        if not self._limits.monitor_required or self._flying_ns is None or self._first_ns is None:
             return Demanded()
+        since_ns = max(self._flying_ns, self._first_ns + int(SETTLING_S * 1e9))
         limit_ns = int(self._limits.monitor_silent_s * 1e9)
         for factor in NEEDED_FACTORS:
             if now_ns - max(self._known_ns.get(factor, since_ns), since_ns) > limit_ns:

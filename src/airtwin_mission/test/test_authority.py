@@ -131,7 +131,7 @@ def test_a_required_twin_without_evidence_holds() -> None:
     listened(flight, 10.0, Verdict.CONSISTENT)
     assert flight.belief.phase in (Phase.TAKEOFF, Phase.ENROUTE)
     listened(flight, 4.5, Verdict.UNKNOWN)
-    assert flight.belief.phase is Phase.ENROUTE
+    assert flight.belief.reason == ""
     listened(flight, 1.0, Verdict.UNKNOWN)
     assert flight.belief.phase is Phase.HOLD
     assert flight.belief.reason == "the twin has no evidence on position"
@@ -139,6 +139,16 @@ def test_a_required_twin_without_evidence_holds() -> None:
     assert flight.belief.reason == ""
     flight.run(6.0)
     assert flight.belief.reason == "consistency monitor is silent"
+
+
+def test_a_required_twin_that_never_has_evidence_holds() -> None:
+    """A monitor that was just started settles first."""
+    flight = Flight(FakePx4(), limits=REQUIRED)
+    flight.executor.on(advisory(AdvisoryAction.CLEAR))
+    listened(flight, 14.5, Verdict.UNKNOWN)
+    assert flight.belief.phase is Phase.ENROUTE
+    listened(flight, 1.5, Verdict.UNKNOWN)
+    assert flight.belief.reason == "the twin has no evidence on position"
 
 
 def test_nothing_is_asked_of_px4_during_its_failsafe() -> None:
