@@ -5,6 +5,7 @@ import itertools
 import time
 from pathlib import Path
 
+import numpy as np
 import px4_msgs.msg
 import pytest
 import rclpy
@@ -58,8 +59,8 @@ def excerpt(tmp_path):
     return path
 
 
-def live_verdicts(path):
-    """Play the file into physics and consistency nodes; return verdicts by requirement."""
+def live(path):
+    """Play the file into physics and consistency nodes; return (reports, states)."""
     readers = {}
     for reader in px4.READERS:
         kind = getattr(px4_msgs.msg, reader.message)
@@ -89,7 +90,7 @@ def live_verdicts(path):
             player.destroy_node()
     finally:
         context.try_shutdown()
-    return verdicts(reports)
+    return reports, states
 
 
 def wait_for_match(nodes, publisher, *, subscribers):
@@ -128,9 +129,20 @@ def test_the_graph_reaches_the_verdicts_of_replay(excerpt, tmp_path):
     result = replay.run(excerpt, out=tmp_path / "replay")
     recorded = read_ros2_messages(result.recording_path, topics=["/consistency/report"])
     replayed = verdicts(message.ros_msg for message in recorded)
-    live = live_verdicts(excerpt)
-    assert live.keys() == replayed.keys()
-    different = {r: (live[r], replayed[r]) for r in live if live[r] != replayed[r]}
+    reports, states = live(excerpt)
+    judged = verdicts(reports)
+    assert judged.keys() == replayed.keys()
+    different = {r: (judged[r], replayed[r]) for r in judged if judged[r] != replayed[r]}
     assert not different
-    assert {Verdict.CONSISTENT} <= set().union(*live.values())
+    assert {Verdict.CONSISTENT} <= set().union(*judged.values())
+    last = states[-1]
+    there = {
+        message.ros_msg.timestamp_sample: message.ros_msg.position_ned_m
+        for message in read_ros2_messages(result.recording_path, topics=["/twin/state"])
+    }
+    stamp = min(there, key=lambda t: abs(t - last.timestamp_sample))
+    assert abs(stamp - last.timestamp_sample) < 100_000
+    apart = np.subtract(last.position_ned_m, there[stamp])
+    assert np.linalg.norm(apart) < 0.3
+    assert np.linalg.norm(last.position_ned_m) > 1.0  # it flew: equal zeros would prove nothing
     assert result.summary["events"] == []
