@@ -90,6 +90,8 @@ def twin(aircraft: Aircraft, *, use_sim_time: bool = False) -> tuple[NodeSpec, .
             "mission": str(aircraft.mission),
             "mode": aircraft.mode.value,
             "arming": aircraft.arming,
+            "monitor_required": aircraft.mode is Mode.TWIN,
+            "airspace_required": aircraft.mode is Mode.TWIN,
             **clock,
         }
         nodes.append(NodeSpec("airtwin_mission", "mission", parameters=mission, **where))
