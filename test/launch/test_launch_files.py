@@ -8,13 +8,13 @@ import yaml
 
 pytest.importorskip("launch_ros", reason="launch and launch_ros come with a full ROS 2 only")
 
+from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, TimerAction
 from launch.utilities import perform_substitutions
 from launch_ros.actions import Node
 
 from airtwin_bringup import graph, paths, scenarios
 from airtwin_bringup.graph import Aircraft, Mode
-from launch import LaunchContext
 
 MISSION = paths.config("missions") / "demo_px4_1.plan"
 ZONES = paths.config("airspace") / "demo_zones.json"
