@@ -10,6 +10,7 @@ is said.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
 import rclpy
 from rclpy.context import Context
@@ -39,8 +41,9 @@ def open_nursery() -> None:
 
 
 class _Child:
-    def __init__(self, name: str, specs: tuple[NodeSpec, ...]) -> None:
+    def __init__(self, name: str, specs: tuple[NodeSpec, ...], log: Path | None) -> None:
         self.name = name
+        self._log = log
         self._specs = specs
         self._starts: list[float] = []
         self.revive()
@@ -50,7 +53,7 @@ class _Child:
         self._starts.append(time.monotonic())
         leash, self.leash = _nursery.Pipe(duplex=False)
         self.process: ForkServerProcess = _nursery.Process(
-            target=_live, args=(self._specs, leash), name=self.name
+            target=_live, args=(self._specs, leash, self._log), name=self.name
         )
         self.process.start()
         leash.close()
@@ -66,16 +69,22 @@ class Processes:
     """The nodes of ``specs``, one process per ``spec.process``. Use as a context manager.
 
     ``on_restart(process, why)`` is called for each restart; ``given_up`` names those that died
-    too often to be started again.
+    too often to be started again. ``log``: the file that takes what the nodes print, where a
+    table has the terminal; None leaves it to the terminal.
     """
 
-    def __init__(self, specs: Iterable[NodeSpec], on_restart: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        specs: Iterable[NodeSpec],
+        on_restart: Callable[[str, str], None],
+        log: Path | None = None,
+    ) -> None:
         groups: dict[str, list[NodeSpec]] = {}
         for spec in specs:
             groups.setdefault(spec.process, []).append(spec)
         self._on_restart = on_restart
         self.given_up: list[str] = []
-        self._children = [_Child(name, tuple(group)) for name, group in groups.items()]
+        self._children = [_Child(name, tuple(group), log) for name, group in groups.items()]
 
     def __enter__(self) -> Processes:
         return self
@@ -115,9 +124,13 @@ class Processes:
         self._children.clear()
 
 
-def _live(specs: tuple[NodeSpec, ...], leash: Connection) -> None:
+def _live(specs: tuple[NodeSpec, ...], leash: Connection, log: Path | None) -> None:
     """Run the nodes until the supervisor lets go of the leash; Ctrl-C is the supervisor's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if log is not None:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
     context = Context()
     rclpy.init(context=context)
     released = threading.Event()

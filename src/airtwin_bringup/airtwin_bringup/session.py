@@ -26,6 +26,7 @@ from airtwin_console.table import Board
 REDRAW_S = 0.25
 PLAIN_LINE_S = 2.0
 RECORDING = "flight.mcap"
+NODES_LOG = "nodes.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,13 @@ def run(session: Session, console: Console) -> Ended:
     node = WatchNode(session.vehicles, board, context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
+    log = session.out / NODES_LOG if _draws_table(session, console) else None
     specs = (graph.recorder(session.vehicles, session.recording), *session.specs)
 
     try:
         with (
             _interrupts() as interrupts,
-            Processes(specs, node.on_restart) as processes,
+            Processes(specs, node.on_restart, log) as processes,
             _display(session, board, console) as draw,
         ):
             end = _End(session)
@@ -148,12 +150,16 @@ def _interrupts() -> Iterator[Callable[[], int]]:
             signal.signal(number, handler)
 
 
+def _draws_table(session: Session, console: Console) -> bool:
+    return console.is_terminal and not session.plain
+
+
 @contextmanager
 def _display(session: Session, board: Board, console: Console) -> Iterator[Callable[[], None]]:
     """Yield the function that redraws table or lines when it is time to."""
     started = time.monotonic()
     last = started
-    if session.plain or not console.is_terminal:
+    if not _draws_table(session, console):
 
         def print_line() -> None:
             nonlocal last
