@@ -29,8 +29,8 @@ from rich.console import Console
 from airtwin_bringup import demo, graph, paths, scenarios
 from airtwin_bringup.in_process import InProcess
 from airtwin_bringup.processes import Processes
-from airtwin_physics import kernel
 from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf import kernel
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.warm import warm_up
 from airtwin_record import replay

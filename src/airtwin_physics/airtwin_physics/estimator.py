@@ -30,13 +30,13 @@ from airtwin_core.types import (
     TwinState,
     VehicleStatus,
 )
-from airtwin_physics import alignment, kernel
-from airtwin_physics.anchor import Anchor
-from airtwin_physics.belief import Belief
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.fusion import ALTITUDE_MAX_M, LATE_MAX_S, TOO_LATE, Sensors
-from airtwin_physics.imu import RING, ImuTrack, square
-from airtwin_physics.tally import NEVER_S
+from airtwin_physics.ekf import alignment, kernel
+from airtwin_physics.ekf.anchor import Anchor
+from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.fusion import ALTITUDE_MAX_M, LATE_MAX_S, TOO_LATE, Sensors
+from airtwin_physics.ekf.imu import RING, ImuTrack, square
+from airtwin_physics.ekf.tally import NEVER_S
 
 _AGE_MAX_S = 0.5  # a stamp further from the IMU's is of another clock: go by arrival
 _AGE_STAMPED_S = 0.04

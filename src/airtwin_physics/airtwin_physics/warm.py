@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from airtwin_physics import imu as imu_kernels
-from airtwin_physics import kernel, models
+from airtwin_physics.ekf import imu as imu_kernels
+from airtwin_physics.ekf import kernel, models
 
 
 def warm_up() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from airtwin_core import frames
 from airtwin_core.types import Array
-from airtwin_physics import kernel, models, reference
+from airtwin_physics.ekf import kernel, models, reference
 
 N = kernel.N
 DENSITY = np.array([1.5e-3, 3.5e-2, 1e-4, 3e-4, 0.05])

@@ -15,13 +15,14 @@ import numpy as np
 from airtwin_core import geodesy
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
-from airtwin_sim import commander, control, tasks
+from airtwin_physics.control import multirotor as control
+from airtwin_physics.control.px4_params import Px4Params
+from airtwin_sim import commander, tasks
 from airtwin_sim.commander import Command, Commander, Health
 from airtwin_sim.fleet import Fleet
 from airtwin_sim.land_detector import LandDetector, Motion
 from airtwin_sim.navigator import Navigator
 from airtwin_sim.projection import to_degrees
-from airtwin_sim.px4_params import Px4Params
 from airtwin_sim.scenario import VehicleSpec
 from airtwin_sim.tasks import HOLD, OFFBOARD, Offboard, Tasks
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from airtwin_sim.px4_params import Px4Params
+from airtwin_physics.control.px4_params import Px4Params
 from airtwin_sim.tasks import DESCEND, HOLD, LAND, OFFBOARD, RETURN, TAKEOFF
 
 CMD_RETURN, CMD_LAND, CMD_TAKEOFF = 20, 21, 22

@@ -16,9 +16,10 @@ import numpy as np
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
+from airtwin_physics.control import multirotor as control
+from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.dynamics import Model, member, step_into
-from airtwin_sim import control, ins, sensors, wind
-from airtwin_sim.px4_params import Px4Params
+from airtwin_sim import ins, sensors, wind
 
 TICK_US = 4000
 TICK_S = TICK_US * 1e-6

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from airtwin_sim.px4_params import Px4Params
+from airtwin_physics.control.px4_params import Px4Params
 
 STAGE_S = 1.0 / 3.0
 FREEFALL_S = 0.3

@@ -12,8 +12,8 @@ import numpy as np
 
 from airtwin_core import geodesy
 from airtwin_core.types import Array, Origin
+from airtwin_physics.control.px4_params import Px4Params
 from airtwin_sim import ins
-from airtwin_sim.px4_params import Px4Params
 from airtwin_sim.sensors import GnssSolution
 
 GNSS_DT_S = 0.125

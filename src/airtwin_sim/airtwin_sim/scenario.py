@@ -14,7 +14,7 @@ import yaml
 
 from airtwin_core.geodesy import check_coordinates
 from airtwin_core.types import Origin
-from airtwin_sim.px4_params import with_overrides
+from airtwin_physics.control.px4_params import with_overrides
 from airtwin_sim.sensors import SensorNoise
 
 FAULT_KINDS = (

@@ -15,10 +15,10 @@ import numpy as np
 
 from airtwin_core.frames import wrap_pi
 from airtwin_core.types import Array
+from airtwin_physics.control import multirotor as control
+from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.dynamics import GRAVITY_M_S2
-from airtwin_sim import control
 from airtwin_sim.navigator import Navigator
-from airtwin_sim.px4_params import Px4Params
 
 HOLD, RETURN, DESCEND, OFFBOARD, TAKEOFF, LAND = 4, 5, 12, 14, 17, 18
 

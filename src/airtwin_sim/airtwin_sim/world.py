@@ -18,13 +18,13 @@ from airtwin_core import aircraft as aircraft_files
 from airtwin_core import frames
 from airtwin_core.geodesy import LocalFrame
 from airtwin_core.types import Array, Origin
+from airtwin_physics.control.px4_params import with_overrides
 from airtwin_sim import faults, fleet, words
 from airtwin_sim.autopilot import PERIOD_US, Autopilot
 from airtwin_sim.commander import Command
 from airtwin_sim.fleet import NORMALS, TICK_S, TICK_US
 from airtwin_sim.link import Link
 from airtwin_sim.navigator import GNSS_DT_S, Navigator
-from airtwin_sim.px4_params import with_overrides
 from airtwin_sim.scenario import Fault, Scenario, ScenarioError
 from airtwin_sim.sensors import BLOCK, GnssSolution, Suite
 from airtwin_sim.tasks import RETURN

@@ -10,7 +10,8 @@ import pytest
 
 from airtwin_core import frames, geodesy
 from airtwin_core.types import Origin
-from airtwin_sim import px4_params, sensors
+from airtwin_physics.control import px4_params
+from airtwin_sim import sensors
 from airtwin_sim.land_detector import LandDetector, Motion
 from airtwin_sim.sensors import SensorNoise, Suite
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from airtwin_core import frames
 from airtwin_core.types import Array
-from airtwin_physics.kernel import GRAVITY_M_S2, N
+from airtwin_physics.ekf.kernel import GRAVITY_M_S2, N
 
 GRAVITY_NED = np.array([0.0, 0.0, GRAVITY_M_S2])
 

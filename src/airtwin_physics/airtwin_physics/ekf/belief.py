@@ -7,10 +7,10 @@ import numpy as np
 
 from airtwin_core import frames
 from airtwin_core.types import Array
-from airtwin_physics import alignment, kernel, models
-from airtwin_physics.alignment import FirstAttitude
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.imu import ImuTrack
+from airtwin_physics.ekf import alignment, kernel, models
+from airtwin_physics.ekf.alignment import FirstAttitude
+from airtwin_physics.ekf.imu import ImuTrack
 
 UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0

@@ -13,8 +13,8 @@ import numpy as np
 
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
+from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.dynamics import GRAVITY_M_S2
-from airtwin_sim.px4_params import Px4Params
 
 # A row of setpoints; NaN is not controlled, as in PX4's TrajectorySetpoint.
 SP_POS, SP_VEL, SP_ACC = slice(0, 3), slice(3, 6), slice(6, 9)

@@ -8,7 +8,7 @@ from numba import njit
 
 from airtwin_core.types import Array, Imu
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.kernel import GRAVITY_M_S2
+from airtwin_physics.ekf.kernel import GRAVITY_M_S2
 
 RING = 512  # steps kept; 0.2 s at 1 kHz are 200
 _WINDOW_S = 0.5  # of the means and spreads

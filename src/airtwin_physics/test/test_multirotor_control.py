@@ -8,7 +8,8 @@ import pytest
 
 from airtwin_core import aircraft, frames
 from airtwin_core.types import Array
-from airtwin_sim import control, px4_params
+from airtwin_physics.control import multirotor as control
+from airtwin_physics.control import px4_params
 
 P = px4_params.Px4Params()
 

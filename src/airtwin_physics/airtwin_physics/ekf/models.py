@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from airtwin_core.types import Array
-from airtwin_physics.kernel import (
+from airtwin_physics.ekf.kernel import (
     ATT,
     BARO,
     DELAY,

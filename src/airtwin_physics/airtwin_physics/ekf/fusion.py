@@ -8,12 +8,12 @@ import numpy as np
 from airtwin_core import frames, stats
 from airtwin_core.geodesy import check_coordinates
 from airtwin_core.types import Array, Attitude, Barometer, Fusion, GnssFix, Magnetometer
-from airtwin_physics import kernel, models
-from airtwin_physics.anchor import Anchor
-from airtwin_physics.belief import Belief
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.imu import square
-from airtwin_physics.tally import NEVER_S, RESET, Gate, Tally
+from airtwin_physics.ekf import kernel, models
+from airtwin_physics.ekf.anchor import Anchor
+from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.imu import square
+from airtwin_physics.ekf.tally import NEVER_S, RESET, Gate, Tally
 
 LATE_MAX_S = 0.3  # behind the horizon
 ALTITUDE_MAX_M = 1e5
