@@ -11,7 +11,7 @@ import px4_msgs.msg
 from airtwin_msgs import msg as wire_msgs
 from mcap.writer import Writer
 
-from airtwin_core.types import Deviation, Report, TwinState
+from airtwin_core.types import Deviation, Identification, Report, TwinState
 from airtwin_record import wire
 from airtwin_record.flight import Table, VehicleLog
 from airtwin_ros import cdr, px4, schemas
@@ -113,11 +113,19 @@ class TwinTopics:
             f"{space}/consistency/report", wire_msgs.ConsistencyReport
         )
         self._event = recording.channel(f"{space}/consistency/event", wire_msgs.DeviationEvent)
+        self._parameters = recording.channel(
+            f"{space}/twin/parameters", wire_msgs.ParameterEstimates
+        )
 
     def on_state(self, state: TwinState) -> None:
         """Write a state at the time at which its last sample arrived."""
         payload = wire.twin_state(state, self._vehicle)
         self._recording.add(self._state, state.received_ns, payload)
+
+    def on_identification(self, found: Identification) -> None:
+        """Write what is known of the aircraft."""
+        payload = wire.identification(found, self._vehicle)
+        self._recording.add(self._parameters, found.received_ns, payload)
 
     def on_report(self, now_ns: int, report: Report, changed: tuple[Deviation, ...]) -> None:
         """Write a report, and what opened or closed."""

@@ -13,6 +13,7 @@ from airtwin_msgs.msg import (
     ConsistencyReport,
     DeviationEvent,
     MissionBelief,
+    ParameterEstimates,
     TwinState,
 )
 from diagnostic_msgs.msg import DiagnosticArray
@@ -27,6 +28,7 @@ CHUNK_BYTES = 256 * 1024
 
 TWIN_TOPICS = (
     ("twin/state", TwinState, qos.STATE),
+    ("twin/parameters", ParameterEstimates, qos.RELIABLE),
     ("consistency/report", ConsistencyReport, qos.RELIABLE),
     ("consistency/event", DeviationEvent, qos.EVENT),
     ("mission/belief", MissionBelief, qos.RELIABLE),

@@ -13,7 +13,17 @@ from struct import pack
 
 import numpy as np
 
-from airtwin_core.types import Array, Check, ContextFactor, Deviation, Fusion, Report, TwinState
+from airtwin_core.types import (
+    Array,
+    Check,
+    ContextFactor,
+    Deviation,
+    Fusion,
+    Identification,
+    Report,
+    TwinState,
+)
+from airtwin_ros.convert import NO_WIND
 
 _HEADER = b"\x00\x01\x00\x00"  # CDR, little endian
 _VECTORS = (
@@ -96,6 +106,14 @@ def twin_state(state: TwinState, vehicle: str) -> bytes:
     body.pack(4, "I", len(state.fusions))
     for fusion in state.fusions:
         _fusion(body, fusion)
+    wind = state.wind or NO_WIND
+    body.pack(8, "6d?", *wind.velocity_ne_m_s, *wind.covariance.ravel(), wind.valid)
+    body.pack(4, "I", len(state.health))
+    for health in state.health:
+        body.string(health.source)
+        body.pack(1, "B", int(health.health))
+        body.pack(8, "d", health.noise_factor)
+    body.string(state.notice)
     return _HEADER + bytes(body.data)
 
 
@@ -111,6 +129,21 @@ def _fusion(body: _Body, fusion: Fusion) -> None:
     body.pack(8, "dB", fusion.nis, fusion.nis_dof)
     body.doubles(fusion.innovation)
     body.pack(8, "Q", _us(fusion.used_stamp_ns))
+
+
+def identification(found: Identification, vehicle: str) -> bytes:
+    """Return a ParameterEstimates."""
+    body = _Body()
+    body.pack(8, "QQ", _us(found.received_ns), _us(found.stamp_ns))
+    body.string(vehicle)
+    body.pack(4, "I", len(found.parameters))
+    for one in found.parameters:
+        body.string(one.name)
+        body.string(one.unit)
+        body.pack(8, "3d?", one.value, one.sigma, one.prior, one.known)
+        body.string(one.why)
+    body.pack(2, "h", found.suspect)
+    return _HEADER + bytes(body.data)
 
 
 def report(report: Report, vehicle: str, *, now_ns: int) -> bytes:

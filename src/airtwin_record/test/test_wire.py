@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,15 @@ from airtwin_core.types import (
     ContextFactor,
     Deviation,
     Fusion,
+    Health,
+    Identification,
     Origin,
+    Parameter,
     Report,
+    SensorHealth,
     TwinState,
     Verdict,
+    WindEstimate,
 )
 from airtwin_record import cdr_schema, wire
 from airtwin_ros import convert, schemas
@@ -44,6 +50,28 @@ def _state(rng: np.random.Generator, causes: dict[str, int], origin: Origin | No
         *(True, False, True, True, False),
         fusions,
     )
+
+
+@pytest.mark.parametrize("notice", ["", "a", "lost: ä"])
+@pytest.mark.parametrize("sources", [(), ("gnss",), ("gnss_position", "barometer", "a")])
+@pytest.mark.parametrize("windy", [False, True])
+def test_wind_health_and_notice(notice: str, sources: tuple[str, ...], windy: bool) -> None:
+    rng = np.random.default_rng(2)
+    state = dataclasses.replace(
+        _state(rng, {"gate": 3}, None),
+        wind=WindEstimate(rng.normal(size=2), rng.normal(size=(2, 2)), True) if windy else None,
+        health=tuple(SensorHealth(name, Health.NOISY, 1.5) for name in sources),
+        notice=notice,
+    )
+    _same(wire.twin_state(state, "px4_1"), convert.twin_state_msg(state, "px4_1"))
+
+
+@pytest.mark.parametrize("why", ["", "a", "ab", "abc", "abcd"])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_identification(why: str, count: int) -> None:
+    one = Parameter("mass", "kg", 2.4, 0.02, 2.0, count % 2 == 0, why)
+    found = Identification(2_000, 3_000, (one,) * count, count - 1)
+    _same(wire.identification(found, "px4_1"), convert.identification_msg(found, "px4_1"))
 
 
 @pytest.mark.parametrize("vehicle", ["", "p", "px4_1", "px4_10x"])

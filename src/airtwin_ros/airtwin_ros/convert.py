@@ -14,13 +14,21 @@ from airtwin_core.types import (
     ContextFactor,
     Deviation,
     Fusion,
+    Health,
+    Identification,
     MissionBelief,
     Origin,
+    Parameter,
     Phase,
     Report,
+    SensorHealth,
     TwinState,
     Verdict,
+    WindEstimate,
 )
+
+NO_WIND = WindEstimate(np.full(2, np.nan), np.full((2, 2), np.nan), valid=False)
+"""How a state without a wind travels."""
 
 
 def _us(stamp_ns: int) -> int:
@@ -28,7 +36,7 @@ def _us(stamp_ns: int) -> int:
 
 
 def twin_state_msg(state: TwinState, vehicle: str) -> wire.TwinState:
-    """Return the message; ``origin`` None travels as NaN."""
+    """Return the message; ``origin`` and ``wind`` None travel as NaN."""
     msg = wire.TwinState()
     msg.timestamp = _us(state.received_ns)
     msg.timestamp_sample = _us(state.stamp_ns)
@@ -54,6 +62,17 @@ def twin_state_msg(state: TwinState, vehicle: str) -> wire.TwinState:
     msg.velocity_valid = state.velocity_valid
     msg.heading_valid = state.heading_valid
     msg.fusions = [_fusion_msg(fusion) for fusion in state.fusions]
+    wind = state.wind or NO_WIND
+    msg.wind_ne_m_s = wind.velocity_ne_m_s
+    msg.wind_covariance = wind.covariance.ravel()
+    msg.wind_valid = wind.valid
+    msg.health = [
+        wire.SensorHealth(
+            source=h.source, health=int(h.health), noise_factor=float(h.noise_factor)
+        )
+        for h in state.health
+    ]
+    msg.notice = state.notice
     return msg
 
 
@@ -71,7 +90,13 @@ def _fusion_msg(fusion: Fusion) -> wire.SensorFusion:
 
 
 def twin_state(msg: wire.TwinState) -> TwinState:
-    """Return the value; inverse of ``twin_state_msg`` to 1 us and float32 covariance."""
+    """Return the value; inverse of ``twin_state_msg`` to 1 us and float32 covariance.
+
+    Raises:
+        ValueError: a health that this version does not know.
+    """
+    wind_ne_m_s = np.array(msg.wind_ne_m_s)
+    wind = WindEstimate(wind_ne_m_s, np.array(msg.wind_covariance).reshape(2, 2), msg.wind_valid)
     origin = Origin(msg.origin_latitude_deg, msg.origin_longitude_deg, msg.origin_altitude_amsl_m)
     return TwinState(
         stamp_ns=msg.timestamp_sample * 1000,
@@ -102,6 +127,44 @@ def twin_state(msg: wire.TwinState) -> TwinState:
             )
             for f in msg.fusions
         ),
+        wind=wind if np.isfinite(wind_ne_m_s).all() else None,
+        health=tuple(SensorHealth(h.source, Health(h.health), h.noise_factor) for h in msg.health),
+        notice=msg.notice,
+    )
+
+
+def identification_msg(found: Identification, vehicle: str) -> wire.ParameterEstimates:
+    """Return the message."""
+    return wire.ParameterEstimates(
+        timestamp=_us(found.received_ns),
+        timestamp_sample=_us(found.stamp_ns),
+        vehicle=vehicle,
+        parameters=[
+            wire.ParameterEstimate(
+                name=p.name,
+                unit=p.unit,
+                value=float(p.value),
+                sigma=float(p.sigma),
+                prior=float(p.prior),
+                known=p.known,
+                why=p.why,
+            )
+            for p in found.parameters
+        ],
+        suspect_rotor=found.suspect,
+    )
+
+
+def identification(msg: wire.ParameterEstimates) -> Identification:
+    """Return the value; inverse of ``identification_msg`` to 1 us."""
+    return Identification(
+        stamp_ns=msg.timestamp_sample * 1000,
+        received_ns=msg.timestamp * 1000,
+        parameters=tuple(
+            Parameter(p.name, p.unit, p.value, p.sigma, p.prior, p.known, p.why)
+            for p in msg.parameters
+        ),
+        suspect=msg.suspect_rotor,
     )
 
 

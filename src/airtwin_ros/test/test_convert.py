@@ -30,6 +30,21 @@ STATE = t.TwinState(
     velocity_valid=True,
     heading_valid=True,
     fusions=(t.Fusion("gnss", 5, {"gate": 2}, 1.5, 3, np.array([0.5]), NOW_NS - 10_000),),
+    wind=t.WindEstimate(np.array([3.0, -4.0]), np.array([[0.2, 0.1], [0.1, 0.3]]), True),
+    health=(
+        t.SensorHealth("gnss_position", t.Health.RECOVERED, 1.5),
+        t.SensorHealth("barometer", t.Health.MISSING, math.nan),
+    ),
+    notice="gnss_position taken at its word again after 7 s",
+)
+FOUND = t.Identification(
+    NOW_NS - 5_000,
+    NOW_NS,
+    (
+        t.Parameter("mass", "kg", 2.4, 0.02, 2.0, True),
+        t.Parameter("drag", "kg/s", 0.3, 0.2, 0.3, False, "never flew faster than 2 m/s"),
+    ),
+    2,
 )
 CHECK = t.Check("CON-POS-1", "position", 2.5, 16.0, t.Verdict.CONSISTENT, "1.2 m apart")
 FACTOR = t.ContextFactor("position", "virtual", NOW_NS, np.ones(3), np.ones(3), "m")
@@ -58,9 +73,15 @@ def same(a, b):
     [
         (STATE, lambda v: convert.twin_state_msg(v, "px4_1"), convert.twin_state),
         (
-            dataclasses.replace(STATE, origin=None, fusions=()),
+            dataclasses.replace(STATE, origin=None, fusions=(), wind=None, health=(), notice=""),
             lambda v: convert.twin_state_msg(v, "px4_1"),
             convert.twin_state,
+        ),
+        (FOUND, lambda v: convert.identification_msg(v, "px4_1"), convert.identification),
+        (
+            t.Identification(NOW_NS, NOW_NS, ()),
+            lambda v: convert.identification_msg(v, "px4_1"),
+            convert.identification,
         ),
         (REPORT, lambda v: convert.report_msg(v, "px4_1", now_ns=NOW_NS), convert.report),
         (DEVIATION, lambda v: convert.deviation_msg(v, "px4_1"), convert.deviation),
@@ -82,3 +103,10 @@ def test_there_and_back(value, to_msg, from_msg):
     msg = to_msg(value)
     wire = deserialize_message(serialize_message(msg), type(msg))
     assert same(value, from_msg(wire))
+
+
+def test_a_health_of_another_version_is_refused_by_name():
+    msg = convert.twin_state_msg(STATE, "px4_1")
+    msg.health[0].health = 99
+    with pytest.raises(ValueError, match="99"):
+        convert.twin_state(msg)
