@@ -61,11 +61,23 @@ class RotorCoefficients:
 
 @dataclass(frozen=True, slots=True)
 class BatteryCoefficients:
-    """A battery; ``ocv_cell_v``: open-circuit voltage at evenly spaced charge, 0 to 1."""
+    """A battery; ``ocv_cell_v``: open-circuit voltage at evenly spaced charge, 0 to 1.
+
+    Equations in airtwin_physics/battery/model.py. Resistances are the pack's at 25 deg C, well
+    charged; ``polarisation_*``: one RC pair; ``cutoff_cell_v``: empty, under load.
+    """
 
     cells: int
     capacity_ah: float
     resistance_ohm: float
+    resistance_activation_k: float
+    resistance_empty: float
+    resistance_empty_charge: float
+    polarisation_ohm: float
+    polarisation_s: float
+    heat_capacity_j_k: float
+    cooling_w_k: float
+    cutoff_cell_v: float
     avionics_w: float
     speed_per_volt_rad_s_v: float
     ocv_cell_v: Array

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The battery: its model as kernels, and an estimator that follows it. Pure."""
+
+from airtwin_physics.battery.model import (
+    discharge,
+    endurance,
+    growth,
+    left,
+    ocv,
+    pack,
+    rates,
+    terminal,
+)
+
+__all__ = ["discharge", "endurance", "growth", "left", "ocv", "pack", "rates", "terminal"]
