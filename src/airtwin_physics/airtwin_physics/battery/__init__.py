@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The battery: its model as kernels, and an estimator that follows it. Pure."""
 
+from airtwin_physics.battery.estimator import BatteryBelief, BatteryConfig, BatteryEstimator
 from airtwin_physics.battery.model import (
     discharge,
     endurance,
@@ -12,4 +13,16 @@ from airtwin_physics.battery.model import (
     terminal,
 )
 
-__all__ = ["discharge", "endurance", "growth", "left", "ocv", "pack", "rates", "terminal"]
+__all__ = [
+    "BatteryBelief",
+    "BatteryConfig",
+    "BatteryEstimator",
+    "discharge",
+    "endurance",
+    "growth",
+    "left",
+    "ocv",
+    "pack",
+    "rates",
+    "terminal",
+]
