@@ -8,6 +8,7 @@ were found. Sources: msg/ of the PX4 releases, and the logs of ``../shared/data/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -71,12 +72,85 @@ def _motors(columns: Columns) -> Column:
     )
 
 
+def _stacked(*names: str) -> Callable[[Columns], Column]:
+    return lambda columns: np.stack([columns[name] for name in names], axis=1)
+
+
+def _of_each_esc(name: str) -> Callable[[Columns], Column]:
+    """Return (n, ESCs) of what ULog and CDR lay out as ``esc[0].name``, ``esc[1].name`` ..."""
+
+    def get(columns: Columns) -> Column:
+        count = sum(re.fullmatch(rf"esc\[\d+\]\.{name}", column) is not None for column in columns)
+        return _stacked(*(f"esc[{i}].{name}" for i in range(count)))(columns)
+
+    return get
+
+
+_FRAME_TODAY = np.array([1, 2, 0, 3], dtype=np.uint8)
+"""Frames of vehicle_odometry until 1.13 (NED, FRD, other, body FRD) as those since."""
+
+
+def _frame(old: str) -> Callable[[Columns], Column]:
+    return lambda columns: _FRAME_TODAY[np.minimum(columns[old], 3)]
+
+
+def _diagonal(old: str, first: int) -> Callable[[Columns], Column]:
+    """Three variances of the upper triangle (21,) of a covariance (6, 6) by rows."""
+    places = (0, 6, 11, 15, 18, 20)[first : first + 3]
+    return lambda columns: columns[old][:, places]
+
+
+def _external_pose(topic: str) -> tuple[Field, ...]:
+    """Rows of VehicleOdometry as vision or motion capture sent it until 1.13."""
+    return (
+        Field(topic, "position", "x", _stacked("x", "y", "z"), "1.13"),
+        Field(topic, "velocity", "vx", _stacked("vx", "vy", "vz"), "1.13"),
+        Field(topic, "pose_frame", "local_frame", _frame("local_frame"), "1.13"),
+        # 1.11 gave the velocity a frame of its own; before, the pose's was meant
+        Field(topic, "velocity_frame", "local_frame", _frame("local_frame"), "1.10"),
+        Field(topic, "velocity_frame", "velocity_frame", _old_velocity_frame, "1.13"),
+        Field(topic, "position_variance", "pose_covariance", _diagonal("pose_covariance", 0),
+              "1.13"),
+        Field(topic, "orientation_variance", "pose_covariance", _diagonal("pose_covariance", 3),
+              "1.13"),
+        Field(topic, "velocity_variance", "velocity_covariance",
+              _diagonal("velocity_covariance", 0), "1.13"),
+        Field(topic, "reset_counter", "timestamp", _no_counter, "1.10"),
+    )  # fmt: skip
+
+
+def _old_velocity_frame(columns: Columns) -> Column:
+    """Of today's messages the frame is today's: only those with ``local_frame`` are old."""
+    frame = columns["velocity_frame"]
+    return _FRAME_TODAY[np.minimum(frame, 3)] if "local_frame" in columns else frame
+
+
+def _no_counter(columns: Columns) -> Column:
+    return np.zeros(len(columns["timestamp"]), dtype=np.uint8)
+
+
 FIELDS: tuple[Field, ...] = (
     Field("sensor_combined", "gyro_integral_dt", "gyro_integral_dt",
           _seconds_to_us("gyro_integral_dt"), "1.6"),
     Field("vehicle_gps_position", "latitude_deg", "lat", _scaled("lat", 1e-7), "1.14"),
     Field("vehicle_gps_position", "longitude_deg", "lon", _scaled("lon", 1e-7), "1.14"),
     Field("vehicle_gps_position", "altitude_msl_m", "alt", _scaled("alt", 1e-3), "1.14"),
+    Field("distance_sensor", "variance", "covariance", _same("covariance"), "1.9"),
+    Field("vehicle_optical_flow", "pixel_flow", "pixel_flow_x_integral",
+          _stacked("pixel_flow_x_integral", "pixel_flow_y_integral"), "1.13"),
+    Field("vehicle_optical_flow", "delta_angle", "gyro_x_rate_integral",
+          _stacked("gyro_x_rate_integral", "gyro_y_rate_integral", "gyro_z_rate_integral"),
+          "1.13"),
+    Field("vehicle_optical_flow", "integration_timespan_us", "integration_timespan",
+          _same("integration_timespan"), "1.13"),
+    Field("vehicle_optical_flow", "distance_m", "ground_distance_m", _same("ground_distance_m"),
+          "1.13"),
+    *_external_pose("vehicle_visual_odometry"),
+    *_external_pose("vehicle_mocap_odometry"),
+    # nested messages are columns of their own, in ULog and CDR of every release
+    Field("esc_status", "esc_rpm", "esc[0].esc_rpm", _of_each_esc("esc_rpm"), "1.18"),
+    Field("esc_status", "esc_function", "esc[0].actuator_function",
+          _of_each_esc("actuator_function"), "1.18"),
     Field("vehicle_local_position", "heading", "yaw", _same("yaw"), "1.10"),
     Field("vehicle_status", "vehicle_type", "is_rotary_wing", _vehicle_type, "1.9"),
     Field("vtol_vehicle_status", "vehicle_vtol_state", "vtol_in_rw_mode", _vtol_state, "1.12"),
@@ -115,7 +189,14 @@ TOPICS: tuple[Place, ...] = (
           "magnetometer_ga"),
     Place("airspeed", "airspeed_validated", ("airspeed_validated", "airspeed"),
           "true_airspeed_m_s"),
+    Place("rangefinder", "distance_sensor", ("distance_sensor",), "current_distance"),
+    Place("flow", "vehicle_optical_flow", ("vehicle_optical_flow", "optical_flow"), "pixel_flow"),
+    Place("vision", "vehicle_visual_odometry",
+          ("vehicle_visual_odometry", "vehicle_vision_odometry"), "pose_frame"),
+    Place("mocap", "vehicle_mocap_odometry", ("vehicle_mocap_odometry",), "pose_frame"),
     Place("motors", "actuator_motors", ("actuator_motors", "actuator_outputs"), "timestamp"),
+    Place("servos", "actuator_servos", ("actuator_servos",), "control"),
+    Place("rotor_speeds", "esc_status", ("esc_status",), "esc_rpm"),
     Place("attitude", "vehicle_attitude", ("vehicle_attitude",), "q"),
     Place("position", "vehicle_local_position", ("vehicle_local_position",), "x"),
     Place("odometry", "vehicle_odometry", ("vehicle_odometry",), "pose_frame"),

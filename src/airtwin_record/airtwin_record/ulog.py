@@ -188,11 +188,22 @@ def _instance(section: UlogSection, name: str) -> UlogTopic | None:
         for _, topic in sorted(instances.items()):
             if np.nanmax(topic.records["voltage_v"], initial=0.0) > 1.0:
                 return topic
+    if name == "distance_sensor":
+        for _, topic in sorted(instances.items()):
+            if _faces_down(topic):
+                return topic
     if name.startswith("estimator_status") and len(instances) > 1:
         selector = section.topics.get(("estimator_selector_status", 0))
         if selector is not None:
             return _selected(instances, selector)
     return instances[min(instances)]
+
+
+def _faces_down(topic: UlogTopic) -> bool:
+    """Return whether a rangefinder looks at the ground (ROTATION_DOWNWARD_FACING, 25)."""
+    if "orientation" not in (topic.records.dtype.names or ()):
+        return False
+    return bool(np.mean(topic.records["orientation"] == 25) > 0.5)
 
 
 def _selected(instances: Mapping[int, UlogTopic], selector: UlogTopic) -> UlogTopic:

@@ -4,14 +4,16 @@
 ``publisher.publish(bytes)`` sends serialised messages as they are, and a raw subscription hands
 them over untouched, so a table of records replaces one Python object per message: filling and
 sending one costs microseconds. Works for messages of fixed size: numbers, booleans, arrays of
-them; every message of PX4 is one. No middleware is imported.
+them, and of such messages, whose fields become ``name[0].field``, as in a ULog; every message of
+PX4 is one. No middleware is imported.
 
 Source of the layout: OMG DDS-RTPS 2.2, section 10 (encapsulation header 00 01 00 00), and CDR of
-CORBA 3.1 part 2, section 9.3: each primitive is aligned to its size from the start of the body.
+CORBA 3.1 part 2, section 9.3: each primitive is aligned to its size from the start of the body, inside a nested message as well.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 from functools import cache
 from typing import Any
@@ -37,7 +39,7 @@ _PRIMITIVES = {
     "float": "<f4",
     "double": "<f8",
 }
-_ARRAY = re.compile(r"(\w+)\[(\d+)\]")
+_ARRAY = re.compile(r"([\w/]+)\[(\d+)\]")
 
 
 @cache
@@ -45,21 +47,12 @@ def layout(message: Any) -> np.dtype[np.void]:
     """Return the record type of a message class; fields carry the message's names.
 
     Raises:
-        ValueError: a field has no fixed size (string, sequence, nested message).
+        ValueError: a field has no fixed size (string, sequence).
     """
-    names, formats, offsets = [], [], []
-    end = 0
-    for name, kind in message.get_fields_and_field_types().items():
-        match = _ARRAY.fullmatch(kind)
-        base, count = (match[1], int(match[2])) if match else (kind, 0)
-        if base not in _PRIMITIVES:
-            raise ValueError(f"{message.__name__}.{name} is {kind}, which has no fixed size")
-        primitive = np.dtype(_PRIMITIVES[base])
-        end += -end % primitive.itemsize
-        names.append(name)
-        formats.append((primitive, (count,)) if count else primitive)
-        offsets.append(_HEADER_SIZE + end)
-        end += primitive.itemsize * max(count, 1)
+    names: list[str] = []
+    formats: list[Any] = []
+    offsets: list[int] = []
+    end = _append(message, "", 0, names, formats, offsets)
     return np.dtype(
         {
             "names": names,
@@ -69,6 +62,40 @@ def layout(message: Any) -> np.dtype[np.void]:
             "itemsize": _HEADER_SIZE + end + -end % 4,
         }
     )
+
+
+def _append(
+    message: Any, prefix: str, end: int, names: list[str], formats: list[Any], offsets: list[int]
+) -> int:
+    """Append a message's fields behind ``end``; returns where they end."""
+    for name, kind in message.get_fields_and_field_types().items():
+        match = _ARRAY.fullmatch(kind)
+        base, count = (match[1], int(match[2])) if match else (kind, 0)
+        if base in _PRIMITIVES:
+            primitive = np.dtype(_PRIMITIVES[base])
+            end += -end % primitive.itemsize
+            names.append(prefix + name)
+            formats.append((primitive, (count,)) if count else primitive)
+            offsets.append(_HEADER_SIZE + end)
+            end += primitive.itemsize * max(count, 1)
+            continue
+        held = _held(message, base)
+        if held is None:
+            raise ValueError(f"{message.__name__}.{name} is {kind}, which has no fixed size")
+        for i in range(count or 1):
+            inner = f"{prefix}{name}{f'[{i}]' if match else ''}."
+            end = _append(held, inner, end, names, formats, offsets)
+    return end
+
+
+def _held(message: Any, kind: str) -> Any | None:
+    """Return the message that a field of ``message`` is made of, ``package/Name``; None if none."""
+    if hasattr(message, "held"):
+        return message.held(kind)
+    package, _, name = kind.rpartition("/")
+    if not package:
+        return None
+    return getattr(importlib.import_module(f"{package}.msg"), name, None)
 
 
 def table(message: Any, rows: int) -> npt.NDArray[np.void]:

@@ -27,6 +27,7 @@ class GnssFix:
     ``fix_type``: PX4's (1 none, 2 2D, 3 3D, 4 DGPS, 5 RTK float, 6 RTK fixed). ``eph_m``,
     ``epv_m``, ``speed_accuracy_m_s``: one standard deviation as the receiver claims it.
     ``heading_rad``: of the body's x axis from true north by two antennas; NaN with one.
+    ``antenna_yaw_frd_rad``: where in the body's xy plane the line between them points.
     """
 
     stamp_ns: int
@@ -42,6 +43,7 @@ class GnssFix:
     satellites: int
     heading_rad: float = float("nan")
     heading_accuracy_rad: float = float("nan")
+    antenna_yaw_frd_rad: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,12 @@ class Rangefinder:
 class OpticalFlow:
     """Flow of the ground over ``dt_s`` by a camera that looks along FRD z.
 
-    ``flow_rad`` (2,): PX4's ``pixel_flow``, angle about FRD x and y by which the scene moved, the
-    camera's own turn included (right-handed: forward flight gives a negative angle about y).
+    ``flow_rad`` (2,): PX4's ``pixel_flow``, the angle about FRD x and y by which the camera would
+    have had to turn for the scene to move so: its own turn included, right-handed, so that forward
+    flight gives a positive angle about y, flight to the right a negative one about x.
     ``turn_frd_rad`` (3,): the camera's own turn in that time by its gyro, NaN if it has none.
     ``quality``: 0 none to 1 best. ``distance_m``: to the ground if the sensor knows, else NaN.
+    ``nearest_m``, ``farthest_m``: distances between which the sensor works. The stamp is the end.
     """
 
     stamp_ns: int
@@ -102,6 +106,8 @@ class OpticalFlow:
     dt_s: float
     quality: float
     distance_m: float
+    nearest_m: float = 0.0
+    farthest_m: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ class ExternalPose:
 
     ``position_ned_m``, ``velocity_ned_m_s`` (3,), ``q_ned_frd`` (4,): None where there is none.
     Variances (3,), NaN where unknown. ``local_frame``: its zero and north are its own, not NED's.
+    ``velocity_frd_m_s`` (3,): instead of that in NED where the source sees in body axes.
     """
 
     stamp_ns: int
@@ -122,6 +129,8 @@ class ExternalPose:
     orientation_variance_rad2: Array
     local_frame: bool
     reset_counter: int
+    velocity_frd_m_s: Array | None = None
+    source: str = "vision"
 
 
 @dataclass(frozen=True, slots=True)
