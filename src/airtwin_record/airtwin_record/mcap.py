@@ -18,7 +18,9 @@ from airtwin_ros import cdr, px4
 OUTSIDE = "outside the flight's time"
 BAD_SIZE = "size does not fit the message's definition"
 BAD_ENCODING = "not little-endian CDR"
-_TOPIC = re.compile(r"/?(?:(?P<vehicle>.+?)/)?(?P<topic>fmu/(?:in|out)/\w+?)(?:_v(?P<version>\d+))?")
+_TOPIC = re.compile(
+    r"/?(?:(?P<vehicle>.+?)/)?(?P<topic>fmu/(?:in|out)/\w+?)(?:_v(?P<version>\d+))?"
+)
 _READERS = {reader.topic: reader for reader in px4.READERS}
 _STAMP_MAX_NS = 2**62
 _IMU_MIN = 10
