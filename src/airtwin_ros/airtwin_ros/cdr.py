@@ -8,7 +8,8 @@ them, and of such messages, whose fields become ``name[0].field``, as in a ULog;
 PX4 is one. No middleware is imported.
 
 Source of the layout: OMG DDS-RTPS 2.2, section 10 (encapsulation header 00 01 00 00), and CDR of
-CORBA 3.1 part 2, section 9.3: each primitive is aligned to its size from the start of the body, inside a nested message as well.
+CORBA 3.1 part 2, section 9.3: each primitive is aligned to its size from the start of the body,
+inside a nested message as well.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def _append(
 
 
 def _held(message: Any, kind: str) -> Any | None:
-    """Return the message that a field of ``message`` is made of, ``package/Name``; None if none."""
+    """Return the message ``package/Name`` that a field is made of; None if it is none."""
     if hasattr(message, "held"):
         return message.held(kind)
     package, _, name = kind.rpartition("/")
