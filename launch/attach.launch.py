@@ -24,6 +24,8 @@ def _nodes(context):
         graph.Mode(value("mode")),
         mission,
         arming=value("arm") == "true",
+        models=graph.named(value("aircraft")),
+        external_odometry=value("external_odometry") == "true",
     )
     return launching.actions(graph.attached(aircraft, zones=zones))
 
@@ -39,6 +41,15 @@ def generate_launch_description():
                 default_value="false",
                 choices=["false", "true"],
                 description="mode twin: start the motors; else wait for a person",
+            ),
+            DeclareLaunchArgument(
+                "aircraft", default_value="", description="x500, a file, or px4_1=x500,px4_2=..."
+            ),
+            DeclareLaunchArgument(
+                "external_odometry",
+                default_value="false",
+                choices=["false", "true"],
+                description="mode twin: send the twin's estimate to PX4 as external vision",
             ),
             DeclareLaunchArgument("zones", default_value="", description="ED-269 or GeoJSON file"),
             OpaqueFunction(function=_nodes),

@@ -49,10 +49,12 @@ def _everything(context):
 
     px4 = Path(value("px4")).expanduser()
     count = int(value("vehicles"))
-    aircraft = [graph.Aircraft(f"px4_{i}") for i in range(count)]
+    known = paths.config(f"aircraft/{value('model')}.yaml").exists()
+    model = value("model") if known else ""
+    aircraft = [graph.Aircraft(f"px4_{i}", model=model) for i in range(count)]
     if value("mission"):
         mission = Path(value("mission"))
-        aircraft[0] = graph.Aircraft("px4_0", graph.Mode.TWIN, mission, arming=True)
+        aircraft[0] = graph.Aircraft("px4_0", graph.Mode.TWIN, mission, arming=True, model=model)
     return [
         *(_px4(px4, i, value("model"), value("world")) for i in range(count)),
         *launching.actions(graph.attached(tuple(aircraft))),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node graph in one process over real DDS, against the embedded simulator in lockstep."""
 
+import itertools
 import time
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ import rclpy
 import yaml
 from airtwin_msgs.msg import ConsistencyReport, MissionBelief, TwinState
 from diagnostic_msgs.msg import DiagnosticArray
+from px4_msgs.msg import VehicleOdometry
 from rclpy.context import Context
 from rclpy.node import Node
 
@@ -23,6 +25,7 @@ STEP_S = 0.04
 PATIENCE_S = 20.0
 """Wall time that a step may take before the test calls the graph dead."""
 COMMAND_TOPICS = ("vehicle_command", "offboard_control_mode", "trajectory_setpoint")
+ODOMETRY_TOPIC = "/px4_1/fmu/in/vehicle_visual_odometry"
 
 
 class Watch(Node):
@@ -89,13 +92,13 @@ class Flight:
 
 
 @contextmanager
-def flight(tmp_path, domain_id, *, mode=Mode.TWIN, mission=None):
+def flight(tmp_path, domain_id, *, mode=Mode.TWIN, mission=None, odometry=False):
     """A graph with one vehicle px4_1 at the demo's first pad."""
     scenario = tmp_path / "scenario.yaml"
     scenario.write_text(
         yaml.safe_dump({"vehicles": [{"name": "px4_1"}], "seed": 3, "extra_topics": True})
     )
-    aircraft = (Aircraft("px4_1", mode, mission, arming=True),)
+    aircraft = (Aircraft("px4_1", mode, mission, True, model="x500", external_odometry=odometry),)
     context = Context()
     rclpy.init(context=context, domain_id=domain_id)
     try:
@@ -149,7 +152,42 @@ def test_in_shadow_mode_no_publisher_to_the_aircraft_exists(tmp_path):
         for topic in COMMAND_TOPICS:
             assert run.sim.count_subscribers(f"/px4_1/fmu/in/{topic}") == 1
             assert run.sim.count_publishers(f"/px4_1/fmu/in/{topic}") == 0
+        assert run.sim.count_publishers(ODOMETRY_TOPIC) == 0
         assert run.watch.beliefs, "the mission follows all the same"
+
+
+def test_mode_twin_alone_gives_no_odometry(tmp_path):
+    with flight(tmp_path, 66, mode=Mode.TWIN) as run:
+        run.advance(1.0)
+        assert run.sim.count_publishers(ODOMETRY_TOPIC) == 0
+
+
+@pytest.mark.parametrize("mode", [Mode.MODEL, Mode.SHADOW])
+def test_odometry_outside_mode_twin_is_refused_before_anything_starts(tmp_path, mode):
+    with (
+        pytest.raises(ValueError, match="needs mode twin"),
+        flight(tmp_path, 67, mode=mode, odometry=True),
+    ):
+        pass
+
+
+def test_external_odometry_is_where_the_simulator_says(tmp_path):
+    with flight(tmp_path, 68, odometry=True) as run:
+        assert run.sim.count_publishers(ODOMETRY_TOPIC) == 1
+        heard = []
+        run.watch.create_subscription(VehicleOdometry, ODOMETRY_TOPIC, heard.append, qos.PX4_OUT)
+        run.until(lambda: len(heard) > 50, limit_s=40.0)
+        msg = heard[-1]
+        assert (msg.pose_frame, msg.velocity_frame) == (msg.POSE_FRAME_NED, msg.VELOCITY_FRAME_NED)
+        assert np.linalg.norm(msg.position[:2]) < 2.0
+        assert np.linalg.norm(msg.velocity) < 0.5
+        assert 0.0 < max(msg.position_variance) < 1.5**2
+        assert np.isfinite(msg.q).all(), "the simulator bridges a magnetometer"
+        assert msg.quality >= 1
+        stamps = [m.timestamp_sample for m in heard]
+        assert all(b - a >= 32_000 for a, b in itertools.pairwise(stamps))
+        state = min(run.watch.states, key=lambda s: abs(s.stamp_ns - msg.timestamp_sample * 1000))
+        assert msg.position == pytest.approx(state.position_ned_m, abs=1e-3)
 
 
 def test_a_node_that_crashes_is_restarted_and_that_is_said(tmp_path):

@@ -10,6 +10,7 @@ from rich.console import Console
 from airtwin_bringup import bridge, graph, outcome, sighting
 from airtwin_bringup.graph import Mode
 from airtwin_bringup.session import Session, run
+from airtwin_core.aircraft import load
 from airtwin_mission import mission_file
 
 LOOK_S = 4.0
@@ -26,16 +27,28 @@ def session(
     out: Path,
     flight_max_s: float | None,
     plain: bool,
+    models: dict[str, str] | None = None,
+    external_odometry: bool = False,
 ) -> Session:
     """Return what to run.
 
     Raises:
-        ValueError: mode twin without a mission or with a duration, one mission for several
-            aircraft, or a mission that can't be read.
+        ValueError: mode twin with nothing to do or with a duration, one mission for several
+            aircraft, a mission or an aircraft file that can't be read.
     """
     if mode is Mode.TWIN and flight_max_s is not None:
         raise ValueError("--duration would leave the aircraft in the air: mode twin has none")
-    aircraft = graph.followed(vehicles, mode, mission, arming=arming)
+    aircraft = graph.followed(
+        vehicles,
+        mode,
+        mission,
+        arming=arming,
+        models=models,
+        external_odometry=external_odometry,
+    )
+    for one in aircraft:
+        if one.model:
+            load(one.model)
     if mission is not None:
         mission_file.load(mission)
     return Session(
@@ -45,8 +58,9 @@ def session(
         title=f"AirTwin beside {', '.join(vehicles)}, mode {mode.value}",
         plain=plain,
         flight_max_s=flight_max_s,
-        until_landed=mode is Mode.TWIN,
+        until_landed=mission is not None and mode is Mode.TWIN,
         commands=mode is Mode.TWIN,
+        models={one.vehicle: one.model for one in aircraft if one.model},
     )
 
 
@@ -72,4 +86,4 @@ def attach(session: Session, console: Console) -> int:
             f"nothing from {', '.join(sorted(silent))} yet: waiting; ./airtwin doctor says why",
             highlight=False,
         )
-    return outcome.report(run(session, console), session.recording, session.out, console)
+    return outcome.report(run(session, console), session, console)

@@ -26,6 +26,13 @@ UNUSABLE_INPUT = 2
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder for the results; default runs/<time>-<name>.")
 ]
+Models = Annotated[
+    str,
+    typer.Option(
+        "--aircraft",
+        help="Which aircraft it is: x500 (of config/aircraft) or a file; px4_1=x500,px4_2=octo.",
+    ),
+]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")]
 
 
@@ -74,11 +81,16 @@ def replay(
     vehicle: Annotated[
         str | None, typer.Option("--vehicle", help="px4_0, px4_1, ...; default: all.")
     ] = None,
+    aircraft: Models = "",
 ) -> None:
-    """Run the twin over a recorded flight: report.html, summary.json, twin.mcap."""
+    """Run the twin over a recorded flight: report.html, summary.json, twin.mcap.
+
+    With --aircraft its mass, rotors and battery are identified as well.
+    """
     from rich.progress import Progress
 
-    from airtwin_bringup import outcome, settings
+    from airtwin_bringup import graph, outcome, settings
+    from airtwin_core.aircraft import AircraftError
     from airtwin_record import replay as replaying
     from airtwin_record.flight import UnusableFlight
 
@@ -92,9 +104,12 @@ def replay(
                 progress=lambda done: bar.update(task, completed=done),
                 config=settings.estimator(),
                 limits=settings.limits(),
+                models=graph.named(aircraft),
             )
-    except UnusableFlight as error:
+    except (UnusableFlight, AircraftError) as error:
         raise _fail(error, UNUSABLE_INPUT) from None
+    except ValueError as error:
+        raise _fail(error) from None
     outcome.show(result, console)
 
 
@@ -117,6 +132,14 @@ def attach(
     zones: Annotated[
         Path | None, typer.Option("--zones", help="ED-269 or GeoJSON.", exists=True)
     ] = None,
+    aircraft: Models = "",
+    external_odometry: Annotated[
+        bool,
+        typer.Option(
+            "--external-odometry",
+            help="Mode twin: send the twin's estimate to PX4 as external vision (EKF2_EV_CTRL).",
+        ),
+    ] = False,
     duration: Annotated[
         float | None, typer.Option("--duration", help="End after so long in the air [s].")
     ] = None,
@@ -129,6 +152,7 @@ def attach(
     kernels.ready(console)
     processes.open_nursery()
     from airtwin_bringup import attach as attaching
+    from airtwin_bringup import graph
 
     try:
         session = attaching.session(
@@ -140,6 +164,8 @@ def attach(
             out=_out(out, "attach"),
             flight_max_s=duration,
             plain=plain,
+            models=graph.named(aircraft),
+            external_odometry=external_odometry,
         )
     except ValueError as error:
         raise _fail(error) from None

@@ -33,8 +33,9 @@ def fly(
         flight_max_s=flight_max_s,
         wait_max_s=WAIT_FOR_TAKEOFF_S,
         until_landed=True,
+        models={a.vehicle: a.model for a in aircraft},
     )
-    return outcome.report(run(session, console), session.recording, out, console)
+    return outcome.report(run(session, console), session, console)
 
 
 def prepare(out: Path, *, count: int, seed: int) -> Path:

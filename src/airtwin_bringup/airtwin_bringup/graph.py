@@ -9,9 +9,12 @@ airspace  <-------------------------------+      mission <--+  (and /airspace/ad
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ANY = ""
+"""Among named aircraft: every vehicle that has no own entry."""
 Value = bool | int | float | str | tuple[str, ...]
 
 
@@ -49,27 +52,73 @@ class Aircraft:
     """One aircraft of a run: its name (px4_0, px4_1, ...), mission file and authority.
 
     ``arming``: in mode twin the mission may start the motors itself; else it waits for a person.
+    ``model``: name in ``config/aircraft`` or path of such a file; empty: unknown.
+    ``external_odometry``: in mode twin the estimate goes back to PX4.
     """
 
     vehicle: str
     mode: Mode = Mode.SHADOW
     mission: Path | None = None
     arming: bool = False
+    model: str = ""
+    external_odometry: bool = False
 
 
 def followed(
-    vehicles: tuple[str, ...], mode: Mode, mission: Path | None, *, arming: bool = False
+    vehicles: tuple[str, ...],
+    mode: Mode,
+    mission: Path | None,
+    *,
+    arming: bool = False,
+    models: Mapping[str, str] | None = None,
+    external_odometry: bool = False,
 ) -> tuple[Aircraft, ...]:
-    """Return the aircraft of a run that attaches to ``vehicles``.
+    """Return the aircraft of a run that attaches to ``vehicles``; ``models``: see ``named``.
 
     Raises:
-        ValueError: mode twin without a mission, or one mission for several aircraft.
+        ValueError: mode twin with nothing to do, odometry in another mode, one mission for
+            several aircraft, or a model of a vehicle that is not followed.
     """
-    if mode is Mode.TWIN and mission is None:
-        raise ValueError("mode twin flies a mission: name it with --mission, or use --mode shadow")
+    if mode is Mode.TWIN and mission is None and not external_odometry:
+        raise ValueError(
+            "mode twin flies a mission or gives odometry: name --mission, or "
+            "--external-odometry, or use --mode shadow"
+        )
+    if external_odometry and mode is not Mode.TWIN:
+        raise ValueError(
+            f"external odometry needs --mode twin: in mode {mode.value} nothing can reach the "
+            "aircraft"
+        )
     if mission is not None and len(vehicles) != 1:
         raise ValueError(f"one mission for {len(vehicles)} aircraft: attach them one by one")
-    return tuple(Aircraft(vehicle, mode, mission, arming) for vehicle in vehicles)
+    models = models or {}
+    strangers = set(models) - {ANY, *vehicles}
+    if strangers:
+        raise ValueError(f"an aircraft is named for {', '.join(sorted(strangers))}, not followed")
+    return tuple(
+        Aircraft(vehicle, mode, mission, arming, model_of(models, vehicle), external_odometry)
+        for vehicle in vehicles
+    )
+
+
+def named(text: str) -> dict[str, str]:
+    """Return vehicle -> aircraft file of "x500" (all of them), or "px4_1=x500,px4_2=octo".
+
+    Raises:
+        ValueError: a part of the list is empty.
+    """
+    models = {}
+    for part in filter(None, text.split(",")):
+        vehicle, _, model = part.rpartition("=")
+        if not model:
+            raise ValueError(f"{part!r} names no aircraft")
+        models[vehicle or ANY] = model
+    return models
+
+
+def model_of(models: Mapping[str, str], vehicle: str) -> str:
+    """Return the aircraft file of ``vehicle``, empty if nobody named one."""
+    return models.get(vehicle, models.get(ANY, ""))
 
 
 def namespace(vehicle: str) -> str:
@@ -81,8 +130,14 @@ def twin(aircraft: Aircraft, *, use_sim_time: bool = False) -> tuple[NodeSpec, .
     """Return the nodes beside one aircraft."""
     where = {"namespace": namespace(aircraft.vehicle), "process": aircraft.vehicle}
     clock: dict[str, Value] = {"use_sim_time": use_sim_time}
+    physics: dict[str, Value] = {
+        "aircraft": aircraft.model,
+        "mode": aircraft.mode.value,
+        "publish_external_odometry": aircraft.external_odometry,
+        **clock,
+    }
     nodes = [
-        NodeSpec("airtwin_physics", "physics", parameters=clock, **where),
+        NodeSpec("airtwin_physics", "physics", parameters=physics, **where),
         NodeSpec("airtwin_consistency", "consistency", parameters=clock, **where),
     ]
     if aircraft.mission is not None:

@@ -3,26 +3,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from airtwin_bringup import settings
-from airtwin_bringup.session import Ended
+from airtwin_bringup.session import Ended, Session
 
 
-def report(ended: Ended, recording: Path, out: Path, console: Console) -> int:
+def report(ended: Ended, session: Session, console: Console) -> int:
     """Write report, summary and twin.mcap of a recorded run; return the exit code."""
     # numba and plotly load slowly, and only now are they needed
     from airtwin_record import replay
     from airtwin_record.flight import UnusableFlight
 
     console.print(f"{ended.reason}; writing the report", highlight=False)
+    recording = session.recording
     try:
         result = replay.run(
-            recording, out=out, config=settings.estimator(), limits=settings.limits()
+            recording,
+            out=session.out,
+            config=settings.estimator(),
+            limits=settings.limits(),
+            models=session.models,
         )
     except UnusableFlight as error:
         console.print(f"[red]no report:[/] {error}", highlight=False, soft_wrap=True)

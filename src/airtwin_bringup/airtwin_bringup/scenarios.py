@@ -8,6 +8,7 @@ from pathlib import Path
 from airtwin_bringup import paths
 from airtwin_bringup.graph import Aircraft, Mode
 from airtwin_sim import scenario
+from airtwin_sim.scenario import VehicleSpec
 
 
 def aircraft(path: Path, missions: Path | None = None) -> tuple[Aircraft, ...]:
@@ -22,13 +23,13 @@ def aircraft(path: Path, missions: Path | None = None) -> tuple[Aircraft, ...]:
     """
     folder = missions or paths.config("missions")
     return tuple(
-        _with_mission(vehicle.name, folder, path.stem) for vehicle in scenario.load(path).vehicles
+        _with_mission(vehicle, folder, path.stem) for vehicle in scenario.load(path).vehicles
     )
 
 
-def _with_mission(vehicle: str, folder: Path, stem: str) -> Aircraft:
+def _with_mission(vehicle: VehicleSpec, folder: Path, stem: str) -> Aircraft:
     for suffix in (".plan", ".yaml"):
-        mission = folder / f"{stem}_{vehicle}{suffix}"
+        mission = folder / f"{stem}_{vehicle.name}{suffix}"
         if mission.exists():
-            return Aircraft(vehicle, Mode.TWIN, mission, arming=True)
-    return Aircraft(vehicle)
+            return Aircraft(vehicle.name, Mode.TWIN, mission, arming=True, model=vehicle.aircraft)
+    return Aircraft(vehicle.name, model=vehicle.aircraft)

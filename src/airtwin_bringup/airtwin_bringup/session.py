@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ class Session:
     ``flight_max_s`` counts from the first take-off, ``wait_max_s`` until then; None: no limit.
     ``until_landed``: end when every mission has ended. ``commands``: the twins fly aircraft that
     do not end with the run, so Ctrl-C asks them to return first; a second one ends at once.
+    ``models``: aircraft file of each vehicle whose kind is known.
     """
 
     specs: tuple[NodeSpec, ...]
@@ -47,6 +48,7 @@ class Session:
     wait_max_s: float | None = None
     until_landed: bool = False
     commands: bool = False
+    models: dict[str, str] = field(default_factory=dict)
 
     @property
     def recording(self) -> Path:

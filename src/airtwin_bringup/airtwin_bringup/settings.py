@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import yaml
@@ -27,8 +28,9 @@ def node(name: str) -> dict[str, Any]:
 
 
 def estimator() -> EstimatorConfig:
-    """Return the physical model's configuration."""
-    return EstimatorConfig(**node("physics"))
+    """Return the estimator's configuration; the node has parameters beside it."""
+    known = {spec.name for spec in fields(EstimatorConfig)}
+    return EstimatorConfig(**{k: v for k, v in node("physics").items() if k in known})
 
 
 def limits() -> Limits:

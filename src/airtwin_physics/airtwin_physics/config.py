@@ -77,7 +77,7 @@ class EstimatorConfig:
     unaided_speed_m_s: float = 5.0  # [m/s] without any aid, speeds are of this size
 
     def __post_init__(self) -> None:
-        for spec in fields(self):
+        for spec in fields(EstimatorConfig):  # those of a subclass are its own to check
             value = getattr(self, spec.name)
             if not 0.0 <= value < 1e6:
                 raise ValueError(f"{spec.name} is {value}, expected 0 to 1e6")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from airtwin_consistency.limits import Limits
 from airtwin_consistency.monitor import Monitor
+from airtwin_core.aircraft import Aircraft
 from airtwin_core.intake import Intake
 from airtwin_core.types import Deviation, Report, TwinState
 from airtwin_physics.config import EstimatorConfig
@@ -38,6 +39,7 @@ def follow(
     *,
     config: EstimatorConfig | None = None,
     limits: Limits | None = None,
+    aircraft: Aircraft | None = None,
 ) -> tuple[History, Intake]:
     """Run the twin over the log; the same log gives the same result to the bit."""
     estimator, monitor = Estimator(config or EstimatorConfig()), Monitor(limits or Limits())

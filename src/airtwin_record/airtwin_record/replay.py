@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from airtwin_consistency.limits import Limits
+from airtwin_core.aircraft import load
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.warm import warm_up
 from airtwin_record import mcap, mcap_file, report, ulog, ulog_file
@@ -81,15 +82,19 @@ def run(
     *,
     config: EstimatorConfig | None = None,
     limits: Limits | None = None,
+    models: Mapping[str, str] | None = None,
 ) -> ReplayResult:
     """Run the twin over a flight; ``vehicle`` chooses one of several, ``progress`` gets 0 to 1.
 
-    ``config``, ``limits``: None takes the defaults of the code.
+    ``config``, ``limits``: None takes the defaults of the code. ``models``: aircraft file by
+    vehicle, "" for all others; a vehicle without one is followed as an unknown aircraft.
 
     Raises:
         UnusableFlight: nothing can be replayed; the message is one line.
+        AircraftError: an aircraft file can't be read.
     """
     warm_up()
+    known = {name: load(model) for name, model in (models or {}).items() if model}
     began_s = time.perf_counter()
     recording = read(path)
     data_hash = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -112,6 +117,7 @@ def run(
                 _share(progress, index, len(logs)),
                 config=config,
                 limits=limits,
+                aircraft=known.get(log.name, known.get("")),
             )
             errors = position_errors(history, log.truth)
             parts[log.name] = vehicle_summary(log, history, intake, errors, recording.kind)

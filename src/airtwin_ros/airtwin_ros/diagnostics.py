@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
@@ -11,10 +13,19 @@ from airtwin_ros import qos
 
 
 class Diagnostics:
-    """Publishes an ``Intake``'s counts each second: ``<source>/used``, ``<source>/<cause>``."""
+    """Publishes an ``Intake``'s counts each second: ``<source>/used``, ``<source>/<cause>``.
 
-    def __init__(self, node: Node, intake: Intake) -> None:
+    ``said``: returns what else there is to say: a warning ("" if all is well), and more values.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        intake: Intake,
+        said: Callable[[], tuple[str, dict[str, str]]] = lambda: ("", {}),
+    ) -> None:
         self._node = node
+        self._said = said
         self._intake = intake
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._timer = node.create_timer(1.0, self._publish)
@@ -25,6 +36,11 @@ class Diagnostics:
         for source, by_cause in self._intake.counts.items():
             for what, count in by_cause.items():
                 status.values.append(KeyValue(key=f"{source}/{what}", value=str(count)))
+        warning, values = self._said()
+        status.values += [KeyValue(key=key, value=value) for key, value in values.items()]
+        if warning:
+            status.level = DiagnosticStatus.WARN
+            status.message = warning
         if not self._intake.counts:
             status.level = DiagnosticStatus.STALE
             status.message = "nothing received yet"

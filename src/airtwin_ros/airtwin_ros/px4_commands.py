@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one module that writes PX4's messages: commands and offboard setpoints to ``fmu/in``."""
+"""The one module that writes PX4's messages to ``fmu/in``: commands, setpoints, odometry."""
 
 from __future__ import annotations
 
 import numpy as np
-from px4_msgs.msg import OffboardControlMode, TrajectorySetpoint, VehicleCommand
+import numpy.typing as npt
+from px4_msgs.msg import (
+    OffboardControlMode,
+    TrajectorySetpoint,
+    VehicleCommand,
+    VehicleOdometry,
+)
 
-from airtwin_core.types import Array
+from airtwin_core.types import Array, ExternalPose
 
 COMPONENT_AUTOPILOT = 1
 SOURCE_SYSTEM = 255  # as a ground station
@@ -56,3 +62,35 @@ def setpoint_msg(
     msg.yaw = float(yaw_ned_rad)
     msg.yawspeed = float("nan")
     return msg
+
+
+def odometry_msg(pose: ExternalPose, *, quality: int, stamp_us: int) -> VehicleOdometry:
+    """Return external odometry for ``fmu/in/vehicle_visual_odometry``; None travels as NaN.
+
+    ``timestamp_sample`` goes back as it came: PX4's uXRCE-DDS client adds its clock offset to
+    what it sends and takes it off what it gets, so EKF2 finds the IMU sample that the state
+    belongs to (generated ``ucdr_deserialize_vehicle_odometry``; with UXRCE_DDS_SYNCT=0 both are
+    boot time). Variances: of the attitude about FRD axes, as VehicleOdometry.msg says.
+    """
+    msg = VehicleOdometry()
+    msg.timestamp = stamp_us
+    msg.timestamp_sample = pose.stamp_ns // 1000
+    local = pose.local_frame
+    msg.pose_frame = msg.POSE_FRAME_FRD if local else msg.POSE_FRAME_NED
+    msg.velocity_frame = msg.VELOCITY_FRAME_FRD if local else msg.VELOCITY_FRAME_NED
+    msg.position = _floats(pose.position_ned_m, 3)
+    msg.velocity = _floats(pose.velocity_ned_m_s, 3)
+    msg.q = _floats(pose.q_ned_frd, 4)
+    msg.angular_velocity = _floats(None, 3)
+    msg.position_variance = _floats(pose.position_variance_m2, 3)
+    msg.velocity_variance = _floats(pose.velocity_variance_m2_s2, 3)
+    msg.orientation_variance = _floats(pose.orientation_variance_rad2, 3)
+    msg.reset_counter = pose.reset_counter
+    msg.quality = quality
+    return msg
+
+
+def _floats(values: Array | None, size: int) -> npt.NDArray[np.float32]:
+    if values is None:
+        return np.full(size, np.nan, dtype=np.float32)
+    return np.asarray(values, dtype=np.float32)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PX4's messages at the border: what is right goes through, what is broken is named."""
 
+import dataclasses
 import math
 import random
 from collections import Counter
@@ -8,9 +9,11 @@ from collections import Counter
 import numpy as np
 import px4_msgs.msg
 import pytest
+from rclpy.serialization import deserialize_message, serialize_message
 
+from airtwin_core import types as t
 from airtwin_core.intake import Intake
-from airtwin_ros import px4
+from airtwin_ros import px4, px4_commands
 
 NOW_NS = 1_700_000_000_000_000_000
 SAMPLE_US = NOW_NS // 1000 - 5000
@@ -181,3 +184,36 @@ def test_ten_thousand_mutated_messages_crash_nothing_and_each_refusal_is_counted
     assert all(counted[cause] == n for cause, n in refused.items())
     assert counted["used"] > 5_000  # most fields are none of the twin's business
     assert len(refused) > 12
+
+
+def test_external_odometry_is_what_px4_reads():
+    """``px4.odometry`` reads the same message when PX4 sends it: frames and order agree."""
+    pose = t.ExternalPose(
+        5_000_000,
+        6_000_000,
+        np.array([1.0, -2.0, 3.0]),
+        np.array([0.5, 0.25, -0.125]),
+        np.array([0.5, 0.5, 0.5, 0.5]),
+        np.array([0.25, 0.5, 1.0]),
+        np.array([0.0625, 0.125, 0.5]),
+        np.array([0.25, 0.25, 0.5]),
+        local_frame=False,
+        reset_counter=7,
+    )
+    msg = px4_commands.odometry_msg(pose, quality=80, stamp_us=9_000)
+    assert np.isnan(msg.angular_velocity).all()
+    msg.angular_velocity = np.zeros(3, dtype=np.float32)  # PX4's own odometry has one
+    back = px4.odometry(deserialize_message(serialize_message(msg), type(msg)), 6_000_000)
+    assert back.stamp_ns == pose.stamp_ns
+    assert np.array_equal(back.position_ned_m, pose.position_ned_m)
+    assert np.array_equal(back.velocity_ned_m_s, pose.velocity_ned_m_s)
+    assert np.array_equal(back.q_ned_frd, pose.q_ned_frd)
+    assert np.array_equal(back.position_variance_m2, pose.position_variance_m2)
+    assert np.array_equal(back.velocity_variance_m2_s2, pose.velocity_variance_m2_s2)
+    assert np.array_equal(back.orientation_variance_rad2, pose.orientation_variance_rad2)
+    assert (back.reset_counter, msg.quality, msg.timestamp) == (7, 80, 9_000)
+    without = dataclasses.replace(pose, position_ned_m=None, q_ned_frd=None, local_frame=True)
+    msg = px4_commands.odometry_msg(without, quality=1, stamp_us=0)
+    assert np.isnan(msg.position).all()
+    assert np.isnan(msg.q).all()
+    assert (msg.pose_frame, msg.velocity_frame) == (msg.POSE_FRAME_FRD, msg.VELOCITY_FRAME_FRD)

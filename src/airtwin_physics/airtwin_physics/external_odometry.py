@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether, and how, the twin's estimate goes back to the aircraft as external odometry. Pure.
+
+PX4's EKF2 fuses it as "external vision" (EKF2_EV_CTRL). Nothing here opens a gate that the twin
+itself holds shut: what is not valid, too uncertain, doubted by the monitor, or not judged at all
+is withheld, and PX4's own failsafe decides what an aircraft without a position does. Without an
+absolute position (optical flow alone) the velocity goes alone.
+
+No loop: PX4's position and velocity are not fused by the twin, but without a magnetometer its
+heading is. An attitude that rests on PX4's heading would come back to PX4 as if somebody else had
+measured it, so it is left out until another source has carried the heading for a while.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from airtwin_core import frames
+from airtwin_core.types import ATT, POS, VEL, ExternalPose, Report, TwinState
+
+PX4_HEADING = "heading"
+"""Name of PX4's own heading among the twin's sources (``Fusion.source``)."""
+LOOP_FREE_NS = 30_000_000_000
+"""The heading must have stood without PX4's for so long; the memory of it fades in that time."""
+DOUBTED = frozenset(
+    (
+        "position",
+        "height",
+        "velocity",
+        "tilt",
+        "gnss jump",
+        "gnss drift",
+        "barometer height",
+        "imu bias",
+        "clock",
+    )
+)
+"""Factors of the monitor that question the twin's own navigation, or what it rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class OdometryLimits:
+    """What may be sent. Sigmas are the largest of the axes that they name.
+
+    A jump is what the twin's state moves between two of its samples beyond its own velocity,
+    acceleration and rate: PX4 must reset to it, not fight it (``reset_counter``).
+    """
+
+    sigma_max_m: float = 1.5  # [m] of north and east
+    height_sigma_max_m: float = 2.0  # [m]
+    speed_sigma_max_m_s: float = 0.7  # [m/s]
+    tilt_sigma_max_rad: float = 0.1  # [rad]
+    period_s: float = 0.033  # [s] between two; EKF2 wants at least 5 a second
+    clear_s: float = 2.0  # [s] everything must be in order for so long before it is sent
+    monitor_silent_s: float = 1.0  # [s] the monitor speaks ten times a second
+    jump_m: float = 1.0  # [m]
+    jump_m_s: float = 1.0  # [m/s]
+    jump_rad: float = 0.2  # [rad]
+    gap_s: float = 0.4  # [s] EKF2 stops its fusion after such a silence
+
+
+class ExternalOdometry:
+    """One aircraft's gate; give it every state and report, in the order of arrival.
+
+    ``withheld`` says why the last state was not sent, "" if it was. Times are of the twin's
+    clock [ns] (``received_ns`` of states), so that a silent monitor is noticed.
+    """
+
+    def __init__(self, limits: OdometryLimits | None = None) -> None:
+        self._limits = limits or OdometryLimits()
+        self._report: tuple[int, Report] | None = None
+        self._before: TwinState | None = None
+        self._sent: TwinState | None = None
+        self._clear_since_ns: int | None = None
+        self._resets = 0
+        self.withheld = "nothing is known yet"
+
+    def on_report(self, report: Report, now_ns: int) -> None:
+        """Take what the consistency monitor says."""
+        self._report = (now_ns, report)
+
+    def on_state(self, state: TwinState, now_ns: int) -> ExternalPose | None:
+        """Return what to send for this state; None if nothing now (see ``withheld``)."""
+        if self._before is not None and jumped(self._before, state, self._limits):
+            self._resets += 1
+        self._before = state
+        reason = invalid(state, self._limits) or self._doubt(now_ns)
+        if reason:
+            self._clear_since_ns = None
+            self.withheld = reason
+            return None
+        if self._clear_since_ns is None or now_ns < self._clear_since_ns:
+            self._clear_since_ns = now_ns
+        if now_ns - self._clear_since_ns < self._limits.clear_s * 1e9:
+            self.withheld = f"in order for less than {self._limits.clear_s:g} s"
+            return None
+        self.withheld = ""
+        since_s = math.inf if self._sent is None else _apart_s(self._sent, state)
+        if 0.0 <= since_s < self._limits.period_s - 1e-3:
+            return None
+        if self._sent is not None and not 0.0 <= since_s <= self._limits.gap_s:
+            self._resets += 1  # EKF2 gave up in between and must not fight what it finds
+        self._sent = state
+        return self._pose(state)
+
+    def _doubt(self, now_ns: int) -> str:
+        if self._report is None:
+            return "the consistency monitor has said nothing"
+        heard_ns, report = self._report
+        if not 0 <= now_ns - heard_ns <= self._limits.monitor_silent_s * 1e9:
+            return "the consistency monitor is silent"
+        doubted = {d.factor for d in report.open_deviations} & DOUBTED
+        if doubted:
+            return f"the consistency monitor doubts: {', '.join(sorted(doubted))}"
+        return ""
+
+    def _pose(self, state: TwinState) -> ExternalPose:
+        variance = np.diagonal(state.covariance)
+        own, placed, unknown = heading_is_own(state), is_placed(state), np.full(3, np.nan)
+        return ExternalPose(
+            stamp_ns=state.stamp_ns,
+            received_ns=state.received_ns,
+            position_ned_m=state.position_ned_m if placed else None,
+            velocity_ned_m_s=state.velocity_ned_m_s,
+            q_ned_frd=frames.quat_normalise(state.q_ned_frd) if own else None,
+            position_variance_m2=variance[POS].copy() if placed else unknown,
+            velocity_variance_m2_s2=variance[VEL].copy(),
+            orientation_variance_rad2=variance[ATT].copy() if own else unknown,
+            local_frame=False,
+            reset_counter=self._resets % 256,
+        )
+
+
+def invalid(state: TwinState, limits: OdometryLimits) -> str:
+    """Return why the state itself must not be sent, "" if it may. NaN never may."""
+    for valid, what in (
+        (state.aligned, "attitude"),
+        (state.velocity_valid, "velocity"),
+    ):
+        if not valid:
+            return f"the twin's {what} is not valid"
+    values = (state.position_ned_m, state.velocity_ned_m_s, state.q_ned_frd)
+    if not all(np.isfinite(value).all() for value in values):
+        return "the twin's state is not finite"
+    variance = np.diagonal(state.covariance)[:9]
+    if not (variance > 0.0).all():
+        return "the twin's covariance is none"
+    sigma = np.sqrt(variance)
+    places = (
+        (sigma[POS][:2].max(), limits.sigma_max_m, "horizontal position"),
+        (sigma[POS][2], limits.height_sigma_max_m, "height"),
+    )
+    for size, limit, what in (
+        *(places if is_placed(state) else ()),
+        (sigma[VEL].max(), limits.speed_sigma_max_m_s, "velocity"),
+        (sigma[ATT][:2].max(), limits.tilt_sigma_max_rad, "tilt"),
+    ):
+        if not size <= limit:
+            return f"the twin's {what} is too uncertain"
+    return ""
+
+
+def is_placed(state: TwinState) -> bool:
+    """Tell whether the position goes along: it must be an absolute one on all three axes."""
+    return state.horizontal_valid and state.vertical_valid
+
+
+def heading_is_own(state: TwinState) -> bool:
+    """Tell whether the twin's heading rests on something else than PX4's."""
+    since_px4_ns = math.inf
+    for fusion in state.fusions:
+        if fusion.source == PX4_HEADING and fusion.used_stamp_ns > 0:
+            since_px4_ns = state.stamp_ns - fusion.used_stamp_ns
+    return state.heading_valid and since_px4_ns > LOOP_FREE_NS
+
+
+def jumped(before: TwinState, after: TwinState, limits: OdometryLimits) -> bool:
+    """Tell whether ``after`` is not where ``before`` was heading."""
+    dt_s = _apart_s(before, after)
+    if before.origin != after.origin or not 0.0 < dt_s <= limits.gap_s:
+        return True
+    velocity = before.velocity_ned_m_s + dt_s * before.acceleration_ned_m_s2
+    mean_m_s = 0.5 * (before.velocity_ned_m_s + velocity)
+    moved_m = after.position_ned_m - before.position_ned_m - dt_s * mean_m_s
+    turn = frames.rotation_from_quat(before.q_ned_frd).T @ frames.rotation_from_quat(
+        after.q_ned_frd
+    )
+    turned_rad = math.acos(min(1.0, max(-1.0, 0.5 * (float(np.trace(turn)) - 1.0))))
+    rate_rad_s = max(np.linalg.norm(before.rate_frd_rad_s), np.linalg.norm(after.rate_frd_rad_s))
+    return not (
+        np.linalg.norm(moved_m) <= limits.jump_m
+        and np.linalg.norm(after.velocity_ned_m_s - velocity) <= limits.jump_m_s
+        and turned_rad <= limits.jump_rad + float(rate_rad_s) * dt_s
+    )
+
+
+def quality(pose: ExternalPose, limits: OdometryLimits) -> int:
+    """Return EKF2's quality, 1 (about to be withheld) to 100, for EKF2_EV_QMIN."""
+    shares = np.sqrt(pose.velocity_variance_m2_s2) / limits.speed_sigma_max_m_s
+    if pose.position_ned_m is not None:
+        most_m = (limits.sigma_max_m, limits.sigma_max_m, limits.height_sigma_max_m)
+        shares = np.concatenate([shares, np.sqrt(pose.position_variance_m2) / most_m])
+    return max(1, min(100, round(100.0 * (1.0 - float(shares.max())))))
+
+
+def _apart_s(before: TwinState, after: TwinState) -> float:
+    return (after.stamp_ns - before.stamp_ns) * 1e-9

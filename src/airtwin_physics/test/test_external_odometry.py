@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes back to the aircraft: never on doubt, silence or NaN; and no loop through PX4."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airtwin_core.types import (
+    Deviation,
+    ExternalPose,
+    Fusion,
+    Origin,
+    Report,
+    TwinState,
+    Verdict,
+)
+from airtwin_physics.external_odometry import DOUBTED, ExternalOdometry, OdometryLimits, quality
+
+SECOND = 1_000_000_000
+STEP_NS = 20_000_000
+START_NS = 1_700_000_000 * SECOND
+LIMITS = OdometryLimits()
+GOOD = Report(0, Verdict.CONSISTENT, (), ())
+SPEED = np.array([3.0, -1.0, 0.5])
+
+
+def state(t_ns: int, **changes: object) -> TwinState:
+    """A twin that flies straight on, sure of itself, with a compass of its own."""
+    base = TwinState(
+        stamp_ns=t_ns,
+        received_ns=t_ns,
+        position_ned_m=SPEED * (t_ns - START_NS) / SECOND,
+        velocity_ned_m_s=SPEED,
+        q_ned_frd=np.array([1.0, 0.0, 0.0, 0.0]),
+        rate_frd_rad_s=np.zeros(3),
+        acceleration_ned_m_s2=np.zeros(3),
+        gyro_bias_frd_rad_s=np.zeros(3),
+        accel_bias_frd_m_s2=np.zeros(3),
+        covariance=np.diag([0.3, 0.4, 0.5, *[0.1] * 3, 0.02, 0.03, 0.05, *[0.01] * 6]) ** 2,
+        origin=Origin(47.0, 8.0, 500.0),
+        aligned=True,
+        horizontal_valid=True,
+        vertical_valid=True,
+        velocity_valid=True,
+        heading_valid=True,
+        fusions=(Fusion("magnetometer", 9, {}, 1.0, 1, np.zeros(1), t_ns - SECOND // 10),),
+    )
+    return dataclasses.replace(base, **changes)
+
+
+class Flight:
+    """Feeds a gate at 50 Hz, with a monitor at 10 Hz that says ``report``."""
+
+    def __init__(self) -> None:
+        self.gate = ExternalOdometry(LIMITS)
+        self.t_ns = START_NS
+        self.report: Report | None = GOOD
+        self.sent: list[ExternalPose] = []
+        self.shift_m = 0.0
+
+    def fly(self, seconds: float, **changes: object) -> list[ExternalPose]:
+        before = len(self.sent)
+        for k in range(round(seconds * SECOND / STEP_NS)):
+            if self.report is not None and k % 5 == 0:
+                self.gate.on_report(self.report, self.t_ns)
+            now = state(self.t_ns, **changes)
+            now = dataclasses.replace(now, position_ned_m=now.position_ned_m + self.shift_m)
+            pose = self.gate.on_state(now, self.t_ns)
+            if pose is not None:
+                self.sent.append(pose)
+            self.t_ns += STEP_NS
+        return self.sent[before:]
+
+
+def test_what_is_sent_is_the_state_and_its_variances() -> None:
+    flight = Flight()
+    sent = flight.fly(4.0)
+    assert 2.0 * 0.9 / 0.04 <= len(sent) <= 2.0 / LIMITS.period_s
+    pose = sent[-1]
+    assert pose.position_ned_m == pytest.approx(SPEED * (pose.stamp_ns - START_NS) / SECOND)
+    assert pose.velocity_ned_m_s == pytest.approx(SPEED)
+    assert pose.q_ned_frd == pytest.approx([1.0, 0.0, 0.0, 0.0])
+    assert pose.position_variance_m2 == pytest.approx([0.09, 0.16, 0.25])
+    assert pose.velocity_variance_m2_s2 == pytest.approx([0.01] * 3)
+    assert pose.orientation_variance_rad2 == pytest.approx([4e-4, 9e-4, 25e-4])
+    assert not pose.local_frame
+    assert {p.reset_counter for p in sent} == {0}
+    assert 1 <= quality(pose, LIMITS) < 100
+
+
+def _covariance(index: int, sigma: float) -> np.ndarray:
+    covariance = state(START_NS).covariance.copy()
+    covariance[index, index] = sigma**2 if sigma >= 0.0 else -1.0
+    return covariance
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"aligned": False}, "attitude is not valid"),
+        ({"velocity_valid": False}, "velocity is not valid"),
+        ({"position_ned_m": np.array([np.nan, 0, 0])}, "not finite"),
+        ({"velocity_ned_m_s": np.array([0, np.inf, 0])}, "not finite"),
+        ({"q_ned_frd": np.full(4, np.nan)}, "not finite"),
+        ({"covariance": _covariance(0, 1.6)}, "horizontal position is too uncertain"),
+        ({"covariance": _covariance(2, 2.1)}, "height is too uncertain"),
+        ({"covariance": _covariance(4, 0.8)}, "velocity is too uncertain"),
+        ({"covariance": _covariance(6, 0.2)}, "tilt is too uncertain"),
+        ({"covariance": _covariance(1, math.nan)}, "covariance is none"),
+        ({"covariance": _covariance(1, -1.0)}, "covariance is none"),
+        ({"covariance": np.full((15, 15), np.nan)}, "covariance is none"),
+    ],
+)
+def test_a_state_that_is_not_good_enough_is_withheld(change: dict[str, object], why: str) -> None:
+    flight = Flight()
+    assert flight.fly(3.0)
+    assert flight.fly(1.0, **change) == []
+    assert why in flight.gate.withheld
+    assert flight.fly(LIMITS.clear_s - 0.1) == []
+    assert flight.fly(0.5)
+
+
+@pytest.mark.parametrize("changes", [{"horizontal_valid": False}, {"vertical_valid": False}])
+def test_without_an_absolute_position_the_velocity_goes_alone(changes: dict[str, object]) -> None:
+    flight = Flight()
+    pose = flight.fly(3.0, covariance=_covariance(0, 90.0), **changes)[-1]
+    assert pose.position_ned_m is None
+    assert np.isnan(pose.position_variance_m2).all()
+    assert pose.velocity_ned_m_s == pytest.approx(SPEED)
+    assert 1 <= quality(pose, LIMITS) < 100
+
+
+def test_a_monitor_that_never_spoke_or_fell_silent() -> None:
+    flight = Flight()
+    flight.report = None
+    assert flight.fly(10.0) == []
+    assert flight.gate.withheld == "the consistency monitor has said nothing"
+    flight.report = GOOD
+    assert flight.fly(3.0)
+    flight.report = None
+    flight.fly(LIMITS.monitor_silent_s)
+    assert flight.fly(5.0) == []
+    assert flight.gate.withheld == "the consistency monitor is silent"
+
+
+@pytest.mark.parametrize("factor", sorted(DOUBTED))
+def test_a_doubt_about_the_twins_navigation(factor: str) -> None:
+    flight = Flight()
+    assert flight.fly(3.0)
+    open_ = Deviation("a", factor, "CON-X", START_NS, None, "unknown", 2.0, 1.0, "")
+    flight.report = Report(0, Verdict.INCONSISTENT, (), (), (open_,))
+    flight.fly(0.1)
+    assert flight.fly(5.0) == []
+    assert factor in flight.gate.withheld
+
+
+@pytest.mark.parametrize("factor", ["battery", "mode", "actuation", "gnss availability"])
+def test_a_deviation_that_says_nothing_about_it_changes_nothing(factor: str) -> None:
+    flight = Flight()
+    open_ = Deviation("a", factor, "CON-X", START_NS, None, "unknown", 2.0, 1.0, "")
+    flight.report = Report(0, Verdict.INCONSISTENT, (), (), (open_,))
+    assert flight.fly(4.0)
+
+
+def test_factors_that_stop_it_are_factors_of_the_monitor() -> None:
+    modules = (Path(__file__).parents[2] / "airtwin_consistency").glob("airtwin_consistency/*.py")
+    source = "\n".join(path.read_text() for path in modules)
+    assert all(f'"{factor}"' in source for factor in DOUBTED)
+
+
+def test_a_heading_that_rests_on_px4s_does_not_come_back_to_px4() -> None:
+    flight = Flight()
+
+    def heading(age_s: float) -> tuple[Fusion, ...]:
+        used_ns = flight.t_ns - round(age_s * SECOND)
+        return (Fusion("heading", 5, {}, 1.0, 1, np.zeros(1), used_ns),)
+
+    pose = flight.fly(3.0, fusions=heading(0.1))[-1]
+    assert pose.q_ned_frd is None
+    assert np.isnan(pose.orientation_variance_rad2).all()
+    assert pose.position_ned_m is not None
+    assert flight.fly(0.5, fusions=heading(20.0))[-1].q_ned_frd is None
+    assert flight.fly(0.5, fusions=heading(40.0))[-1].q_ned_frd is not None
+    assert flight.fly(0.5, heading_valid=False)[-1].q_ned_frd is None
+
+
+HALF_A_RADIAN = np.array([math.cos(0.25), 0.0, 0.0, math.sin(0.25)])
+
+
+@pytest.mark.parametrize(
+    ("shift_m", "change"),
+    [
+        (40.0, {}),
+        (0.0, {"velocity_ned_m_s": SPEED + np.array([0.0, 2.0, 0.0])}),
+        (0.0, {"q_ned_frd": HALF_A_RADIAN}),
+        (0.0, {"origin": Origin(47.1, 8.0, 500.0)}),
+    ],
+)
+def test_a_jump_of_the_twin_is_told_once(shift_m: float, change: dict[str, object]) -> None:
+    flight = Flight()
+    assert flight.fly(3.0)[-1].reset_counter == 0
+    flight.shift_m = shift_m
+    sent = flight.fly(0.4, **change)
+    assert sent[-1].reset_counter == 1
+    counts = [pose.reset_counter for pose in flight.sent]
+    assert counts == sorted(counts)
+    assert set(counts) == {0, 1}
+
+
+def test_a_turn_at_the_rate_that_it_tells_is_no_jump() -> None:
+    flight = Flight()
+    flight.fly(3.0)
+    rate = 6.0
+    for k in range(50):
+        half = 0.5 * rate * k * STEP_NS / SECOND
+        q = np.array([math.cos(half), 0.0, 0.0, math.sin(half)])
+        flight.gate.on_report(GOOD, flight.t_ns)
+        pose = flight.gate.on_state(
+            state(flight.t_ns, q_ned_frd=q, rate_frd_rad_s=np.array([0.0, 0.0, rate])), flight.t_ns
+        )
+        flight.sent += [] if pose is None else [pose]
+        flight.t_ns += STEP_NS
+    assert flight.sent[-1].reset_counter == 0
+
+
+def test_after_a_silence_px4_is_told_to_start_anew() -> None:
+    flight = Flight()
+    flight.fly(3.0)
+    flight.fly(1.0, aligned=False)
+    flight.fly(3.0)
+    assert flight.sent[-1].reset_counter == 1
+
+
+@given(st.lists(st.sampled_from(["good", "nan", "lost", "doubt", "mute", "jump"]), max_size=30))
+def test_nothing_bad_is_ever_sent(words: list[str]) -> None:
+    flight = Flight()
+    doubt = Deviation("a", "gnss jump", "CON-GNS-2", 0, None, "", 2.0, 1.0, "")
+    for word in words:
+        flight.report = {
+            "mute": None,
+            "doubt": Report(0, Verdict.INCONSISTENT, (), (), (doubt,)),
+        }.get(word, GOOD)
+        changes = {
+            "nan": {"velocity_ned_m_s": np.full(3, np.nan)},
+            "lost": {"velocity_valid": False, "horizontal_valid": False},
+            "jump": {"velocity_ned_m_s": SPEED + 9.0},
+        }.get(word, {})
+        sent = flight.fly(1.2, **changes)
+        if word in ("nan", "lost", "doubt"):
+            assert not sent
+        for pose in sent:
+            assert np.isfinite(pose.velocity_ned_m_s).all()
+            assert 0 <= pose.reset_counter <= 255
