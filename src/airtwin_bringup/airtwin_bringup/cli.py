@@ -203,16 +203,18 @@ def doctor(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="foundation")],
+    name: Annotated[str, typer.Argument(help="foundation or physics")],
     json: Annotated[Path, typer.Option("--json", help="Where the figures go.")],
 ) -> None:
-    """Measure every published figure and write one JSON object."""
+    """Measure every published figure and write one JSON object; fails if a part could not be."""
     from airtwin_bringup import benches
 
     try:
-        benches.run(name, json, console)
+        complete = benches.run(name, json, console)
     except KeyError as error:
         raise _fail(error.args[0]) from None
+    if not complete:
+        raise _fail(f"not all was measured: see failed in {json}")
 
 
 if __name__ == "__main__":

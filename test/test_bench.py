@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bench itself: how parts are gathered, and the measures by which flights are judged."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from airtwin_bringup import benches
+from airtwin_core import stats
+from bench import physics, physics_logs
+from bench.physics_flights import NoData
+
+QUIET = Console(quiet=True)
+
+
+def _part(monkeypatch, name, measure):
+    module = types.ModuleType(f"bench.physics_{name}")
+    module.measure = measure
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return physics.Part(name, ("one", "two"))
+
+
+def test_a_part_that_fails_is_named_and_the_others_go_on(monkeypatch):
+    def broken(console):
+        raise ValueError("no such thing")
+
+    bad = _part(monkeypatch, "broken", broken)
+    good = physics.Part("good", ("three",))
+    _part(monkeypatch, "good", lambda console: {"three": 3})
+    figures = physics.measure(QUIET, (bad, good))
+    assert (figures["one"], figures["two"], figures["three"]) == (None, None, 3)
+    assert figures["failed"] == {"broken": "ValueError: no such thing"}
+
+
+def test_a_part_without_a_figure_it_owes_has_failed(monkeypatch):
+    part = _part(monkeypatch, "half", lambda console: {"one": 1.0})
+    figures = physics.measure(QUIET, (part,))
+    assert figures["failed"] == {"half": "no figure for two"}
+
+
+def test_absent_data_are_no_failure(monkeypatch):
+    def absent(console):
+        raise NoData("no data at ../shared")
+
+    figures = physics.measure(QUIET, (_part(monkeypatch, "absent", absent),))
+    assert figures["failed"] == {}
+    assert figures["skipped"] == {"absent": "no data at ../shared"}
+    assert figures["one"] is None
+
+
+def test_tables_show_every_kind_of_figure():
+    figures = {"a": 1.23456, "b": None, "c": {"d": True}, "e": [{"f": 1}, {"g": [1, 2]}], "h": []}
+    console = Console(width=100, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    physics.show(console, figures)
+    text = console.export_text()
+    assert "1.235" in text
+    assert "c.d" in text
+    assert "[1, 2]" in text
+
+
+def test_bench_names_what_there_is(tmp_path):
+    with pytest.raises(KeyError, match="there are: foundation, physics"):
+        benches.run("nothing", tmp_path / "x.json", QUIET)
+
+
+def test_bench_writes_json_and_says_whether_it_is_whole(monkeypatch, tmp_path):
+    monkeypatch.setattr(physics, "measure", lambda console: {"one": 1, "failed": {"x": "y"}})
+    assert not benches.run("physics", tmp_path / "a" / "b.json", QUIET)
+    assert json.loads((tmp_path / "a" / "b.json").read_text())["one"] == 1
+
+
+def _correlated(rng, n, lag, scale=1.0):
+    keep = np.exp(-1.0 / lag) if lag else 0.0
+    out = np.empty((n, 3))
+    out[0] = rng.normal(size=3)
+    for i in range(1, n):
+        out[i] = keep * out[i - 1] + np.sqrt(1.0 - keep**2) * rng.normal(size=3)
+    return scale * out
+
+
+@pytest.mark.parametrize(("n", "lag"), [(400, 0), (400, 3), (800, 20)])
+def test_nees_band_holds_what_it_says(n, lag):
+    """Of honest filters, however correlated their errors, 95 % lie inside."""
+    rng = np.random.default_rng(5)
+    inside = [
+        physics_logs.nees(_correlated(rng, n, lag), np.broadcast_to(np.eye(3), (n, 3, 3)))
+        for _ in range(200)
+    ]
+    assert 0.90 <= np.mean([row["nees_in_band"] for row in inside]) <= 0.99
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_nees_band_refuses_the_doubtful_and_the_conceited(scale):
+    rng = np.random.default_rng(6)
+    cov = np.broadcast_to(np.eye(3), (2000, 3, 3))
+    rows = [physics_logs.nees(_correlated(rng, 2000, 20, scale), cov) for _ in range(20)]
+    assert not any(row["nees_in_band"] for row in rows)
+    assert np.mean([row["nees"] for row in rows]) == pytest.approx(scale**2, rel=0.2)
+
+
+def test_effective_count_of_known_processes():
+    rng = np.random.default_rng(7)
+    assert stats.effective_count(rng.normal(size=(1000, 3))) == pytest.approx(1000, rel=0.05)
+    # a process of correlation exp(-1 / lag): sum of its squares gives coth(1 / lag)
+    many = [stats.effective_count(_correlated(rng, 4000, 20)) for _ in range(20)]
+    assert np.mean(many) == pytest.approx(4000 * np.tanh(1 / 20), rel=0.25)
+    assert stats.effective_count(np.ones((500, 3))) < 1.5  # a lasting bias is one error
+
+
+def test_mean_chi2_band_is_the_tables():
+    # chi-square of 20 degrees of freedom: 9.591 and 34.170
+    low, high = stats.mean_chi2_band(2, 10.0)
+    assert (10 * low, 10 * high) == pytest.approx((9.591, 34.170), abs=1e-3)
