@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import px4_msgs.msg
 import pytest
+from made_logs import LOGS
 
-from airtwin_record import px4_history
-from airtwin_ros import px4
+from airtwin_core.intake import Intake
+from airtwin_record import cdr_schema, px4_history, samples, ulog
+from airtwin_record.flight import Table
+from airtwin_ros import cdr, px4, schemas
 
 
 def test_every_source_of_px4_has_a_place_in_a_log() -> None:
@@ -17,16 +22,17 @@ def test_every_source_of_px4_has_a_place_in_a_log() -> None:
 
 def test_places_are_todays_topics() -> None:
     for place in px4_history.TOPICS:
-        assert px4.reader(place.source).topic == f"fmu/out/{place.topic}"
+        assert px4.reader(place.source).topic.rpartition("/")[2] == place.topic
         assert place.topic in (*place.names, "vehicle_gps_position")
 
 
 def test_new_names_are_those_of_todays_messages() -> None:
-    """Or those that ``px4`` reads for an older release (cs_gps)."""
+    """Or those that ``px4`` reads for an older release (cs_gps) or of a flattened message."""
+    beside = ("cs_gps", "esc_rpm", "esc_function")
     kinds = {place.topic: px4.reader(place.source).message for place in px4_history.TOPICS}
     for field in px4_history.FIELDS:
         message = getattr(px4_msgs.msg, kinds[field.topic])
-        assert field.new in {*message.get_fields_and_field_types(), "cs_gps"}, field
+        assert field.new in {*message.get_fields_and_field_types(), *beside}, field
 
 
 def test_gnss_of_1_14_and_before() -> None:
@@ -88,3 +94,99 @@ def test_a_barometer_that_sensor_combined_repeats_counts_once() -> None:
     }
     fresh = px4_history.fresh_rows("vehicle_air_data", columns)
     assert fresh.tolist() == [True, False, True, False]
+
+
+def test_optical_flow_of_1_13_becomes_todays() -> None:
+    old = {
+        "timestamp": np.array([1000]),
+        "pixel_flow_x_integral": np.float32([0.1]),
+        "pixel_flow_y_integral": np.float32([-0.2]),
+        "gyro_x_rate_integral": np.float32([0.01]),
+        "gyro_y_rate_integral": np.float32([0.02]),
+        "gyro_z_rate_integral": np.float32([0.03]),
+        "integration_timespan": np.array([20000], np.uint32),
+        "ground_distance_m": np.float32([2.5]),
+        "quality": np.array([255], np.uint8),
+    }
+    new = px4_history.modern("vehicle_optical_flow", old)
+    flow = px4.reader("flow").convert(_row(new), 5)
+    np.testing.assert_allclose(flow.flow_rad, [0.1, -0.2], rtol=1e-6)
+    np.testing.assert_allclose(flow.turn_frd_rad, [0.01, 0.02, 0.03], rtol=1e-6)
+    assert (flow.dt_s, flow.distance_m, flow.quality) == (0.02, 2.5, 1.0)
+
+
+@pytest.mark.parametrize(("old_frame", "local"), [(0, False), (1, True)])
+def test_external_pose_of_1_10_becomes_todays(old_frame: int, local: bool) -> None:
+    covariance = np.arange(21, dtype=np.float32)[None] + 1.0
+    old = {
+        "timestamp": np.array([1000]),
+        "local_frame": np.array([old_frame], np.uint8),
+        **{axis: np.float32([i]) for i, axis in enumerate("xyz")},
+        **{axis: np.float32([i]) for i, axis in enumerate(("vx", "vy", "vz"))},
+        "q": np.float32([[1, 0, 0, 0]]),
+        "pose_covariance": covariance,
+        "velocity_covariance": covariance,
+    }
+    pose = px4.reader("vision").convert(_row(px4_history.modern(_VISION, old)), 5)
+    assert pose.local_frame is local
+    np.testing.assert_allclose(pose.position_ned_m, [0, 1, 2])
+    np.testing.assert_allclose(pose.velocity_ned_m_s, [0, 1, 2])
+    np.testing.assert_allclose(pose.position_variance_m2, [1, 7, 12])
+    np.testing.assert_allclose(pose.orientation_variance_rad2, [16, 19, 21])
+    body = {**old, "velocity_frame": np.array([3], np.uint8)}  # 1.11 to 1.13
+    pose = px4.reader("vision").convert(_row(px4_history.modern(_VISION, body)), 5)
+    np.testing.assert_allclose(pose.velocity_frd_m_s, [0, 1, 2])
+
+
+def test_a_pose_of_today_keeps_its_frames() -> None:
+    now = {
+        "timestamp": np.array([1000]),
+        "pose_frame": np.array([2], np.uint8),
+        "velocity_frame": np.array([3], np.uint8),
+        "reset_counter": np.array([4], np.uint8),
+    }
+    new = px4_history.modern(_VISION, now)
+    assert (new["pose_frame"][0], new["velocity_frame"][0], new["reset_counter"][0]) == (2, 3, 4)
+
+
+_VISION = "vehicle_visual_odometry"
+
+
+def _row(columns):
+    return next(samples.rows(Table("", "", columns, np.zeros(1, np.int64))))
+
+
+@pytest.mark.parametrize("kind", ["EscStatus", "VehicleOdometry", "DistanceSensor"])
+def test_a_files_own_definition_lays_a_message_out_as_the_workspaces(kind: str) -> None:
+    message = getattr(px4_msgs.msg, kind)
+    text = schemas.text(message)
+    assert cdr.layout(cdr_schema.parse(kind, text)) == cdr.layout(message)
+
+
+LOGGED = {
+    "px4_v1.9_quad_esc_status_loiter_rtl_decimated": {"rangefinder": 300, "rotor_speeds": 120},
+    "px4_v1.11_fixedwing_takeoff_rtkgps_airspeed": {"airspeed": 50},
+    "px4_v1.14_fixedwing_short_hop_dual_ekf": {"servos": 60, "airspeed": 30},
+    "px4_v1.15_sitl_takeoff_rtl_land_events": {"rotor_speeds": 120},
+    "px4_v1.17_fixedwing_ground_nogps_drift_corrupt": {"servos": 500, "airspeed": 300},
+}
+
+
+@pytest.mark.parametrize("stem", LOGGED)
+def test_logs_give_the_samples_of_their_sensors(stem: str) -> None:
+    path = LOGS / f"{stem}.ulg"
+    if not path.exists():
+        pytest.skip(f"no logs in {LOGS}")
+    log = ulog.read(path.read_bytes()).vehicles[0]
+    intake = Intake()
+    found: dict[str, list[Any]] = {}
+    for _, source, sample in samples.samples(log, intake):
+        found.setdefault(source, []).append(sample)
+    for source, least in LOGGED[stem].items():
+        assert len(found[source]) >= least, intake.counts[source]
+    for rotors in found.get("rotor_speeds", []):
+        assert np.nanmax(rotors.speed_rad_s) < 1000.0
+        assert len(rotors.speed_rad_s) == 4  # the simulator's fifth and sixth ESC drive no motor
+    heights = [echo.distance_m for echo in found.get("rangefinder", []) if echo.valid]
+    if heights:
+        assert 9.0 < max(heights) < 13.0  # the flight was 10 m high

@@ -15,11 +15,35 @@ from airtwin_core import types as t
 from airtwin_core.intake import Intake
 from airtwin_ros import px4, px4_commands
 
+NAN3 = (np.nan, np.nan, np.nan)
 NOW_NS = 1_700_000_000_000_000_000
 SAMPLE_US = NOW_NS // 1000 - 5000
 
 GOOD = {
     "VehicleOdometry": {"pose_frame": 1, "velocity_frame": 1, "q": (1.0, 0.0, 0.0, 0.0)},
+    "DistanceSensor": {
+        "orientation": 25,
+        "current_distance": 4.5,
+        "min_distance": 0.1,
+        "max_distance": 40.0,
+        "signal_quality": -1,
+    },
+    "VehicleOpticalFlow": {
+        "pixel_flow": (0.01, -0.02),
+        "delta_angle": (0.001, 0.002, np.nan),
+        "integration_timespan_us": 20_000,
+        "quality": 204,
+        "distance_m": np.nan,
+    },
+    "EscStatus": {
+        "esc_count": 4,
+        "esc_online_flags": 0b1101,
+        "esc": [
+            px4_msgs.msg.EscReport(esc_rpm=6000 + i, actuator_function=function)
+            for i, function in enumerate((102, 101, 104, 103, *[0] * 8))
+        ],
+    },
+    "AirspeedValidated": {"airspeed_source": 1, "true_airspeed_m_s": 14.0},
     "VehicleAttitude": {"q": (0.5, 0.5, -0.5, 0.5)},
     "VehicleLocalPosition": {
         "xy_valid": True,
@@ -87,6 +111,77 @@ def test_values_arrive_in_si_and_ned():
     assert read("position").origin.altitude_amsl_m == pytest.approx(488.0)
     assert read("position", z_global=False).origin is None
     assert read("status").armed
+    assert read("battery").temperature_c != read("battery").temperature_c  # 0: not measured
+    assert read("battery", temperature=21.5).temperature_c == 21.5
+
+
+def test_a_gnss_heading_is_the_bodys_and_says_where_its_antennas_are():
+    fix = read("gnss", heading=1.0, heading_offset=0.5, heading_accuracy=0.02)
+    assert (fix.heading_rad, fix.antenna_yaw_frd_rad) == pytest.approx((1.0, 0.5))
+    assert fix.heading_accuracy_rad == pytest.approx(0.02)
+    one = read("gnss", heading=np.nan, heading_offset=np.nan)
+    assert math.isnan(one.heading_rad)
+    assert one.antenna_yaw_frd_rad == 0.0
+
+
+@pytest.mark.parametrize("source", [-1, 0, 4])
+def test_an_airspeed_that_no_sensor_measured_is_none(source):
+    assert math.isnan(read("airspeed", airspeed_source=source).true_airspeed_m_s)
+    assert read("airspeed", airspeed_source=2).true_airspeed_m_s == 14.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "valid"),
+    [
+        ({}, True),
+        ({"current_distance": 0.05}, False),
+        ({"current_distance": 41.0}, False),
+        ({"current_distance": -0.1, "min_distance": 0.0, "max_distance": 0.0}, False),
+        ({"signal_quality": 0}, False),
+        ({"signal_quality": 40}, True),
+        ({"mode": 2}, False),
+        ({"min_distance": 0.0, "max_distance": 0.0}, True),
+    ],
+)
+def test_a_rangefinder_says_itself_whether_its_echo_counts(fields, valid):
+    sample = read("rangefinder", **fields)
+    assert sample.valid is valid
+    assert math.isnan(sample.variance_m2)
+    assert read("rangefinder", variance=0.04).variance_m2 == pytest.approx(0.04)
+
+
+def test_optical_flow_keeps_px4s_angles_and_its_limits():
+    flow = read("flow", min_ground_distance=0.08, max_ground_distance=30.0)
+    np.testing.assert_allclose(flow.flow_rad, [0.01, -0.02], atol=1e-7)
+    np.testing.assert_allclose(flow.turn_frd_rad[:2], [0.001, 0.002], atol=1e-7)
+    assert (flow.dt_s, flow.quality) == pytest.approx((0.02, 0.8))
+    assert (flow.nearest_m, flow.farthest_m) == pytest.approx((0.08, 30.0))
+    assert math.isnan(flow.distance_m)
+    assert read("flow").farthest_m == math.inf
+
+
+def test_rotor_speeds_come_in_the_order_of_the_motors_and_nan_where_an_esc_is_silent():
+    rotors = read("rotor_speeds").speed_rad_s * 60.0 / (2.0 * np.pi)
+    np.testing.assert_allclose(rotors, [np.nan, 6000.0, 6003.0, 6002.0])
+    assert read("servos", control=[0.5, -1.0] + [np.nan] * 13).control[1] == -1.0
+
+
+def test_an_external_pose_is_what_of_it_is_there():
+    pose = read("vision", pose_frame=2, velocity_frame=3, velocity=(1.0, 0.0, 0.0))
+    assert pose.local_frame
+    assert pose.velocity_ned_m_s is None
+    np.testing.assert_allclose(pose.velocity_frd_m_s, [1.0, 0.0, 0.0])
+    assert np.isnan(pose.position_variance_m2).all()  # 0 says nothing
+    speed = read(
+        "mocap",
+        pose_frame=0,
+        position=NAN3,
+        q=(np.nan, 0.0, 0.0, 0.0),
+        velocity_variance=(0.01, 0.01, 0.04),
+    )
+    assert (speed.position_ned_m, speed.q_ned_frd, speed.source) == (None, None, "mocap")
+    np.testing.assert_allclose(speed.velocity_variance_m2_s2, [0.01, 0.01, 0.04], rtol=1e-6)
+    assert not speed.local_frame
 
 
 @pytest.mark.parametrize(
@@ -111,6 +206,28 @@ def test_values_arrive_in_si_and_ned():
         ("magnetometer", {"magnetometer_ga": (0.0, 0.0, 0.0)}, "magnetic field is zero"),
         ("battery", {"voltage_v": 1e30}, "battery voltage is impossible"),
         ("imu", {"timestamp": 0}, "time stamp is zero"),
+        ("rangefinder", {"orientation": 0}, "rangefinder does not face down"),
+        ("rangefinder", {"current_distance": np.nan}, "distance is not finite"),
+        ("flow", {"integration_timespan_us": 0}, "integration time is impossible"),
+        ("flow", {"pixel_flow": (np.nan, 0.0)}, "optical flow is not finite"),
+        ("flow", {"pixel_flow": (3.0, 0.0)}, "optical flow is impossible"),
+        ("flow", {"max_flow_rate": 0.5}, "optical flow is faster than its sensor can tell"),
+        ("flow", {"delta_angle": (9.0, 0.0, 0.0)}, "turn of the flow sensor is impossible"),
+        ("gnss", {"heading": 9.0}, "GNSS heading is impossible"),
+        ("servos", {"control": [2.0] * 15}, "servo command is impossible"),
+        ("rotor_speeds", {"esc_count": 0}, "no ESC reports its speed"),
+        ("vision", {"pose_frame": 0}, "pose frame is neither NED nor FRD"),
+        ("vision", {"velocity_frame": 0}, "velocity frame is unknown"),
+        ("vision", {"velocity_frame": 2}, "pose and velocity are in different frames"),
+        ("vision", {"position": (0.0, np.nan, 0.0)}, "position is not finite"),
+        ("vision", {"q": (0.0, 0.0, 0.0, 0.0)}, "attitude is not a unit quaternion"),
+        ("vision", {"position_variance": (-1.0, 1.0, 1.0)}, "variance is negative"),
+        ("mocap", {"quality": -1}, "the source of the pose says that it failed"),
+        (
+            "mocap",
+            {"position": NAN3, "velocity": NAN3, "q": (np.nan, 0.0, 0.0, 0.0)},
+            "nothing in the external pose",
+        ),
     ],
 )
 def test_a_broken_message_is_refused_with_its_cause(source, fields, cause):
@@ -145,6 +262,9 @@ def mutate(msg, rng):
         value = rng.choice([math.nan, math.inf, -math.inf, largest, -largest, 1e9, -1.0, 0.0])
     elif base == "boolean":
         value = rng.random() < 0.5
+    elif base not in INTEGER_LIMIT:  # a message inside
+        mutate(rng.choice(getattr(msg, field)), rng)
+        return
     else:
         bits = INTEGER_LIMIT[base]
         low, high = (
