@@ -81,9 +81,9 @@ class PhysicsParams(EstimatorConfig):
 class PhysicsNode(Node):
     """Follows one aircraft.
 
-    In: ``fmu/out/`` topics of ``SOURCES`` (vehicle_attitude: first guess, and heading if there
-    is no magnetometer; vehicle_local_position: origin only); with external odometry
-    ``consistency/report``.
+    In: topics of ``SOURCES`` (vehicle_attitude: first guess, and heading if there is no
+    magnetometer; vehicle_local_position: origin only); with external odometry
+    ``consistency/report``, and vehicle_visual_odometry not.
     Out: ``twin/state`` at 50 Hz of vehicle time; ``/diagnostics``; in mode twin with
     ``publish_external_odometry``, and only there, ``fmu/in/vehicle_visual_odometry``.
     """
@@ -105,7 +105,9 @@ class PhysicsNode(Node):
         self._newest: State | None = None
         self._notice = ""
         self._diagnostics = Diagnostics(self, self._intake, self._said)
-        self._px4 = px4_topics.subscribe(self, self._intake, SOURCES, self._on_sample)
+        # on vision's topic it would hear itself, and take its own word for evidence
+        heard = [s for s in SOURCES if s != "vision" or self._odometry is None]
+        self._px4 = px4_topics.subscribe(self, self._intake, heard, self._on_sample)
 
     def _open_odometry(self) -> None:
         """Make the one publisher to the aircraft that this node can have."""
