@@ -307,7 +307,7 @@ def test_ten_thousand_mutated_messages_crash_nothing_and_each_refusal_is_counted
 
 
 def test_external_odometry_is_what_px4_reads():
-    """``px4.odometry`` reads the same message when PX4 sends it: frames and order agree."""
+    """The reader of odometry reads the same message when PX4 sends it: frames and order agree."""
     pose = t.ExternalPose(
         5_000_000,
         6_000_000,
@@ -323,7 +323,9 @@ def test_external_odometry_is_what_px4_reads():
     msg = px4_commands.odometry_msg(pose, quality=80, stamp_us=9_000)
     assert np.isnan(msg.angular_velocity).all()
     msg.angular_velocity = np.zeros(3, dtype=np.float32)  # PX4's own odometry has one
-    back = px4.odometry(deserialize_message(serialize_message(msg), type(msg)), 6_000_000)
+    back = px4.reader("odometry").convert(
+        deserialize_message(serialize_message(msg), type(msg)), 6_000_000
+    )
     assert back.stamp_ns == pose.stamp_ns
     assert np.array_equal(back.position_ned_m, pose.position_ned_m)
     assert np.array_equal(back.velocity_ned_m_s, pose.velocity_ned_m_s)
