@@ -39,6 +39,7 @@ PARTS = (
     Part("identify", ("mass_error_pct", "rotor_found_s")),
     Part("battery", ()),
     Part("logs", ("logs",)),
+    Part("outage", ("outage_drift_ratio_median", "outages", "outage_drift_worst_m")),
 )
 """In the order in which they are measured: timings first, while the machine is cool."""
 

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from airtwin_core.intake import Intake
 from airtwin_core.types import Sample, TwinState
 from airtwin_physics.estimator import Estimator
 from airtwin_record import replay
-from airtwin_record.flight import UnusableFlight, VehicleLog
+from airtwin_record.flight import Truth, UnusableFlight
 from airtwin_record.samples import samples
 
 
@@ -23,21 +22,14 @@ class NoData(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """One aircraft of one file: samples in the order of arrival."""
+    """One aircraft of one file: samples in the order of arrival, truth where it is known.
 
-    file: str
-    log: VehicleLog
+    ``name``: the file, and which of its aircraft if there are several.
+    """
+
+    name: str
     samples: tuple[Sample, ...]
-
-    @property
-    def name(self) -> str:
-        """The file, and which of its aircraft if there are several."""
-        return f"{self.file}:{self.log.name}"
-
-    @property
-    def duration_s(self) -> float:
-        """Length of the log [s]."""
-        return (self.log.end_ns - self.log.start_ns) * 1e-9
+    truth: Truth | None = None
 
 
 def shared() -> Path:
@@ -67,26 +59,31 @@ def recordings() -> list[Path]:
     return found
 
 
-@functools.cache
 def load(path: Path) -> tuple[Flight, ...]:
     """Read one file; no flight at all where nothing in it can be followed."""
     try:
         recording = replay.read(path)
     except UnusableFlight:
         return ()
+    alone = len(recording.vehicles) == 1
     return tuple(
-        Flight(path.name, log, tuple(sample for _, _, sample in samples(log, Intake())))
+        Flight(
+            path.name if alone else f"{path.name}:{log.name}",
+            tuple(sample for _, _, sample in samples(log, Intake())),
+            log.truth,
+        )
         for log in recording.vehicles
     )
 
 
-def flights() -> list[Flight]:
-    """Return all flights of all recordings.
+def flights() -> Iterator[Flight]:
+    """Yield all flights of all recordings, one file at a time in memory.
 
     Raises:
         NoData: there are none.
     """
-    return [flight for path in recordings() for flight in load(path)]
+    for path in recordings():
+        yield from load(path)
 
 
 def states(estimator: Estimator, flown: Iterable[Sample]) -> list[TwinState]:

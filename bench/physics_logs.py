@@ -61,7 +61,7 @@ def measure(console: Console) -> dict[str, Any]:
     rows = []
     for flight in flights():
         row = None
-        if flight.log.truth is not None:
+        if flight.truth is not None:
             row = against_truth(flight)
         elif sum(_is_good(s) for s in flight.samples) >= FIXES_MIN:
             row = against_gnss(flight)
@@ -86,18 +86,12 @@ class Pair:
 
 
 def pair(flown: Sequence[Sample], published: Sequence[TwinState]) -> Pair | None:
-    """Bring both to arrays; what was around another origin than the last one is not valid."""
+    """Bring both to arrays; None without either."""
     own = [s for s in flown if isinstance(s, LocalPosition)]
     if not own or not published:
         return None
     origin = published[-1].origin
     last = next((s.origin for s in reversed(own) if s.origin is not None), None)
-    twin = Track(
-        np.array([s.stamp_ns for s in published], dtype=np.int64),
-        np.array([s.position_ned_m for s in published]),
-        np.array([s.horizontal_valid and s.vertical_valid for s in published])
-        & np.array([s.origin == origin for s in published]),
-    )
     stamps, order = np.unique([s.stamp_ns for s in own], return_index=True)
     px4 = Track(
         stamps.astype(np.int64),
@@ -105,14 +99,25 @@ def pair(flown: Sequence[Sample], published: Sequence[TwinState]) -> Pair | None
         np.array([own[i].xy_valid and own[i].z_valid for i in order])
         & np.array([own[i].origin in (None, last) for i in order]),
     )
-    return Pair(twin, np.array([s.covariance[:3, :3] for s in published]), px4, origin)
+    return Pair(track(published), np.array([s.covariance[:3, :3] for s in published]), px4, origin)
+
+
+def track(published: Sequence[TwinState]) -> Track:
+    """Return what the twin published; only around its last origin is it called valid."""
+    origin = published[-1].origin
+    return Track(
+        np.array([s.stamp_ns for s in published], dtype=np.int64),
+        np.array([s.position_ned_m for s in published]),
+        np.array([s.horizontal_valid and s.vertical_valid for s in published])
+        & np.array([s.origin == origin for s in published]),
+    )
 
 
 def against_truth(flight: Flight) -> dict[str, Any] | None:
     """Return the row of a flight whose truth is known; None without enough instants."""
     published = states(Estimator(), flight.samples)
     both = pair(flight.samples, published)
-    truth = flight.log.truth
+    truth = flight.truth
     if both is None or truth is None:
         return None
     start_ns = int(both.px4.stamp_ns[0])
@@ -128,7 +133,7 @@ def against_truth(flight: Flight) -> dict[str, Any] | None:
     at = start_ns + np.round(found.t * 1e9).astype(np.int64)
     twin_m, px4_m = found.rmse_m
     return {
-        "file": flight.file,
+        "file": flight.name,
         "reference": "truth",
         "seconds": _seconds(at),
         "samples": len(at),
@@ -163,15 +168,15 @@ def against_gnss(flight: Flight) -> dict[str, Any] | None:
     fixes = [s for s in flight.samples if isinstance(s, GnssFix) and _is_good(s)]
     if whole is None or whole.origin is None or len(fixes) < FIXES_MIN:
         return None
-    twin, twin_valid = _against_fixes(whole.twin, fixes, whole.origin)
-    px4, px4_valid = _against_fixes(whole.px4, fixes, whole.origin)
+    twin, twin_valid, _ = against_fixes(whole.twin, fixes, whole.origin)
+    px4, px4_valid, _ = against_fixes(whole.px4, fixes, whole.origin)
     both = twin_valid & px4_valid
     if np.count_nonzero(both) < FIXES_MIN:
         return None
     held = _held_out(flight.samples, fixes)
     stamps = np.array([fix.stamp_ns for fix in fixes], dtype=np.int64)[both]
     return {
-        "file": flight.file,
+        "file": flight.name,
         "reference": "gnss",
         "seconds": _seconds(stamps),
         "samples": int(np.count_nonzero(both)),
@@ -207,24 +212,26 @@ def _held_out(flown: Sequence[Sample], fixes: Sequence[GnssFix]) -> Array:
         half = pair(left, states(Estimator(), left))
         if half is None or half.origin is None:
             continue
-        error, valid = _against_fixes(half.twin, hidden, half.origin)
+        error, valid, _ = against_fixes(half.twin, hidden, half.origin)
         found.append(error[valid])
     return np.concatenate(found) if found else np.empty((0, 2))
 
 
-def _against_fixes(
+def against_fixes(
     track: Track, fixes: Sequence[GnssFix], origin: Origin
-) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Return horizontal errors (n, 2) [m] at the fixes, best delay; and where they hold."""
+) -> tuple[Array, npt.NDArray[np.bool_], float]:
+    """Return horizontal errors (n, 2) [m] at the fixes, where they hold, and the delay [s] of the
+    receiver that makes them least."""
     stamps = np.array([fix.stamp_ns for fix in fixes], dtype=np.int64)
     seen = np.array([px4_to_ned(origin, fix.latitude_deg, fix.longitude_deg) for fix in fixes])
-    least, best = float("inf"), (np.empty((0, 2)), np.zeros(len(fixes), dtype=np.bool_))
+    least = float("inf")
+    best = np.zeros((len(fixes), 2)), np.zeros(len(fixes), dtype=np.bool_), 0.0
     for delay_s in DELAYS_S.tolist():
         at = stamps - int(delay_s * 1e9)
         valid = errors.bridged(track.stamp_ns, at, track.valid)
         error = errors.interpolate(track.stamp_ns, track.position_ned_m[:, :2], at) - seen
         if valid.any() and errors.rms_m(error[valid]) < least:
-            least, best = errors.rms_m(error[valid]), (error, valid)
+            least, best = errors.rms_m(error[valid]), (error, valid, delay_s)
     return best
 
 

@@ -13,7 +13,10 @@ from rich.console import Console
 
 from airtwin_bringup import benches
 from airtwin_core import stats
-from bench import physics, physics_logs
+from airtwin_core.types import GnssFix, Imu, LandDetected
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.estimator import Estimator
+from bench import physics, physics_flights, physics_logs, physics_outage
 from bench.physics_flights import NoData
 
 QUIET = Console(quiet=True)
@@ -117,3 +120,50 @@ def test_mean_chi2_band_is_the_tables():
     # chi-square of 20 degrees of freedom: 9.591 and 34.170
     low, high = stats.mean_chi2_band(2, 10.0)
     assert (10 * low, 10 * high) == pytest.approx((9.591, 34.170), abs=1e-3)
+
+
+def _hop(seconds, *, landed_s):
+    """Samples of a flight at 50 Hz with 5 Hz GNSS, in the air until ``landed_s``."""
+    out = []
+    for i in range(int(50 * seconds)):
+        t = i * 20_000_000 + 7
+        if i == 0 or i == int(50 * landed_s):
+            out.append(LandDetected(t, t, i > 0, False, False, False))
+        if i % 10 == 0:
+            out.append(GnssFix(t, t, 47.0, 8.0, 500.0, np.zeros(3), 1.0, 1.0, 0.3, 3, 12))
+        out.append(Imu(t, t, np.zeros(3), np.array([0.0, 0.0, -9.8]), 0.02))
+    return physics_flights.Flight("made", tuple(out))
+
+
+def test_outages_lie_where_the_flight_leaves_room():
+    cuts = physics_outage.places(_hop(80.0, landed_s=62.0))
+    assert [round((cut.begin_ns - 7) * 1e-9) for cut in cuts] == [10, 20, 30]
+    assert all(round((cut.end_ns - cut.begin_ns) * 1e-9, 1) == 30.0 for cut in cuts)
+    assert not physics_outage.places(_hop(80.0, landed_s=39.0))
+
+
+def test_outage_is_flown_from_a_copy_that_equals_the_original():
+    """What is measured is a flight whose GNSS ended, not one with another past."""
+    flight = _hop(45.0, landed_s=45.0)
+    (cut,) = physics_outage.places(flight)
+    (end,) = physics_outage._fly(flight, [cut], EstimatorConfig())
+    lone = Estimator()
+    for index, sample in enumerate(flight.samples[: cut.end + 1]):
+        if index <= cut.begin or not isinstance(sample, GnssFix):
+            lone.on(sample)
+    state = lone.state()
+    assert np.array_equal(end.position_ned_m, state.position_ned_m)
+    assert np.array_equal(end.covariance, state.covariance)
+
+
+def test_summary_of_outages():
+    rows = [
+        {"flight": f, "ratio": r, "drift_twin_m": d, "drift_inertial_m": 10.0, "inside": d < 5}
+        for f, r, d in (("a", 0.1, 1.0), ("a", 0.3, 3.0), ("b", 0.9, 9.0))
+    ]
+    figures = physics_outage.summary(rows)
+    assert figures["outage_drift_ratio_median"] == 0.3
+    assert figures["outage_drift_ratio_flights"] == pytest.approx(0.55)
+    assert figures["outage_drift_worst_m"] == 9.0
+    assert figures["outage_inside_share"] == pytest.approx(2 / 3, abs=1e-3)
+    assert physics_outage.summary([])["outage_drift_ratio_median"] is None
