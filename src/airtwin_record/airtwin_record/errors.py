@@ -94,7 +94,7 @@ def compare(
         return None
     index = index[:: max(1, len(index) // _POINTS_MAX)]
     where = interpolate(twin.stamp_ns, twin.position_ned_m, stamp[index])
-    real = _truth_at(truth, stamp[index], origin)
+    real = truth_at(truth, stamp[index], origin)
     flown = px4.position_ned_m[index]
     if _mirrored(real[:, 2], flown[:, 2]):
         # the simulators of PX4 1.7 gave height where down belongs
@@ -121,7 +121,7 @@ def _mirrored(real_down_m: Array, flown_down_m: Array) -> bool:
     return bool(np.corrcoef(real_down_m, flown_down_m)[0, 1] < -0.9)
 
 
-def _truth_at(truth: Truth, stamp: Times, origin: Origin | None) -> Array:
+def truth_at(truth: Truth, stamp: Times, origin: Origin | None) -> Array:
     """Return the truth (n, 3) NED [m] at (n,) stamps.
 
     The motion is the local truth's, which is logged more often; the geographic one, where there
