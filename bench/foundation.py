@@ -30,7 +30,7 @@ from airtwin_bringup import demo, graph, paths, scenarios
 from airtwin_bringup.in_process import InProcess
 from airtwin_bringup.processes import Processes
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import kernel
+from airtwin_physics.ekf import kernel, reference
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.warm import warm_up
 from airtwin_record import replay
@@ -94,19 +94,20 @@ def _predictions() -> tuple[float, float]:
     x[kernel.X_Q] = 1.0
     p = np.eye(kernel.N)
     imu = np.array([0.004, 0.01, 0.02, 0.0, 0.1, 0.0, -9.8, 0.0, 0.0, 0.0, 0.0])
-    density, sigma, tau = np.full(5, 0.01), np.ones(4), np.full(4, 60.0)
-    cap = np.full(kernel.N, 1e6)
-    arguments = (imu, density, sigma, tau, cap)
-    kernel.predict(x, p, *arguments)
+    constants = np.full(kernel.N_CONSTANTS, 1.0)
+    constants[kernel.CAP] = 1e6
+    kernel.predict(x, p, imu, constants)
     began = time.perf_counter()
     for _ in range(REPEATS):
-        kernel.predict(x, p, *arguments)
+        kernel.predict(x, p, imu, constants)
     compiled = time.perf_counter() - began
-    f, noise, decay = np.empty((kernel.N, kernel.N)), np.empty(kernel.N), np.exp(-imu[0] / tau)
+    blocks, noise = np.empty((5, 3, 3)), np.empty(kernel.N)
+    decay = np.exp(-imu[0] / constants[kernel.TAU])
     began = time.perf_counter()
     for _ in range(REPEATS):
-        kernel.transition(x, imu[1:4], imu[4:7], imu[0], decay, f)
-        kernel.process_noise(density, imu[0], imu[7:11], decay, sigma, noise)
+        kernel.blocks(x, imu[1:4], imu[4:7], imu[0], blocks)
+        f = reference.dense(blocks, imu[0], decay)
+        kernel.process_noise(constants, imu[0], imu[7:11], decay, noise)
         p = f @ p @ f.T + np.diag(noise)
         kernel.advance(x, imu[1:4], imu[4:7], imu[0], decay)
     plain = time.perf_counter() - began

@@ -62,6 +62,29 @@ class EstimatorConfig:
     heading_wander_s: float = 100.0  # [s] correlation time of either offset
     heading_period_s: float = 0.2  # [s]
 
+    # Air. Without an aircraft file drag is what EKF2_MCOEF and EKF2_BCOEF_* assume.
+    model_aiding: bool = True  # wind, drag, airspeed, sideslip; off: the IMU alone bridges outages
+    drag_1_s: float = 0.15  # [1/s] of the rotors at hover, specific force per air speed
+    drag_sigma: float = 0.5  # [-] of its logarithm without an aircraft file: 0.09 to 0.25
+    drag_file_sigma: float = 0.1  # [-] of its logarithm with one
+    drag_walk: float = 0.005  # [1/sqrt(s)] of its logarithm
+    drag_quadratic_1_m: float = 0.006  # [1/m] half air density over a ballistic 100 kg/m^2
+    drag_noise_m_s2: float = 0.3  # [m/s^2] what the drag model leaves open, each 40 ms
+    wind_walk: float = 0.1  # [m/s/sqrt(s)] EKF2_WIND_NSD is 0.05; gusts ask for more
+    wind_sigma_m_s: float = 6.0  # [m/s] each of north, east before anything shows it
+    airspeed_noise_m_s: float = 1.4  # [m/s] EKF2_EAS_NOISE
+    airspeed_min_m_s: float = 7.0  # [m/s] below this a pitot tube and zero sideslip mean little
+    airspeed_scale_sigma: float = 0.1  # [-] of its logarithm
+    airspeed_scale_walk: float = 0.001  # [1/sqrt(s)] of its logarithm
+    sideslip_noise_rad: float = 0.3  # [rad] EKF2_BETA_NOISE
+    terrain_walk: float = 0.5  # [m/sqrt(s)] EKF2_TERR_NOISE 5 m/s per 10 ms step
+
+    # Noise as the innovations show it, sigma over the claim
+    adapt_samples: float = 100.0  # [-] that it remembers
+    adapt_min: float = 0.3  # [-] bounds of the factor
+    adapt_max: float = 2.0  # [-]
+    noisy_factor: float = 1.5  # [-] from here on a source counts as noisy
+
     # Gates and recovery
     gate_probability: float = 0.99999  # [-] of a good innovation passing
     recover_s: float = 7.0  # [s] a gate shut for so long is opened by a reset
@@ -72,7 +95,7 @@ class EstimatorConfig:
     align_max_s: float = 2.0  # [s] wait no longer for a heading
     still_rate_rad_s: float = 0.05  # [rad/s] spread of the gyro at rest
     still_accel_m_s2: float = 0.6  # [m/s^2] spread of the accelerometer at rest
-    rest_speed_m_s: float = 0.1  # [m/s] uncertainty of the speed zero at rest
+    rest_speed_m_s: float = 0.03  # [m/s] what a still aircraft on the ground may creep
     still_speed_m_s: float = 1.0  # [m/s] likewise, if only the IMU says rest and nothing aids
     unaided_speed_m_s: float = 5.0  # [m/s] without any aid, speeds are of this size
 
@@ -81,7 +104,11 @@ class EstimatorConfig:
             value = getattr(self, spec.name)
             if not 0.0 <= value < 1e6:
                 raise ValueError(f"{spec.name} is {value}, expected 0 to 1e6")
-            if value == 0.0 and not spec.name.endswith(("_delay_s", "_walk")):
+            if (
+                value == 0.0
+                and spec.type != "bool"
+                and not spec.name.endswith(("_delay_s", "_walk"))
+            ):
                 raise ValueError(f"{spec.name} is zero")
         for name in ("gate_probability", "gnss_white_share"):
             if not getattr(self, name) < 1.0:

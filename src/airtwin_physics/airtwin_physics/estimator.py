@@ -18,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from airtwin_core import frames
+from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import (
     Attitude,
     Barometer,
@@ -32,16 +33,19 @@ from airtwin_core.types import (
 )
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import alignment, kernel
+from airtwin_physics.ekf.air import Air
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
-from airtwin_physics.ekf.fusion import ALTITUDE_MAX_M, LATE_MAX_S, TOO_LATE, Sensors
+from airtwin_physics.ekf.fusion import Sensors
 from airtwin_physics.ekf.imu import RING, ImuTrack, square
-from airtwin_physics.ekf.tally import NEVER_S
+from airtwin_physics.ekf.sensors import rest
+from airtwin_physics.ekf.source import Source
+from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S, TOO_LATE
 
 _AGE_MAX_S = 0.5  # a stamp further from the IMU's is of another clock: go by arrival
 _AGE_STAMPED_S = 0.04
 _AGE_CREEP_S = 0.005  # the smallest age counts, but not for ever
-_REST_PERIOD_S = 0.1
+_ALTITUDE_MAX_M = 1e5
 _DATUM_MAX_M = 1e4
 _ATTITUDE_AGE_MAX_NS = 200_000_000  # an aircraft in flight turns on
 
@@ -55,7 +59,9 @@ class Estimator:
     counted, in ``state().fusions`` by source and in ``imu_refused`` and ``resets`` by cause.
     """
 
-    def __init__(self, config: EstimatorConfig | None = None) -> None:
+    def __init__(
+        self, config: EstimatorConfig | None = None, aircraft: Aircraft | None = None
+    ) -> None:
         self._config = config or EstimatorConfig()
         self.resets: dict[str, int] = {}
         self._handlers: dict[type, Callable[..., TwinState | None]] = {
@@ -70,7 +76,7 @@ class Estimator:
         }
         self._track = ImuTrack(self._config)
         self._anchor = Anchor()
-        self._belief = Belief(self._config)
+        self._belief = Belief(self._config, Air(self._config, aircraft))
         self._sensors = Sensors(self._config, self._belief, self._anchor)
         self._landed: bool | None = None
         self._armed: bool | None = None
@@ -98,8 +104,6 @@ class Estimator:
         acceleration[2] += kernel.GRAVITY_M_S2
         sensors = self._sensors
         since_s = self._track.now_s - self._config.horizon_s - self._config.valid_s
-        horizontal = sensors.xy.passed_s > since_s
-        heading_s = max(sensors.magnetometer_gate.passed_s, sensors.heading_gate.passed_s)
         return TwinState(
             stamp_ns=imu.stamp_ns,
             received_ns=imu.received_ns,
@@ -113,11 +117,12 @@ class Estimator:
             covariance=p[:15, :15].copy(),
             origin=self._anchor.origin,
             aligned=True,
-            horizontal_valid=horizontal,
-            vertical_valid=max(sensors.z.passed_s, sensors.barometer_gate.passed_s) > since_s,
-            velocity_valid=horizontal or max(sensors.velocity.passed_s, sensors.rest_s) > since_s,
-            heading_valid=heading_s > since_s,
+            horizontal_valid=sensors.horizontal(since_s),
+            vertical_valid=sensors.vertical(since_s),
+            velocity_valid=sensors.velocity(since_s),
+            heading_valid=sensors.heading.passed_s > since_s,
             fusions=sensors.fusions(),
+            health=sensors.health(self._track.now_s - self._config.horizon_s),
         )
 
     def reset(self, reason: str) -> None:
@@ -128,8 +133,8 @@ class Estimator:
     def _start_over(self) -> None:
         self._aligned = False
         self._track.forget()
-        self._belief = Belief(self._config)
-        self._sensors.start_over(self._belief)
+        self._belief.clear()
+        self._sensors.start_over()
         self._pending: list[_Pending] = []
         self._published_s = self._rest_s = NEVER_S
         self._field: Magnetometer | None = None
@@ -173,42 +178,49 @@ class Estimator:
         delay_s = nominal_s + float(x[kernel.X_DELAY])
         delay_s = min(max(delay_s, -self._gnss_age_s), c.gnss_delay_max_s)
         x[kernel.X_DELAY] = delay_s - nominal_s
-        self._enqueue(fix, delay_s, self._sensors.gnss, "gnss_position")
+        self._enqueue(fix, delay_s, self._sensors.gnss.fuse, self._sensors.gnss.position)
 
     def _on_barometer(self, sample: Barometer) -> None:
         c = self._config
-        if not abs(sample.altitude_m) < ALTITUDE_MAX_M:
-            self._sensors.tallies["barometer"].refuse("impossible altitude")
+        if not abs(sample.altitude_m) < _ALTITUDE_MAX_M:
+            self._sensors.height.barometer.tally.refuse("impossible altitude")
         elif self._due("barometer", c.barometer_period_s):
-            self._enqueue(sample, c.barometer_delay_s, self._sensors.barometer, "barometer")
+            self._enqueue(
+                sample,
+                c.barometer_delay_s,
+                self._sensors.height.fuse,
+                self._sensors.height.barometer,
+            )
 
     def _on_magnetometer(self, sample: Magnetometer) -> None:
         c = self._config
         if not c.field_min_gauss**2 <= square(sample.field_frd_gauss) <= c.field_max_gauss**2:
-            self._sensors.tallies["magnetometer"].refuse("field strength is not Earth's")
+            self._sensors.heading.compass.tally.refuse("field strength is not Earth's")
             return
         self._field = sample
         if self._due("magnetometer", c.magnetometer_period_s):
-            self._enqueue(sample, 0.0, self._sensors.magnetometer, "magnetometer")
+            self._enqueue(
+                sample, 0.0, self._sensors.heading.magnetometer, self._sensors.heading.compass
+            )
 
     def _on_attitude(self, sample: Attitude) -> None:
         if not abs(square(sample.q_ned_frd) - 1.0) < 0.01:
-            self._sensors.tallies["heading"].refuse("not a unit quaternion")
+            self._sensors.heading.px4.tally.refuse("not a unit quaternion")
             return
         self._attitude = sample
         if self._due("heading", self._config.heading_period_s):
-            self._enqueue(sample, 0.0, self._sensors.heading, "heading")
+            self._enqueue(sample, 0.0, self._sensors.heading.attitude, self._sensors.heading.px4)
 
     def _on_local_position(self, sample: LocalPosition) -> None:
         """Take over PX4's origin, or its height as zero while nothing else gives one."""
         belief = self._belief
         if sample.origin is not None:
             shift = self._anchor.offer(sample.origin)
-            if shift is not None and self._sensors.gnss_started:
+            if shift is not None and self._sensors.gnss.started:
                 belief.shift(shift)
         elif self._datum_free and self._aligned and sample.z_valid:
             down_m = float(sample.position_ned_m[2]) - float(belief.x[2])
-            if abs(down_m) < _DATUM_MAX_M and not self._sensors.gnss_started:
+            if abs(down_m) < _DATUM_MAX_M and not self._sensors.gnss.started:
                 belief.shift(np.array([0.0, 0.0, down_m]))
                 self._datum_free = False
 
@@ -227,7 +239,7 @@ class Estimator:
         return True
 
     def _enqueue(
-        self, sample: Sample, delay_s: float, fuse: Callable[..., None], source: str
+        self, sample: Sample, delay_s: float, fuse: Callable[..., None], source: Source
     ) -> None:
         imu = self._track.newest
         if not self._aligned or imu is None:
@@ -236,7 +248,7 @@ class Estimator:
         if abs(age_s) > _AGE_MAX_S:
             age_s = (imu.received_ns - sample.received_ns) * 1e-9
         if not -_AGE_MAX_S <= age_s <= self._config.horizon_s + LATE_MAX_S:
-            self._sensors.tallies[source].refuse(TOO_LATE)
+            source.tally.refuse(TOO_LATE)
             return
         when_s = self._track.now_s - age_s - delay_s
         heapq.heappush(self._pending, (when_s, next(self._sequence), fuse, sample))
@@ -270,11 +282,9 @@ class Estimator:
         self._belief.begin(first, track, still=still)
         sensors = self._sensors
         if field is not None:
-            sensors.take_heading(0.0, "magnetometer")
-            sensors.magnetometer_gate.open(track.now_s)
+            sensors.heading.take("magnetometer", 0.0, track.now_s)
         elif attitude is not None:
-            sensors.take_heading(0.0, "heading")
-            sensors.heading_gate.open(track.now_s)
+            sensors.heading.take("heading", 0.0, track.now_s)
         self._aligned = True
 
     def _advance(self) -> None:
@@ -286,8 +296,8 @@ class Estimator:
             belief.step(track.ring[slot])
             track.first += 1
             at_s = track.at_s[slot]
-            sensors.watch(at_s)
-            due = at_s - self._rest_s >= _REST_PERIOD_S
+            sensors.gnss.watch(at_s)
+            due = at_s - self._rest_s >= rest.PERIOD_S
             if not due and not (self._pending and self._pending[0][0] <= at_s):
                 continue
             velocity = belief.x[3:6].copy()
@@ -296,11 +306,16 @@ class Estimator:
                 fuse(sample, at_s, at_s - when_s)
             if due:
                 self._rest_s = at_s
-                sensors.rest(at_s, still=track.still(), on_ground=self._on_ground())
+                sensors.rest.fuse(
+                    at_s,
+                    still=track.still(),
+                    on_ground=self._on_ground(),
+                    unaided=sensors.unaided(at_s),
+                )
             if not belief.healthy():
                 self.reset("state not finite")
                 return
-            sensors.corrected(belief.x[3:6] - velocity)
+            sensors.gnss.corrected(belief.x[3:6] - velocity)
 
     def _on_ground(self) -> bool:
         """Return whether PX4 has nothing to say against being on the ground."""

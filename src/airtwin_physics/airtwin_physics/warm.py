@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from airtwin_physics.ekf import correction, kernel, models
 from airtwin_physics.ekf import imu as imu_kernels
-from airtwin_physics.ekf import kernel, models
 
 
 def warm_up() -> None:
@@ -14,23 +14,24 @@ def warm_up() -> None:
     x = np.zeros(kernel.N_NOMINAL)
     x[kernel.X_Q] = 1.0
     p, h = np.eye(kernel.N), np.zeros((3, kernel.N))
-    three, four, ring = np.ones(3), np.ones(4), np.zeros((2, 11))
+    three, ring = np.ones(3), np.zeros((2, 11))
     rest = np.zeros(imu_kernels.N_REST)
     imu_kernels.follow(rest, three, three, 1e-3, 0.5)
     for entry in ring:
         imu_kernels.enter(entry, rest, three, three, 1e-3)
-    density, cap = np.ones(5), np.full(kernel.N, 1e9)
-    kernel.predict(x, p, ring[0], density, four, four, cap)
-    kernel.forecast(x, p, ring, 0, 2, density, four, four, cap)
+    constants = np.ones(kernel.N_CONSTANTS)
+    kernel.predict(x, p, ring[0], constants)
+    kernel.forecast(x, p, ring, 0, 2, constants)
     for axis in range(3):
         models.gnss_position(x, axis, 0.0, h[axis])
         models.gnss_velocity(x, axis, three, 0.0, h[axis])
     models.barometer(x, 0.0, h[0])
     models.magnetic_declination(x, three, h[0], h[1])
-    models.spread(p, h[1])
     models.heading(x, x[kernel.X_Q : kernel.X_Q + 4], h[0])
-    models.innovation_statistic(p, h, three, three)
-    kernel.update(x, p, h, three, three)
-    kernel.forget(p, 0, 1.0)
-    kernel.place(p, 0, kernel.GNSS, -1.0, 1.0)
-    kernel.healthy(x, p)
+    correction.spread(p, h[1])
+    correction.statistic(p, h, three, three)
+    correction.update(x, p, h, three, three)
+    correction.judge(x, p, h, three, three, 1.0)
+    correction.forget(p, 0, 1.0)
+    correction.place(p, 0, kernel.GNSS, -1.0, 1.0)
+    correction.healthy(x, p)

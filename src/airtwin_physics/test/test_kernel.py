@@ -8,13 +8,14 @@ import pytest
 
 from airtwin_core import frames
 from airtwin_core.types import Array
-from airtwin_physics.ekf import kernel, models, reference
+from airtwin_physics.ekf import correction, kernel, models, reference
 
 N = kernel.N
-DENSITY = np.array([1.5e-3, 3.5e-2, 1e-4, 3e-4, 0.05])
+DENSITY = np.array([1.5e-3, 3.5e-2, 1e-4, 3e-4, 0.05, 0.1, 0.005, 0.001, 0.5])
 SIGMA = np.array([0.8, 0.8, 1.2, 0.15])
 TAU = np.array([60.0, 60.0, 60.0, 100.0])
 CAP = np.full(N, 1e12)
+CONSTANTS = np.concatenate([DENSITY, SIGMA, TAU, CAP])
 
 
 def _state(rng: np.random.Generator) -> Array:
@@ -31,7 +32,15 @@ def _state(rng: np.random.Generator) -> Array:
 
 def _covariance(rng: np.random.Generator) -> Array:
     a = rng.normal(size=(N, N)) * np.array(
-        [1.0] * 3 + [0.3] * 3 + [0.02] * 3 + [0.002] * 3 + [0.05] * 3 + [1.0] * 4 + [0.1, 0.03]
+        [1.0] * 3
+        + [0.3] * 3
+        + [0.02] * 3
+        + [0.002] * 3
+        + [0.05] * 3
+        + [1.0] * 4
+        + [0.1, 0.03]
+        + [2.0] * 2
+        + [0.3, 0.1, 5.0]
     ).reshape(-1, 1)
     return a @ a.T / N + 1e-9 * np.eye(N)
 
@@ -49,8 +58,9 @@ def test_transition_is_the_derivative_of_the_compiled_motion(seed: int, dt: floa
     rng = np.random.default_rng(seed)
     x, imu = _state(rng), _imu(rng, dt)
     decay = np.exp(-dt / TAU)
-    f = np.empty((N, N))
-    kernel.transition(x, imu[1:4], imu[4:7], dt, decay, f)
+    blocks = np.empty((5, 3, 3))
+    kernel.blocks(x, imu[1:4], imu[4:7], dt, blocks)
+    f = reference.dense(blocks, dt, decay)
 
     def after(error: Array) -> Array:
         moved = reference.boxplus(x, error)
@@ -71,9 +81,9 @@ def test_motion_and_prediction_equal_the_reference(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, p, imu = _state(rng), _covariance(rng), _imu(rng, 0.004)
     decay, noise = np.exp(-0.004 / TAU), np.empty(N)
-    kernel.process_noise(DENSITY, 0.004, imu[7:11], decay, SIGMA, noise)
+    kernel.process_noise(CONSTANTS, 0.004, imu[7:11], decay, noise)
     expected_x, expected_p = reference.predict(x, p, imu, noise, decay)
-    kernel.predict(x, p, imu, DENSITY, SIGMA, TAU, CAP)
+    kernel.predict(x, p, imu, CONSTANTS)
     np.testing.assert_allclose(x, expected_x, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(p, expected_p, rtol=1e-6, atol=1e-9)
     assert np.array_equal(p, p.T)
@@ -83,7 +93,7 @@ def test_process_noise_in_numbers() -> None:
     noise = np.empty(N)
     shaken = np.array([1e-6, 2e-6, 3e-6, 4e-4])
     decay = np.exp(-0.01 / TAU)
-    kernel.process_noise(DENSITY, 0.01, shaken, decay, SIGMA, noise)
+    kernel.process_noise(CONSTANTS, 0.01, shaken, decay, noise)
     np.testing.assert_allclose(noise[6:9], 1.5e-3**2 * 0.01 + shaken[:3])
     np.testing.assert_allclose(noise[3:6], 3.5e-2**2 * 0.01 + 4e-4)
     np.testing.assert_allclose(noise[15], 0.05**2 * 0.01)
@@ -100,8 +110,8 @@ def test_update_equals_the_joint_joseph_form(seed: int, m: int) -> None:
     h, residual = rng.normal(size=(m, N)), rng.normal(size=m) * 0.1
     variance = rng.uniform(0.01, 1.0, size=m)
     expected_x, expected_p, nis = reference.update(x, p, h, residual, variance)
-    assert models.innovation_statistic(p, h, residual, variance) == pytest.approx(nis, rel=1e-9)
-    kernel.update(x, p, h, residual, variance)
+    assert correction.statistic(p, h, residual, variance) == pytest.approx(nis, rel=1e-9)
+    correction.update(x, p, h, residual, variance)
     np.testing.assert_allclose(x, expected_x, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(p, expected_p, rtol=1e-7, atol=1e-10)
     assert np.array_equal(p, p.T) or np.abs(p - p.T).max() < 1e-12
@@ -161,7 +171,7 @@ def test_row_of_magnetometer(seed: int) -> None:
     np.testing.assert_allclose(h + tilted, slope, rtol=1e-5, atol=1e-5)
     about_down = frames.rotation_from_quat(x[6:10])[2]
     assert abs(float(tilted[6:9] @ about_down)) < 1e-9
-    assert models.spread(np.eye(N), h) == pytest.approx(2.0)  # heading and its offset
+    assert correction.spread(np.eye(N), h) == pytest.approx(2.0)  # heading and its offset
 
 
 @pytest.mark.parametrize("nose_up", [False, True])
@@ -178,27 +188,27 @@ def test_row_of_heading_holds_with_the_nose_up(nose_up: bool) -> None:
 
 def test_place_takes_over_what_gnss_is_wrong_by() -> None:
     p = _covariance(np.random.default_rng(1))
-    kernel.forget(p, kernel.GNSS, 0.64)
-    kernel.forget(p, kernel.POS, 1.0)
-    kernel.place(p, kernel.POS, kernel.GNSS, -1.0, 0.25)
+    correction.forget(p, kernel.GNSS, 0.64)
+    correction.forget(p, kernel.POS, 1.0)
+    correction.place(p, kernel.POS, kernel.GNSS, -1.0, 0.25)
     assert p[0, 0] == pytest.approx(0.89)
     assert p[0, kernel.GNSS] == pytest.approx(-0.64)
     # position plus offset is what the fix said: only its white noise is left
     row = np.zeros(N)
     row[kernel.POS] = row[kernel.GNSS] = 1.0
-    assert models.spread(p, row) == pytest.approx(0.25)
+    assert correction.spread(p, row) == pytest.approx(0.25)
     assert np.linalg.eigvalsh(p).min() > 0.0
 
 
 def test_health_is_refused_to_nan_negative_and_impossible_correlation() -> None:
     x, p = _state(np.random.default_rng(0)), np.eye(N)
-    assert kernel.healthy(x, p)
+    assert correction.healthy(x, p)
     for i, j, value in ((0, 0, -1.0), (4, 4, np.nan), (2, 1, 1.5)):
         bad = p.copy()
         bad[i, j] = value
-        assert not kernel.healthy(x, bad)
+        assert not correction.healthy(x, bad)
     x[5] = np.inf
-    assert not kernel.healthy(x, p)
+    assert not correction.healthy(x, p)
 
 
 def test_variances_stop_at_their_cap_and_stay_positive_definite() -> None:
@@ -206,7 +216,7 @@ def test_variances_stop_at_their_cap_and_stay_positive_definite() -> None:
     x, p = _state(rng), _covariance(rng)
     cap = np.full(N, 4.0)
     for _ in range(20):
-        kernel.predict(x, p, _imu(rng, 0.5), DENSITY, SIGMA, TAU, cap)
+        kernel.predict(x, p, _imu(rng, 0.5), np.concatenate([DENSITY, SIGMA, TAU, cap]))
     assert p.diagonal().max() <= 4.0 * (1 + 1e-9)
     assert np.linalg.eigvalsh(p).min() > -1e-12
 
@@ -216,10 +226,10 @@ def test_forecast_leaves_the_belief_alone_and_equals_stepping() -> None:
     x, p = _state(rng), _covariance(rng)
     ring = np.stack([_imu(np.random.default_rng(9), 0.004) for _ in range(8)])
     before = x.copy(), p.copy()
-    now, cov = kernel.forecast(x, p, ring, 5, 15, DENSITY, SIGMA, TAU, CAP)
+    now, cov = kernel.forecast(x, p, ring, 5, 15, CONSTANTS)
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(p, before[1])
     for index in range(5, 15):
-        kernel.predict(x, p, ring[index % 8], DENSITY, SIGMA, TAU, CAP)
+        kernel.predict(x, p, ring[index % 8], CONSTANTS)
     np.testing.assert_allclose(now, x, atol=1e-12)
     np.testing.assert_allclose(cov.diagonal(), p.diagonal(), rtol=0.02)

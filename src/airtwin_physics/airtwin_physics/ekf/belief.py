@@ -8,7 +8,8 @@ import numpy as np
 from airtwin_core import frames
 from airtwin_core.types import Array
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import alignment, kernel, models
+from airtwin_physics.ekf import alignment, correction, kernel, models
+from airtwin_physics.ekf.air import Air
 from airtwin_physics.ekf.alignment import FirstAttitude
 from airtwin_physics.ekf.imu import ImuTrack
 
@@ -16,8 +17,14 @@ UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0
 
 # No standard deviation grows beyond these: position, velocity, attitude, gyro and accelerometer
-# bias, barometer offset, GNSS offset, heading offset, GNSS delay.
-_CAP = np.repeat([1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0], [3, 3, 3, 3, 3, 1, 3, 1, 1]) ** 2
+# bias, barometer offset, GNSS offset, heading offset, GNSS delay, wind, drag, scale, terrain.
+_CAP = (
+    np.repeat(
+        [1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0, 50.0, 1.0, 0.5, 1e4],
+        [3, 3, 3, 3, 3, 1, 3, 1, 1, 2, 1, 1, 1],
+    )
+    ** 2
+)
 
 # What may have gone wrong unnoticed with the attitude [rad] and the biases [rad/s], [m/s^2].
 _DOUBT = np.zeros(kernel.N)
@@ -27,18 +34,40 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
 class Belief:
-    """``x`` (22,) and ``p`` (21, 21) of ``kernel``; ``sigma`` (4,): sizes of the offsets now."""
+    """``x`` (27,), ``p`` (26, 26), ``constants`` (43,) of ``kernel``.
 
-    def __init__(self, config: EstimatorConfig) -> None:
+    ``sigma`` (4,): sizes of the offsets now, part of ``constants``. The arrays live as long as
+    the object: ``clear`` starts anew in place, so that sensors may keep the belief.
+    """
+
+    def __init__(self, config: EstimatorConfig, air: Air | None = None) -> None:
         c = self._config = config
-        self._density = np.array(
-            [c.gyro_noise, c.accel_noise, c.gyro_bias_walk, c.accel_bias_walk, c.barometer_walk]
-        )
-        self._wander_s = np.array([c.gnss_wander_s] * 3 + [c.heading_wander_s])
-        self.sigma = np.ones(4)
+        self.air = air or Air(c)
         self.x = np.zeros(kernel.N_NOMINAL)
-        self.x[kernel.X_Q] = 1.0
         self.p = np.zeros((kernel.N, kernel.N))
+        self.constants = np.empty(kernel.N_CONSTANTS)
+        self.constants[kernel.DENSITY] = [
+            c.gyro_noise,
+            c.accel_noise,
+            c.gyro_bias_walk,
+            c.accel_bias_walk,
+            c.barometer_walk,
+            c.wind_walk,
+            c.drag_walk,
+            c.airspeed_scale_walk,
+            c.terrain_walk,
+        ]
+        self.constants[kernel.TAU] = [c.gnss_wander_s] * 3 + [c.heading_wander_s]
+        self.constants[kernel.CAP] = _CAP
+        self.sigma = self.constants[kernel.SIGMA]
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.x[:] = 0.0
+        self.x[kernel.X_Q] = 1.0
+        self.p[:] = 0.0
+        self.sigma[:] = 1.0
 
     def begin(self, first: FirstAttitude, track: ImuTrack, *, still: bool) -> None:
         """Start at a local zero with the first attitude; the heading is set apart."""
@@ -55,6 +84,11 @@ class Belief:
             variances[9:12] = c.gyro_bias_sigma**2
         variances[12:15] = c.accel_bias_sigma**2
         variances[kernel.DELAY] = c.gnss_delay_sigma_s**2
+        x[kernel.X_DRAG] = np.log(self.air.drag_1_s)
+        variances[kernel.WIND : kernel.WIND + 2] = c.wind_sigma_m_s**2
+        variances[kernel.DRAG] = self.air.drag_sigma**2
+        variances[kernel.SCALE] = c.airspeed_scale_sigma**2
+        variances[kernel.TERRAIN] = UNKNOWN_PLACE_M**2
         p[:] = np.diag(variances)
         p[6:9, 6:9] = first.covariance
         if still:
@@ -67,37 +101,29 @@ class Belief:
 
     def step(self, imu: Array) -> None:
         """Move over one IMU step (11,), see ``kernel.predict``."""
-        kernel.predict(self.x, self.p, imu, self._density, self.sigma, self._wander_s, _CAP)
+        kernel.predict(self.x, self.p, imu, self.constants)
 
     def forecast(self, track: ImuTrack) -> tuple[Array, Array]:
         """Return x and P at the newest IMU sample."""
-        return kernel.forecast(
-            self.x,
-            self.p,
-            track.ring,
-            track.first,
-            track.last,
-            self._density,
-            self.sigma,
-            self._wander_s,
-            _CAP,
-        )
+        return kernel.forecast(self.x, self.p, track.ring, track.first, track.last, self.constants)
 
     def healthy(self) -> bool:
         """Return whether the filter still has a state to speak of."""
-        return kernel.healthy(self.x, self.p)
+        return correction.healthy(self.x, self.p)
 
     def shift(self, by_ned_m: Array) -> None:
         """Move the origin of NED; the barometer goes on reading the same."""
         self.x[0:3] += by_ned_m
         self.x[kernel.X_BARO] += by_ned_m[2]
+        self.x[kernel.X_TERRAIN] += by_ned_m[2]
 
     def turn(self, angle_rad: float) -> None:
-        """Turn heading and velocity about down: north was elsewhere than thought."""
+        """Turn heading, velocity and wind about down: north was elsewhere than thought."""
         self.x[6:10] = alignment.turned(self.x[6:10], angle_rad)
         c, s = np.cos(angle_rad), np.sin(angle_rad)
-        north, east = self.x[3], self.x[4]
-        self.x[3], self.x[4] = c * north - s * east, s * north + c * east
+        for at in (kernel.X_VEL, kernel.X_WIND):
+            north, east = self.x[at], self.x[at + 1]
+            self.x[at], self.x[at + 1] = c * north - s * east, s * north + c * east
 
     def place(self, measured: Array, variance: Array, lag_s: float, axes: tuple[int, ...]) -> None:
         """Take the position of ``axes`` from GNSS as it is; measured, variance (3,)."""
@@ -106,20 +132,20 @@ class Belief:
             before = float(x[axis])
             x[kernel.X_GNSS + axis] = 0.0
             x[axis] = measured[axis] + x[3 + axis] * lag_s
-            kernel.forget(p, kernel.GNSS + axis, float(self.sigma[axis] ** 2))
-            kernel.forget(p, kernel.POS + axis, UNKNOWN_PLACE_M**2)
+            correction.forget(p, kernel.GNSS + axis, float(self.sigma[axis] ** 2))
+            correction.forget(p, kernel.POS + axis, UNKNOWN_PLACE_M**2)
             h = np.empty((1, kernel.N))
             models.gnss_position(x, axis, lag_s, h[0])
-            kernel.update(x, p, h, np.zeros(1), variance[axis : axis + 1])
+            correction.update(x, p, h, np.zeros(1), variance[axis : axis + 1])
             if axis == 2:
                 self.tie_barometer(float(x[2]) - before)
 
     def tie_barometer(self, residual_m: float) -> None:
         """Read the barometer's offset off the height."""
         self.x[kernel.X_BARO] += residual_m
-        kernel.forget(self.p, kernel.BARO, 1.0)
+        correction.forget(self.p, kernel.BARO, 1.0)
         variance = self._config.barometer_noise_m**2
-        kernel.place(self.p, kernel.BARO, kernel.POS + 2, 1.0, variance)
+        correction.place(self.p, kernel.BARO, kernel.POS + 2, 1.0, variance)
 
     def take_velocity(self, measured: Array, variance: Array) -> None:
         """Take the velocity from GNSS as it is; measured, variance (3,).
@@ -127,7 +153,7 @@ class Belief:
         That it was so far off for so long says that attitude or biases are wrong as well.
         """
         for axis in range(3):
-            kernel.forget(self.p, kernel.VEL + axis, float(variance[axis]))
+            correction.forget(self.p, kernel.VEL + axis, float(variance[axis]))
         self.x[3:6] = measured
         self.p += np.diag(_DOUBT)
 
@@ -137,7 +163,7 @@ class Belief:
         self.sigma[3] = offset_rad
         self.x[6:10] = alignment.turned(self.x[6:10], angle_rad)
         self.x[kernel.X_HEADING] = 0.0
-        kernel.forget(p, kernel.HEADING, offset_rad**2)
+        correction.forget(p, kernel.HEADING, offset_rad**2)
         about_down = frames.rotation_from_quat(self.x[6:10])[2]  # NED down in FRD
         only_tilt = np.eye(3) - np.outer(about_down, about_down)
         p[6:9, :] = only_tilt @ p[6:9, :]

@@ -1,12 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The filter's arithmetic, compiled: an error-state EKF on arrays, changed in place.
+"""The filter's state and how it moves, compiled: an error-state EKF on arrays, changed in place.
 
-Nominal state ``x`` (22,): position NED [m], velocity NED [m/s], q_ned_frd [-], gyro bias FRD
-[rad/s], accelerometer bias FRD [m/s^2], barometer offset [m], GNSS offset NED [m], heading offset
-[rad], GNSS delay beyond the nominal one [s]. Error state (21,): the same, with the attitude as a
-rotation vector [rad] in FRD, ``R_true = R @ exp(skew(error))``; ``P`` (21, 21) is its covariance.
-The first 15 are those of ``types.TwinState``. The offsets of GNSS and heading wander and come
-back: first-order Gauss-Markov processes; the delay is a constant.
+Layout (everything in the filter goes by these names; append, never renumber)::
+
+    nominal x (27,)   error (26,)
+    X_POS        0:3  POS        0:3    position NED [m]
+    X_VEL        3:6  VEL        3:6    velocity NED [m/s]
+    X_Q         6:10  ATT        6:9    q_ned_frd [-]; error: rotation vector [rad] in FRD
+    X_GYRO_BIAS   10  GYRO_BIAS   9:12  gyro bias FRD [rad/s]
+    X_ACCEL_BIAS  13  ACCEL_BIAS 12:15  accelerometer bias FRD [m/s^2]
+    X_BARO        16  BARO       15     barometer offset [m]
+    X_GNSS     17:20  GNSS       16:19  GNSS position offset NED [m]
+    X_HEADING     20  HEADING    19     heading offset [rad]
+    X_DELAY       21  DELAY      20     GNSS delay beyond the nominal one [s]
+    X_WIND     22:24  WIND       21:23  wind NE [m/s], where the air goes to
+    X_DRAG        24  DRAG       23     natural logarithm of the rotors' drag at hover, c [1/s]
+    X_SCALE       25  SCALE      24     natural logarithm of true over shown airspeed [-]
+    X_TERRAIN     26  TERRAIN    25     ground below, NED down [m]
+
+``R_true = R @ exp(skew(error))``; ``P`` (26, 26) is the error's covariance; the first 15 are those
+of ``types.TwinState``. The offsets of GNSS and heading wander and come back: first-order
+Gauss-Markov processes; barometer, wind, drag, scale and terrain walk; the delay is a constant.
+A state that nothing observes keeps its prior and costs little: ``predict`` multiplies only the
+rows that move (position, velocity, attitude) and ``correction.update`` only where h is not zero.
+
+``constants`` (43,) holds what does not change from step to step: DENSITY, SIGMA, TAU, CAP, see
+``process_noise`` and ``predict``.
 
 README.md gives the equations; ``reference.py`` says the same slowly, and the tests compare them.
 Source: Sola, "Quaternion kinematics for the error-state Kalman filter" (2017), ch. 5 to 7.
@@ -19,12 +38,18 @@ from numba import njit
 
 from airtwin_core.types import Array
 
-N_NOMINAL = 22
-N = 21
+N_NOMINAL = 27
+N = 26
 X_POS, X_VEL, X_Q, X_GYRO_BIAS, X_ACCEL_BIAS = 0, 3, 6, 10, 13
 X_BARO, X_GNSS, X_HEADING, X_DELAY = 16, 17, 20, 21
+X_WIND, X_DRAG, X_SCALE, X_TERRAIN = 22, 24, 25, 26
 POS, VEL, ATT, GYRO_BIAS, ACCEL_BIAS = 0, 3, 6, 9, 12
 BARO, GNSS, HEADING, DELAY = 15, 16, 19, 20
+WIND, DRAG, SCALE, TERRAIN = 21, 23, 24, 25
+N_MOVED = 9  # position, velocity, attitude: the rows that F changes
+N_DENSITY = 9
+DENSITY, SIGMA, TAU, CAP = slice(0, 9), slice(9, 13), slice(13, 17), slice(17, 43)
+N_CONSTANTS = 43
 GRAVITY_M_S2 = 9.80665
 """Standard gravity; latitude changes it by 0.3 %, which the accelerometer bias takes up."""
 
@@ -121,8 +146,13 @@ def _exp_and_jacobian(rx: float, ry: float, rz: float, turned: Array, jacobian: 
 
 
 @njit(cache=True)
-def transition(x: Array, gyro: Array, accel: Array, dt: float, decay: Array, f: Array) -> None:
-    """Write the exact Jacobian F (21, 21) of ``advance`` at x, error after by error before."""
+def blocks(x: Array, gyro: Array, accel: Array, dt: float, out: Array) -> None:
+    """Write what is not trivial in the exact Jacobian F of ``advance`` at x.
+
+    out (5, 3, 3): d velocity by attitude, gyro bias, accelerometer bias; d attitude by attitude,
+    gyro bias. The rest of F: ones (offsets: their decay) on the diagonal, dt from velocity to
+    position, and for position dt / 2 of what velocity gets. ``reference.dense`` writes it out.
+    """
     rx = (gyro[0] - x[X_GYRO_BIAS]) * dt
     ry = (gyro[1] - x[X_GYRO_BIAS + 1]) * dt
     rz = (gyro[2] - x[X_GYRO_BIAS + 2]) * dt
@@ -143,126 +173,157 @@ def transition(x: Array, gyro: Array, accel: Array, dt: float, decay: Array, f: 
     bx = half[0, 0] * ax + half[0, 1] * ay + half[0, 2] * az
     by = half[1, 0] * ax + half[1, 1] * ay + half[1, 2] * az
     bz = half[2, 0] * ax + half[2, 1] * ay + half[2, 2] * az
-    f[:, :] = 0.0
-    for i in range(N):
-        f[i, i] = 1.0
-    for i in range(4):
-        f[GNSS + i, GNSS + i] = decay[i]
     for i in range(3):
-        f[POS + i, VEL + i] = dt
         # d velocity / d attitude = -R [b]x dt
-        f[VEL + i, ATT] = -(r[i, 1] * bz - r[i, 2] * by) * dt
-        f[VEL + i, ATT + 1] = -(r[i, 2] * bx - r[i, 0] * bz) * dt
-        f[VEL + i, ATT + 2] = -(r[i, 0] * by - r[i, 1] * bx) * dt
+        out[0, i, 0] = -(r[i, 1] * bz - r[i, 2] * by) * dt
+        out[0, i, 1] = -(r[i, 2] * bx - r[i, 0] * bz) * dt
+        out[0, i, 2] = -(r[i, 0] * by - r[i, 1] * bx) * dt
         # -R_middle [a]x, then through the Jacobian of the half turn to the gyro bias
         cx = middle[i, 1] * az - middle[i, 2] * ay
         cy = middle[i, 2] * ax - middle[i, 0] * az
         cz = middle[i, 0] * ay - middle[i, 1] * ax
         for j in range(3):
-            f[VEL + i, GYRO_BIAS + j] = (
-                0.5
-                * dt
-                * dt
-                * (cx * half_jacobian[0, j] + cy * half_jacobian[1, j] + cz * half_jacobian[2, j])
+            turned = cx * half_jacobian[0, j] + cy * half_jacobian[1, j] + cz * half_jacobian[2, j]
+            out[1, i, j] = 0.5 * dt * dt * turned
+            out[2, i, j] = -middle[i, j] * dt
+            out[3, i, j] = full[j, i]
+            out[4, i, j] = -full_jacobian[i, j] * dt
+
+
+@njit(cache=True)
+def _rows(p: Array, b: Array, dt: float, w: Array) -> None:
+    """Write F P (9, 26), the rows that F changes."""
+    for i in range(3):
+        for j in range(N):
+            change = (
+                b[0, i, 0] * p[ATT, j]
+                + b[0, i, 1] * p[ATT + 1, j]
+                + b[0, i, 2] * p[ATT + 2, j]
+                + b[1, i, 0] * p[GYRO_BIAS, j]
+                + b[1, i, 1] * p[GYRO_BIAS + 1, j]
+                + b[1, i, 2] * p[GYRO_BIAS + 2, j]
+                + b[2, i, 0] * p[ACCEL_BIAS, j]
+                + b[2, i, 1] * p[ACCEL_BIAS + 1, j]
+                + b[2, i, 2] * p[ACCEL_BIAS + 2, j]
             )
-            f[VEL + i, ACCEL_BIAS + j] = -middle[i, j] * dt
-            f[ATT + i, ATT + j] = full[j, i]
-            f[ATT + i, GYRO_BIAS + j] = -full_jacobian[i, j] * dt
-        for j in range(ATT, BARO):
-            f[POS + i, j] = 0.5 * dt * f[VEL + i, j]
+            w[VEL + i, j] = p[VEL + i, j] + change
+            w[POS + i, j] = p[POS + i, j] + dt * (p[VEL + i, j] + 0.5 * change)
+            w[ATT + i, j] = (
+                b[3, i, 0] * p[ATT, j]
+                + b[3, i, 1] * p[ATT + 1, j]
+                + b[3, i, 2] * p[ATT + 2, j]
+                + b[4, i, 0] * p[GYRO_BIAS, j]
+                + b[4, i, 1] * p[GYRO_BIAS + 1, j]
+                + b[4, i, 2] * p[GYRO_BIAS + 2, j]
+            )
 
 
 @njit(cache=True)
-def _symmetrise(p: Array) -> None:
-    for i in range(N):
-        for j in range(i):
-            mean = 0.5 * (p[i, j] + p[j, i])
-            p[i, j] = mean
-            p[j, i] = mean
+def _columns(p: Array, b: Array, dt: float, w: Array) -> None:
+    """Write (F P) F^T, the columns that F changes, from w = F P; upper triangle, mirrored."""
+    for i in range(N_MOVED):
+        for k in range(3):
+            change = 0.0
+            turned = 0.0
+            for m in range(3):
+                change += b[0, k, m] * w[i, ATT + m]
+                change += b[1, k, m] * w[i, GYRO_BIAS + m]
+                change += b[2, k, m] * w[i, ACCEL_BIAS + m]
+                turned += b[3, k, m] * w[i, ATT + m] + b[4, k, m] * w[i, GYRO_BIAS + m]
+            if i <= POS + k:
+                value = w[i, POS + k] + dt * (w[i, VEL + k] + 0.5 * change)
+                p[i, POS + k] = value
+                p[POS + k, i] = value
+            if i <= VEL + k:
+                value = w[i, VEL + k] + change
+                p[i, VEL + k] = value
+                p[VEL + k, i] = value
+            if i <= ATT + k:
+                p[i, ATT + k] = turned
+                p[ATT + k, i] = turned
+        for j in range(N_MOVED, N):
+            p[i, j] = w[i, j]
+            p[j, i] = w[i, j]
 
 
 @njit(cache=True)
-def _times_rows(f: Array, p: Array, out: Array) -> None:
-    """Write F P, using that only the rows of F for position, velocity, attitude couple."""
-    for i in range(N):
+def propagate(p: Array, b: Array, dt: float, decay: Array, noise: Array) -> None:
+    """Replace P by F P F^T + diag(noise); P stays symmetric to the bit.
+
+    b (5, 3, 3): F as ``blocks`` writes it; decay (4,), noise (26,) variances.
+    """
+    w = np.empty((N_MOVED, N))
+    _rows(p, b, dt, w)
+    _columns(p, b, dt, w)
+    for k in range(4):
+        row = GNSS + k
         for j in range(N):
-            out[i, j] = f[i, i] * p[i, j]
-    for i in range(GYRO_BIAS):
-        for k in range(VEL, BARO):
-            if k != i:
-                for j in range(N):
-                    out[i, j] += f[i, k] * p[k, j]
-
-
-@njit(cache=True)
-def _times_columns(work: Array, f: Array, out: Array) -> None:
-    """Write W F^T, likewise."""
-    for i in range(N):
-        for j in range(N):
-            total = f[j, j] * work[i, j]
-            if j < GYRO_BIAS:
-                for k in range(VEL, BARO):
-                    if k != j:
-                        total += f[j, k] * work[i, k]
-            out[i, j] = total
-
-
-@njit(cache=True)
-def propagate(p: Array, f: Array, noise: Array, work: Array) -> None:
-    """Replace P by F P F^T + diag(noise); noise (21,) variances, work (21, 21) scratch."""
-    _times_rows(f, p, work)
-    _times_columns(work, f, p)
-    _symmetrise(p)
+            if j != row:
+                value = p[row, j] * decay[k]
+                p[row, j] = value
+                p[j, row] = value
+        p[row, row] *= decay[k] * decay[k]
     for i in range(N):
         p[i, i] += noise[i]
 
 
 @njit(cache=True)
-def process_noise(
-    density: Array, dt: float, shaken: Array, decay: Array, sigma: Array, noise: Array
-) -> None:
-    """Write the variances (21,) that one step adds.
+def process_noise(constants: Array, dt: float, shaken: Array, decay: Array, noise: Array) -> None:
+    """Write the variances (26,) that one step adds.
 
-    density (5,): white noise of gyro [rad/s/sqrt(Hz)], of accelerometer [m/s^2/sqrt(Hz)], random
-    walk of gyro bias [rad/s/sqrt(s)], accelerometer bias [m/s^2/sqrt(s)], barometer offset
-    [m/sqrt(s)]. shaken (4,): what vibration and lost samples add in this step, as variances of
-    the angle about each axis FRD (3,) [rad^2] and of the speed [m^2/s^2]. sigma (4,): size of the
-    offsets of GNSS (3,) [m] and heading [rad].
+    constants[DENSITY] (9,): white noise of gyro [rad/s/sqrt(Hz)], of accelerometer
+    [m/s^2/sqrt(Hz)], random walk of gyro bias [rad/s/sqrt(s)], accelerometer bias
+    [m/s^2/sqrt(s)], barometer offset [m/sqrt(s)], wind [m/s/sqrt(s)], logarithm of drag
+    [1/sqrt(s)], of the airspeed's scale [1/sqrt(s)], terrain [m/sqrt(s)]. shaken (4,): what
+    vibration and lost samples add in this step, as variances of the angle about each axis FRD
+    (3,) [rad^2] and of the speed [m^2/s^2]. constants[SIGMA] (4,): size of the offsets of GNSS
+    (3,) [m] and heading [rad].
     """
+    c = constants
     for i in range(3):
-        noise[VEL + i] = density[1] * density[1] * dt + shaken[3]
+        noise[VEL + i] = c[1] * c[1] * dt + shaken[3]
         noise[POS + i] = 0.25 * dt * dt * noise[VEL + i]
-        noise[ATT + i] = density[0] * density[0] * dt + shaken[i]
-        noise[GYRO_BIAS + i] = density[2] * density[2] * dt
-        noise[ACCEL_BIAS + i] = density[3] * density[3] * dt
+        noise[ATT + i] = c[0] * c[0] * dt + shaken[i]
+        noise[GYRO_BIAS + i] = c[2] * c[2] * dt
+        noise[ACCEL_BIAS + i] = c[3] * c[3] * dt
     for i in range(4):
-        noise[GNSS + i] = sigma[i] * sigma[i] * (1.0 - decay[i] * decay[i])
-    noise[BARO] = density[4] * density[4] * dt
+        sigma = c[9 + i]
+        noise[GNSS + i] = sigma * sigma * (1.0 - decay[i] * decay[i])
+    noise[BARO] = c[4] * c[4] * dt
     noise[DELAY] = 0.0
+    noise[WIND] = noise[WIND + 1] = c[5] * c[5] * dt
+    noise[DRAG] = c[6] * c[6] * dt
+    noise[SCALE] = c[7] * c[7] * dt
+    noise[TERRAIN] = c[8] * c[8] * dt
 
 
 @njit(cache=True)
-def predict(
-    x: Array, p: Array, imu: Array, density: Array, sigma: Array, tau: Array, cap: Array
-) -> None:
+def decays(constants: Array, dt: float, out: Array) -> None:
+    """Write exp(-dt / tau) (4,) of the offsets of GNSS and heading; constants[TAU] [s]."""
+    for i in range(4):
+        out[i] = np.exp(-dt / constants[13 + i])
+
+
+@njit(cache=True)
+def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
     """Move state and covariance over one IMU step.
 
-    imu (11,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], ``shaken`` (4,). density, shaken,
-    sigma (4,): see ``process_noise``; tau (4,) [s]: correlation times of the offsets. cap (21,):
-    no variance grows beyond it, so that hours without aid stay finite; the whole row and column
-    shrink, which keeps P positive definite.
+    imu (11,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], ``shaken`` (4,), see
+    ``process_noise``. constants[CAP] (26,): no variance grows beyond it, so that hours without
+    aid stay finite; the whole row and column shrink, which keeps P positive definite.
     """
     dt = imu[0]
-    decay = np.exp(-dt / tau)
-    f = np.empty((N, N))
-    transition(x, imu[1:4], imu[4:7], dt, decay, f)
+    decay = np.empty(4)
+    decays(constants, dt, decay)
+    b = np.empty((5, 3, 3))
+    blocks(x, imu[1:4], imu[4:7], dt, b)
     noise = np.empty(N)
-    process_noise(density, dt, imu[7:11], decay, sigma, noise)
-    propagate(p, f, noise, np.empty((N, N)))
+    process_noise(constants, dt, imu[7:11], decay, noise)
+    propagate(p, b, dt, decay, noise)
     advance(x, imu[1:4], imu[4:7], dt, decay)
     for i in range(N):
-        if p[i, i] > cap[i]:
-            shrink = np.sqrt(cap[i] / p[i, i])
+        if p[i, i] > constants[17 + i]:
+            shrink = np.sqrt(constants[17 + i] / p[i, i])
             for j in range(N):
                 p[i, j] *= shrink
                 p[j, i] *= shrink
@@ -270,29 +331,23 @@ def predict(
 
 @njit(cache=True)
 def forecast(
-    x: Array,
-    p: Array,
-    ring: Array,
-    first: int,
-    last: int,
-    density: Array,
-    sigma: Array,
-    tau: Array,
-    cap: Array,
+    x: Array, p: Array, ring: Array, first: int, last: int, constants: Array
 ) -> tuple[Array, Array]:
     """Carry copies of x and P from the filter's horizon to now; return (x, P).
 
-    ring (m, 11): IMU steps as in ``predict``; those from ``first`` up to ``last`` (counted without
-    wrapping) are still ahead of the horizon. The state takes each step, the covariance one step
-    with their mean.
+    ring (m, 11 or more): IMU steps as in ``predict``; those from ``first`` up to ``last``
+    (counted without wrapping) are still ahead of the horizon. The state takes each step, the
+    covariance one step with their mean.
     """
     now, cov = x.copy(), p.copy()
     total = np.zeros(11)
+    decay = np.empty(4)
     size = ring.shape[0]
     for index in range(first, last):
         imu = ring[index % size]
         dt = imu[0]
-        advance(now, imu[1:4], imu[4:7], dt, np.exp(-dt / tau))
+        decays(constants, dt, decay)
+        advance(now, imu[1:4], imu[4:7], dt, decay)
         total[0] += dt
         for i in range(1, 7):
             total[i] += imu[i] * dt
@@ -301,112 +356,5 @@ def forecast(
     if total[0] > 0.0:
         for i in range(1, 7):
             total[i] /= total[0]
-        predict(x.copy(), cov, total, density, sigma, tau, cap)
+        predict(x.copy(), cov, total, constants)
     return now, cov
-
-
-@njit(cache=True)
-def _joseph(p: Array, gain: Array, ph: Array, h: Array, variance: float) -> None:
-    """Replace P by (I - K h) P (I - K h)^T + K r K^T; ph (21,) is P h^T, and scratch."""
-    for i in range(N):
-        for j in range(N):
-            p[i, j] -= gain[i] * ph[j]
-    for i in range(N):
-        total = 0.0
-        for j in range(N):
-            total += p[i, j] * h[j]
-        ph[i] = total
-    for i in range(N):
-        for j in range(N):
-            p[i, j] += (variance * gain[i] - ph[i]) * gain[j]
-    _symmetrise(p)
-
-
-@njit(cache=True)
-def update(x: Array, p: Array, h: Array, residual: Array, variance: Array) -> None:
-    """Fuse m scalars, one after another in Joseph form; h (m, 21), residual, variance (m,)."""
-    m = h.shape[0]
-    error = np.zeros(N)
-    ph = np.empty(N)
-    gain = np.empty(N)
-    for row in range(m):
-        s = variance[row]
-        left = residual[row]
-        for i in range(N):
-            total = 0.0
-            for j in range(N):
-                total += p[i, j] * h[row, j]
-            ph[i] = total
-            s += h[row, i] * total
-            left -= h[row, i] * error[i]
-        for i in range(N):
-            gain[i] = ph[i] / s
-            error[i] += gain[i] * left
-        _joseph(p, gain, ph, h[row], variance[row])
-    inject(x, p, error)
-
-
-@njit(cache=True)
-def inject(x: Array, p: Array, error: Array) -> None:
-    """Move the error (21,) into x, and the frame of the attitude error with it."""
-    for i in range(3):
-        x[X_POS + i] += error[POS + i]
-        x[X_VEL + i] += error[VEL + i]
-        x[X_GYRO_BIAS + i] += error[GYRO_BIAS + i]
-        x[X_ACCEL_BIAS + i] += error[ACCEL_BIAS + i]
-        x[X_GNSS + i] += error[GNSS + i]
-    x[X_BARO] += error[BARO]
-    x[X_HEADING] += error[HEADING]
-    x[X_DELAY] += error[DELAY]
-    tx, ty, tz = error[ATT], error[ATT + 1], error[ATT + 2]
-    turn(x[X_Q : X_Q + 4], tx, ty, tz)
-    # G = I - skew(theta / 2)
-    hx, hy, hz = 0.5 * tx, 0.5 * ty, 0.5 * tz
-    for j in range(N):
-        a, b, c = p[ATT, j], p[ATT + 1, j], p[ATT + 2, j]
-        p[ATT, j] = a + hz * b - hy * c
-        p[ATT + 1, j] = b - hz * a + hx * c
-        p[ATT + 2, j] = c + hy * a - hx * b
-    for i in range(N):
-        a, b, c = p[i, ATT], p[i, ATT + 1], p[i, ATT + 2]
-        p[i, ATT] = a + hz * b - hy * c
-        p[i, ATT + 1] = b - hz * a + hx * c
-        p[i, ATT + 2] = c + hy * a - hx * b
-
-
-@njit(cache=True)
-def forget(p: Array, index: int, variance: float) -> None:
-    """Make one error independent of all others, with the given variance."""
-    for j in range(N):
-        p[index, j] = 0.0
-        p[j, index] = 0.0
-    p[index, index] = variance
-
-
-@njit(cache=True)
-def place(p: Array, index: int, by: int, sign: float, variance: float) -> None:
-    """Set error ``index`` to sign * error ``by`` + white noise: a state read off a measurement.
-
-    A position taken from GNSS is wrong by minus the GNSS offset; a barometer offset taken from
-    the height is wrong by the height's error.
-    """
-    for j in range(N):
-        if j != index:
-            p[index, j] = sign * p[by, j]
-            p[j, index] = p[index, j]
-    p[index, index] = p[by, by] + variance
-
-
-@njit(cache=True)
-def healthy(x: Array, p: Array) -> bool:
-    """Return whether all is finite, all variances are positive and no correlation exceeds one."""
-    for i in range(N_NOMINAL):
-        if not np.isfinite(x[i]):
-            return False
-    for i in range(N):
-        if not (p[i, i] > 0.0 and p[i, i] < np.inf):
-            return False
-        for j in range(i):
-            if not p[i, j] * p[i, j] <= p[i, i] * p[j, j] * (1.0 + 1e-9):
-                return False
-    return True

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the sensors should show, and how that changes with the error: rows of H, compiled.
 
-State and error as in ``kernel``. Each model writes its row ``h`` (21,) and returns the predicted
+State and error as in ``kernel``. Each model writes its row ``h`` (26,) and returns the predicted
 value, or, for a heading, the residual.
 """
 
@@ -25,14 +25,13 @@ from airtwin_physics.ekf.kernel import (
     X_POS,
     X_Q,
     X_VEL,
-    N,
     rotation,
 )
 
 
 @njit(cache=True)
 def gnss_position(x: Array, axis: int, lag: float, h: Array) -> float:
-    """Write the row h (21,) of one axis of a GNSS position taken ``lag`` [s] before x.
+    """Write the row h (26,) of one axis of a GNSS position taken ``lag`` [s] before x.
 
     Returns the predicted value [m]: p - v lag + offset. ``lag`` holds the estimated delay, so an
     error of the delay shows as minus the velocity.
@@ -48,7 +47,7 @@ def gnss_position(x: Array, axis: int, lag: float, h: Array) -> float:
 
 @njit(cache=True)
 def gnss_velocity(x: Array, axis: int, acceleration: Array, lag: float, h: Array) -> float:
-    """Write the row h (21,) of one axis of a GNSS velocity taken ``lag`` [s] before x.
+    """Write the row h (26,) of one axis of a GNSS velocity taken ``lag`` [s] before x.
 
     acceleration: (3,) [m/s^2] NED, smooth. Returns the predicted value [m/s].
     """
@@ -61,7 +60,7 @@ def gnss_velocity(x: Array, axis: int, acceleration: Array, lag: float, h: Array
 
 @njit(cache=True)
 def barometer(x: Array, lag: float, h: Array) -> float:
-    """Write the row h (21,) of a barometer; returns the predicted pressure altitude [m]."""
+    """Write the row h (26,) of a barometer; returns the predicted pressure altitude [m]."""
     h[:] = 0.0
     h[POS + 2] = -1.0
     h[VEL + 2] = lag
@@ -72,12 +71,12 @@ def barometer(x: Array, lag: float, h: Array) -> float:
 
 @njit(cache=True)
 def magnetic_declination(x: Array, field: Array, h: Array, tilted: Array) -> float:
-    """Write the row h (21,) of the declination that the field (3,) [any unit] FRD shows.
+    """Write the row h (26,) of the declination that the field (3,) [any unit] FRD shows.
 
     Returns atan2(east, north) [rad] of the field turned by the estimated attitude, less the
     heading offset; it equals the true declination when both are right. ``h`` is its derivative
     for turns about the vertical only: a disturbed field must not tilt the aircraft. What the tilt
-    error does is the rest of the exact derivative, ``tilted`` (21,), for the noise.
+    error does is the rest of the exact derivative, ``tilted`` (26,), for the noise.
     """
     r = np.empty((3, 3))
     rotation(x[X_Q : X_Q + 4], r)
@@ -100,7 +99,7 @@ def magnetic_declination(x: Array, field: Array, h: Array, tilted: Array) -> flo
 
 @njit(cache=True)
 def heading(x: Array, q_measured: Array, h: Array) -> float:
-    """Write the row h (21,) of a heading taken from another attitude; return its residual [rad].
+    """Write the row h (26,) of a heading taken from another attitude; return its residual [rad].
 
     The residual is the turn about the vertical that carries the estimate into ``q_measured``
     (4,), plus the heading offset, by which the measured one is too small. No Euler angle, so it
@@ -122,53 +121,3 @@ def heading(x: Array, q_measured: Array, h: Array) -> float:
     elif residual < -np.pi:
         residual += 2.0 * np.pi
     return residual
-
-
-@njit(cache=True)
-def spread(p: Array, row: Array) -> float:
-    """Return row P row^T, the variance of a linear function (21,) of the error."""
-    total = 0.0
-    for i in range(N):
-        if row[i] != 0.0:
-            for j in range(N):
-                total += row[i] * p[i, j] * row[j]
-    return total
-
-
-@njit(cache=True)
-def innovation_statistic(p: Array, h: Array, residual: Array, variance: Array) -> float:
-    """Return r^T (H P H^T + R)^-1 r [-]; h (m, 21), residual (m,), variance (m,), m at most 3.
-
-    NaN if the innovation covariance is not positive definite.
-    """
-    m = h.shape[0]
-    s = np.empty((m, m))
-    for i in range(m):
-        for j in range(m):
-            total = 0.0
-            for a in range(N):
-                if h[i, a] != 0.0:
-                    for b in range(N):
-                        total += h[i, a] * p[a, b] * h[j, b]
-            s[i, j] = total
-        s[i, i] += variance[i]
-    # Cholesky and forward substitution in one
-    white = np.empty(m)
-    statistic = 0.0
-    for i in range(m):
-        for j in range(i + 1):
-            total = s[i, j]
-            for k in range(j):
-                total -= s[i, k] * s[j, k]
-            if i == j:
-                if not total > 0.0:
-                    return np.nan
-                s[i, i] = np.sqrt(total)
-            else:
-                s[i, j] = total / s[j, j]
-        total = residual[i]
-        for k in range(i):
-            total -= s[i, k] * white[k]
-        white[i] = total / s[i, i]
-        statistic += white[i] * white[i]
-    return statistic

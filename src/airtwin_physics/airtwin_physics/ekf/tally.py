@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of each source's samples, and how long its gate has been shut."""
+"""What became of each source's samples."""
 
 from __future__ import annotations
 
@@ -11,39 +11,8 @@ from airtwin_core.types import Array, Fusion
 
 NEVER_S = -1e9
 RESET = "reset after a shut gate"
-
-
-@dataclass(slots=True)
-class Gate:
-    """One chi-square gate: opens for a statistic below ``limit`` [-], remembers when it shut."""
-
-    limit: float
-    shut_since_s: float | None = None
-    passed_s: float = NEVER_S
-
-    def passes(self, statistic: float, now_s: float) -> bool:
-        """Judge one innovation; NaN never passes."""
-        if statistic <= self.limit:
-            self.shut_since_s = None
-            self.passed_s = now_s
-            return True
-        if self.shut_since_s is None:
-            self.shut_since_s = now_s
-        return False
-
-    def shut_for_s(self, now_s: float) -> float:
-        """Return for how long nothing has passed although samples came [s]."""
-        return 0.0 if self.shut_since_s is None else now_s - self.shut_since_s
-
-    def open(self, now_s: float) -> None:
-        """Open the gate: what it guards was just taken from the sensor itself."""
-        self.shut_since_s = None
-        self.passed_s = now_s
-
-    def start_over(self) -> None:
-        """Forget that anything ever passed."""
-        self.shut_since_s = None
-        self.passed_s = NEVER_S
+LATE_MAX_S = 0.3  # behind the horizon
+TOO_LATE = "older than the filter's window"
 
 
 @dataclass(slots=True)

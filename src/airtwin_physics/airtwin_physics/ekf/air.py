@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of an aircraft's drag before it flies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.types import Array
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.dynamics import AIR_DENSITY_KG_M3
+from airtwin_physics.ekf.kernel import GRAVITY_M_S2
+
+
+class Air:
+    """Drag per mass across the rotor discs and of the body.
+
+    ``drag_1_s``: c of f = -c v at hover, ``drag_sigma`` [-] of its logarithm. ``quadratic_1_m``
+    (2,): of f = -b |v| v along FRD x and y. ``known``: they come from an aircraft file.
+    """
+
+    def __init__(self, config: EstimatorConfig, aircraft: Aircraft | None = None) -> None:
+        c = config
+        self.known = aircraft is not None
+        self.drag_1_s, self.drag_sigma = c.drag_1_s, c.drag_sigma
+        self.quadratic_1_m: Array = np.full(2, c.drag_quadratic_1_m)
+        if aircraft is None:
+            return
+        mass, rotor, count = aircraft.mass_kg, aircraft.rotors, aircraft.rotor_count
+        hover_rad_s = np.sqrt(mass * GRAVITY_M_S2 / (count * rotor.thrust_n_s2))
+        drag_1_s = count * rotor.drag_n_s2_m * hover_rad_s / mass
+        if drag_1_s > 0.0:
+            self.drag_1_s, self.drag_sigma = float(drag_1_s), c.drag_file_sigma
+        self.quadratic_1_m = 0.5 * AIR_DENSITY_KG_M3 * aircraft.drag_area_frd_m2[:2] / mass

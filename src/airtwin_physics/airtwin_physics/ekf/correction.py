@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What measurements do to state and covariance, compiled; state and error as in ``kernel``."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from airtwin_core.types import Array
+from airtwin_physics.ekf.kernel import (
+    ACCEL_BIAS,
+    ATT,
+    BARO,
+    GYRO_BIAS,
+    N_NOMINAL,
+    POS,
+    VEL,
+    X_ACCEL_BIAS,
+    X_BARO,
+    X_GYRO_BIAS,
+    X_POS,
+    X_Q,
+    X_VEL,
+    N,
+    turn,
+)
+
+
+@njit(cache=True)
+def update(x: Array, p: Array, h: Array, residual: Array, variance: Array) -> None:
+    """Fuse m scalars, one after another in Joseph form; h (m, 26), residual, variance (m,).
+
+    P <- (I - K h) P (I - K h)^T + K r K^T, K = P h^T / s; only where h is not zero costs time.
+    """
+    m = h.shape[0]
+    error = np.zeros(N)
+    ph, left, gain = np.empty(N), np.empty(N), np.empty(N)
+    at = np.empty(N, dtype=np.int64)
+    for row in range(m):
+        count = 0
+        for k in range(N):
+            if h[row, k] != 0.0:
+                at[count] = k
+                count += 1
+        ph[:] = 0.0
+        for c in range(count):
+            k = at[c]
+            for i in range(N):
+                ph[i] += h[row, k] * p[k, i]
+        r = variance[row]
+        s = r
+        innovation = residual[row]
+        for c in range(count):
+            k = at[c]
+            s += h[row, k] * ph[k]
+            innovation -= h[row, k] * error[k]
+        for i in range(N):
+            gain[i] = ph[i] / s
+            error[i] += gain[i] * innovation
+        # (I - K h) P, then what of it h still sees
+        for i in range(N):
+            seen = 0.0
+            for c in range(count):
+                k = at[c]
+                seen += h[row, k] * (p[i, k] - gain[i] * ph[k])
+            left[i] = r * gain[i] - seen
+        for i in range(N):
+            for j in range(i + 1):
+                value = p[i, j] + 0.5 * (
+                    left[i] * gain[j] - gain[i] * ph[j] + left[j] * gain[i] - gain[j] * ph[i]
+                )
+                p[i, j] = value
+                p[j, i] = value
+    inject(x, p, error)
+
+
+@njit(cache=True)
+def _innovation_covariance(p: Array, h: Array, variance: Array, s: Array) -> None:
+    """Write the lower triangle of H P H^T + R (m, m)."""
+    m = h.shape[0]
+    s[:, :] = 0.0
+    for i in range(m):
+        for a in range(N):
+            if h[i, a] != 0.0:
+                for j in range(i + 1):
+                    total = 0.0
+                    for b in range(N):
+                        total += p[a, b] * h[j, b]
+                    s[i, j] += h[i, a] * total
+        s[i, i] += variance[i]
+
+
+@njit(cache=True)
+def statistic(p: Array, h: Array, residual: Array, variance: Array) -> float:
+    """Return r^T (H P H^T + R)^-1 r [-]; h (m, 26), residual (m,), variance (m,).
+
+    NaN if the innovation covariance is not positive definite.
+    """
+    m = h.shape[0]
+    s, white = np.empty((m, m)), np.empty(m)
+    _innovation_covariance(p, h, variance, s)
+    squared = 0.0
+    # Cholesky and forward substitution in one
+    for i in range(m):
+        for j in range(i + 1):
+            total = s[i, j]
+            for k in range(j):
+                total -= s[i, k] * s[j, k]
+            if i == j:
+                if not total > 0.0:
+                    return np.nan
+                s[i, i] = np.sqrt(total)
+            else:
+                s[i, j] = total / s[j, j]
+        total = residual[i]
+        for k in range(i):
+            total -= s[i, k] * white[k]
+        white[i] = total / s[i, i]
+        squared += white[i] * white[i]
+    return squared
+
+
+@njit(cache=True)
+def judge(
+    x: Array, p: Array, h: Array, residual: Array, variance: Array, limit: float
+) -> tuple[float, float]:
+    """Fuse if the statistic is at most ``limit``; return (statistic [-], spread [-]).
+
+    spread: mean over the m rows of h P h^T / variance, what the belief's own doubt is of the
+    noise, before the fusion; the adaptive noise needs it.
+    """
+    nis = statistic(p, h, residual, variance)
+    doubt = 0.0
+    m = h.shape[0]
+    for i in range(m):
+        doubt += spread(p, h[i]) / variance[i]
+    if nis <= limit:
+        update(x, p, h, residual, variance)
+    return nis, doubt / m
+
+
+@njit(cache=True)
+def spread(p: Array, row: Array) -> float:
+    """Return row P row^T, the variance of a linear function (26,) of the error."""
+    total = 0.0
+    for i in range(N):
+        if row[i] != 0.0:
+            for j in range(N):
+                total += row[i] * p[i, j] * row[j]
+    return total
+
+
+@njit(cache=True)
+def inject(x: Array, p: Array, error: Array) -> None:
+    """Move the error (26,) into x, and the frame of the attitude error with it."""
+    for i in range(3):
+        x[X_POS + i] += error[POS + i]
+        x[X_VEL + i] += error[VEL + i]
+        x[X_GYRO_BIAS + i] += error[GYRO_BIAS + i]
+        x[X_ACCEL_BIAS + i] += error[ACCEL_BIAS + i]
+    for i in range(N - BARO):
+        x[X_BARO + i] += error[BARO + i]
+    tx, ty, tz = error[ATT], error[ATT + 1], error[ATT + 2]
+    turn(x[X_Q : X_Q + 4], tx, ty, tz)
+    # G = I - skew(theta / 2)
+    hx, hy, hz = 0.5 * tx, 0.5 * ty, 0.5 * tz
+    for j in range(N):
+        a, b, c = p[ATT, j], p[ATT + 1, j], p[ATT + 2, j]
+        p[ATT, j] = a + hz * b - hy * c
+        p[ATT + 1, j] = b - hz * a + hx * c
+        p[ATT + 2, j] = c + hy * a - hx * b
+    for i in range(N):
+        a, b, c = p[i, ATT], p[i, ATT + 1], p[i, ATT + 2]
+        p[i, ATT] = a + hz * b - hy * c
+        p[i, ATT + 1] = b - hz * a + hx * c
+        p[i, ATT + 2] = c + hy * a - hx * b
+
+
+@njit(cache=True)
+def forget(p: Array, index: int, variance: float) -> None:
+    """Make one error independent of all others, with the given variance."""
+    for j in range(N):
+        p[index, j] = 0.0
+        p[j, index] = 0.0
+    p[index, index] = variance
+
+
+@njit(cache=True)
+def place(p: Array, index: int, by: int, sign: float, variance: float) -> None:
+    """Set error ``index`` to sign * error ``by`` + white noise: a state read off a measurement.
+
+    A position taken from GNSS is wrong by minus the GNSS offset; a barometer offset taken from
+    the height is wrong by the height's error.
+    """
+    for j in range(N):
+        if j != index:
+            p[index, j] = sign * p[by, j]
+            p[j, index] = p[index, j]
+    p[index, index] = p[by, by] + variance
+
+
+@njit(cache=True)
+def healthy(x: Array, p: Array) -> bool:
+    """Return whether all is finite, all variances are positive and no correlation exceeds one."""
+    for i in range(N_NOMINAL):
+        if not np.isfinite(x[i]):
+            return False
+    for i in range(N):
+        if not (p[i, i] > 0.0 and p[i, i] < np.inf):
+            return False
+        for j in range(i):
+            if not p[i, j] * p[i, j] <= p[i, i] * p[j, j] * (1.0 + 1e-9):
+                return False
+    return True

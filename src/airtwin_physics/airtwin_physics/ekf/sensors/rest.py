@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rest as a measurement: a still aircraft on the ground has no speed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf import correction, kernel
+from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.tally import NEVER_S
+
+PERIOD_S = 0.1
+
+
+class Rest:
+    """``passed_s``: when rest on the ground was last used."""
+
+    def __init__(self, config: EstimatorConfig, belief: Belief) -> None:
+        self._config = config
+        self._belief = belief
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget that it ever rested."""
+        self.passed_s = NEVER_S
+
+    def fuse(self, at_s: float, *, still: bool, on_ground: bool, unaided: bool) -> None:
+        """At rest the velocity is zero; in flight without any aid it is at least not huge."""
+        c, belief = self._config, self._belief
+        if still and on_ground:
+            sigma = c.rest_speed_m_s
+            self.passed_s = at_s
+        elif still and unaided:
+            sigma = c.still_speed_m_s
+        elif unaided and float(np.trace(belief.p[3:5, 3:5])) > 2.0 * c.unaided_speed_m_s**2:
+            sigma = c.unaided_speed_m_s
+        else:
+            return
+        h = np.zeros((3, kernel.N))
+        h[:, 3:6] = np.eye(3)
+        # one assumption, said ten times a second, is not ten proofs
+        variance = np.full(3, sigma**2 / PERIOD_S)
+        correction.update(belief.x, belief.p, h, -belief.x[3:6], variance)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One source of measurements: its gates, the noise that it shows, its counts, its health."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from airtwin_core import stats
+from airtwin_core.types import Array, Health, SensorHealth
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf import correction
+from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S, RESET, TOO_LATE, Tally
+
+if TYPE_CHECKING:
+    from airtwin_physics.ekf.belief import Belief
+
+RECOVERED_S = 10.0  # for so long a recovery is spoken of
+_SHUT_S = 1.0  # a gate shut for so long makes a source rejected
+_STUCK_S = 2.0  # the same to the bit for so long, in motion
+_MOVING_M_S = 0.5
+_ROBUST = 9.0  # no innovation counts for more than three of its sigmas
+_PRIOR = 25.0  # samples that the claim itself is worth
+
+
+class Gate:
+    """One chi-square gate, and how the innovations that pass it compare with the noise claimed.
+
+    ``scale`` multiplies the claimed variance: an exponentially forgetting mean of
+    (r^2 - h P h^T) / claim over what has passed, in the bounds of the configuration (variance
+    matching: Mehra, "Approaches to adaptive filtering", IEEE TAC 17(5), 1972). A refused
+    innovation teaches nothing, and none counts for more than three sigmas, so a jump stays one.
+    """
+
+    def __init__(self, dof: int, config: EstimatorConfig) -> None:
+        self._config = config
+        self.limit = stats.chi2_limit(dof, config.gate_probability)
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget that anything ever passed, and what the noise was."""
+        self.shut_since_s: float | None = None
+        self.passed_s = NEVER_S
+        self.recovered_s = NEVER_S
+        self.scale = 1.0
+        self._mean = 1.0
+        self._count = _PRIOR
+
+    def judge(
+        self, belief: Belief, h: Array, residual: Array, variance: Array, at_s: float
+    ) -> tuple[bool, float]:
+        """Gate and fuse; return whether it passed and the statistic. h (m, 26), others (m,)."""
+        c, noise = self._config, variance * self.scale
+        nis, doubt = correction.judge(belief.x, belief.p, h, residual, noise, self.limit)
+        if not nis <= self.limit:
+            if self.shut_since_s is None:
+                self.shut_since_s = at_s
+            return False, nis
+        self.shut_since_s = None
+        self.passed_s = at_s
+        if c.adapt_samples > 0.0:
+            shown = float(np.mean(residual * residual / noise))
+            shown = min(shown, _ROBUST * (1.0 + doubt)) - doubt
+            self._count = min(self._count + 1.0, c.adapt_samples)
+            self._mean += (shown * self.scale - self._mean) / self._count
+            self.scale = min(max(self._mean, c.adapt_min**2), c.adapt_max**2)
+        return True, nis
+
+    def shut_for_s(self, at_s: float) -> float:
+        """Return for how long nothing has passed although samples came [s]."""
+        return 0.0 if self.shut_since_s is None else at_s - self.shut_since_s
+
+    def open(self, at_s: float) -> None:
+        """Open the gate: what it guards was just taken from the sensor itself."""
+        self.shut_since_s = None
+        self.passed_s = at_s
+
+    def recover(self, at_s: float) -> None:
+        """Open the gate after it was shut for too long; its noise is the claim again."""
+        self.start_over()
+        self.open(at_s)
+        self.recovered_s = at_s
+
+
+class Source:
+    """A source with one gate of its own; ``seen_s``: when its last sample came."""
+
+    def __init__(self, name: str, dof: int, config: EstimatorConfig) -> None:
+        self._config = config
+        self.tally = Tally(name, dof, innovation=np.full(dof, np.nan))
+        self.gate = Gate(dof, config)
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget all but the counts."""
+        self.gate.start_over()
+        self.seen_s = NEVER_S
+        self._last: object = None
+        self._since_s = NEVER_S
+        self._is_stuck = False
+
+    def stuck(self, at_s: float, value: object, belief: Belief) -> str:
+        """Note one sample; return a cause if it has been the same for long while all moves."""
+        self.seen_s = at_s
+        x = belief.x
+        moving = x[3] * x[3] + x[4] * x[4] + x[5] * x[5] > _MOVING_M_S**2
+        if value != self._last or not moving:
+            self._last = value
+            self._since_s = at_s
+        self._is_stuck = at_s - self._since_s > _STUCK_S
+        return "stuck" if self._is_stuck else ""
+
+    def unusable(self, at_s: float, lag_s: float, value: object, belief: Belief) -> bool:
+        """Note one sample; count and return true if it is too late or stuck."""
+        cause = self.stuck(at_s, value, belief)
+        if lag_s > LATE_MAX_S:
+            cause = TOO_LATE
+        if cause:
+            self.tally.refuse(cause)
+        return cause != ""
+
+    def judge(
+        self,
+        belief: Belief,
+        h: Array,
+        residual: Array,
+        variance: Array,
+        at_s: float,
+        stamp_ns: int,
+    ) -> bool:
+        """Gate, fuse and count; return whether it passed. h (m, 26), residual, variance (m,)."""
+        passed, nis = self.gate.judge(belief, h, residual, variance, at_s)
+        self.tally.tested(nis, residual)
+        if passed:
+            self.tally.fused(stamp_ns)
+        else:
+            self.tally.refuse("gate")
+        return passed
+
+    def take_back(self, at_s: float) -> None:
+        """Count that the sensor was taken at its word after its gate was shut for too long."""
+        self.gate.recover(at_s)
+        self.tally.refuse(RESET)
+
+    def health(self, at_s: float, *gates: Gate) -> SensorHealth:
+        """Return how the source fares; ``gates`` in place of its own, the worst counts."""
+        c, guards = self._config, gates or (self.gate,)
+        factor = float(np.sqrt(max(gate.scale for gate in guards)))
+        if at_s - self.seen_s > c.valid_s:
+            health = Health.MISSING
+        elif self._is_stuck:
+            health = Health.STUCK
+        elif any(gate.shut_for_s(at_s) > _SHUT_S for gate in guards):
+            health = Health.REJECTED
+        elif any(at_s - gate.recovered_s < RECOVERED_S for gate in guards):
+            health = Health.RECOVERED
+        else:
+            health = Health.NOISY if factor > c.noisy_factor else Health.GOOD
+        return SensorHealth(self.tally.source, health, factor)
