@@ -80,7 +80,7 @@ class EstimatorConfig:
     terrain_walk: float = 0.5  # [m/sqrt(s)] EKF2_TERR_NOISE 5 m/s per 10 ms step
 
     # Noise as the innovations show it, sigma over the claim
-    adapt_samples: float = 100.0  # [-] that it remembers
+    adapt_samples: float = 100.0  # [-] that it remembers; 0: take the claims as they are
     adapt_min: float = 0.3  # [-] bounds of the factor
     adapt_max: float = 2.0  # [-]
     noisy_factor: float = 1.5  # [-] from here on a source counts as noisy
@@ -104,11 +104,10 @@ class EstimatorConfig:
             value = getattr(self, spec.name)
             if not 0.0 <= value < 1e6:
                 raise ValueError(f"{spec.name} is {value}, expected 0 to 1e6")
-            if (
-                value == 0.0
-                and spec.type != "bool"
-                and not spec.name.endswith(("_delay_s", "_walk"))
-            ):
+            may_be_zero = isinstance(value, bool) or spec.name.endswith(
+                ("_delay_s", "_walk", "_samples")
+            )
+            if value == 0.0 and not may_be_zero:
                 raise ValueError(f"{spec.name} is zero")
         for name in ("gate_probability", "gnss_white_share"):
             if not getattr(self, name) < 1.0:

@@ -62,8 +62,10 @@ class Gate:
         if c.adapt_samples > 0.0:
             shown = float(np.mean(residual * residual / noise))
             shown = min(shown, _ROBUST * (1.0 + doubt)) - doubt
-            self._count = min(self._count + 1.0, c.adapt_samples)
-            self._mean += (shown * self.scale - self._mean) / self._count
+            # the more the belief itself is in doubt, the less is seen of the sensor's noise
+            weight = 1.0 / (1.0 + doubt) ** 2
+            self._count = min(self._count + weight, c.adapt_samples)
+            self._mean += (shown * self.scale - self._mean) * weight / self._count
             self.scale = min(max(self._mean, c.adapt_min**2), c.adapt_max**2)
         return True, nis
 
