@@ -21,7 +21,7 @@ _SHUT_S = 1.0  # a gate shut for so long makes a source rejected
 _STUCK_S = 2.0  # the same to the bit for so long, in motion
 _MOVING_M_S = 0.5
 _ROBUST = 9.0  # no innovation counts for more than three of its sigmas
-_PRIOR = 25.0  # samples that the claim itself is worth
+_PRIOR = 50.0  # samples that the claim itself is worth
 
 
 class Gate:
