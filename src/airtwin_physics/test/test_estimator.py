@@ -123,7 +123,8 @@ def test_log_that_starts_in_the_air_takes_px4s_attitude() -> None:
     states = _run(Estimator(), _with_origin(cut))
     assert _seconds(states[0]) < start + 1.0
     for state in states[250:]:
-        assert _tilt_error_rad(state, flight.attitude[flight.index(state.stamp_ns)]) < 0.1  # twice what the first guess is trusted
+        # twice the sigma of the first guess
+        assert _tilt_error_rad(state, flight.attitude[flight.index(state.stamp_ns)]) < 0.1
         assert _miss_m(flight, state) < 4.0
 
 
