@@ -37,7 +37,7 @@ PARTS = (
         ("rollouts_per_s_core", "rollout_final_error_pct", "rollouts_ratio_rotorpy"),
     ),
     Part("identify", ("mass_error_pct", "rotor_found_s")),
-    Part("battery", ()),
+    Part("battery", ("battery_voltage_error_pct", "battery_time_to_empty_error_pct")),
     Part("logs", ("logs",)),
     Part("outage", ("outage_drift_ratio_median", "outages", "outage_drift_worst_m")),
 )

@@ -16,6 +16,9 @@ def warm_up() -> None:
     p, h = np.eye(kernel.N), np.zeros((3, kernel.N))
     three, ring = np.ones(3), np.zeros((2, 11))
     rest = np.zeros(imu_kernels.N_REST)
+    pack, cell = np.ones(battery.model.N_PACK), np.array([3.0, 4.0])
+    battery.discharge(pack, cell, three, three, 25.0, 0.1)
+    battery.endurance(pack, cell, three, 1.0, 25.0, 1.0, 2.0)
     imu_kernels.follow(rest, three, three, 1e-3, 0.5)
     for entry in ring:
         imu_kernels.enter(entry, rest, three, three, 1e-3)

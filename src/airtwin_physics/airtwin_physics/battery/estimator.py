@@ -115,6 +115,10 @@ class BatteryEstimator:
         self._known_at: int | None = None  # stamp of the window's begin
         self._newest = 0
         self._behind = 0
+        self._sum = np.zeros(3)  # of voltage, current and samples in the window
+        self._metered = False
+        self._temperature = self._ambient = 0.0  # ambient NaN: the temperature is measured
+        self._noise = self._load = self._shut = self._drawn = 0.0
         self._forget()
 
     def on(self, sample: Battery, power_w: float = NAN) -> BatteryBelief | None:
@@ -170,8 +174,10 @@ class BatteryEstimator:
     def _current(self, sample: Battery, power_w: float) -> tuple[float, str]:
         """Return the best current [A] there is and where it comes from."""
         most = 200.0 * self._c.capacity_ah  # no pack gives 200 times its capacity an hour
-        if math.isfinite(sample.current_a) and 0.0 < sample.current_a < most:
-            return sample.current_a, MEASURED
+        told = sample.current_a
+        if math.isfinite(told) and 0.0 <= told < most and (told > 0.0 or self._metered):
+            self._metered = True  # until a current was seen, 0 is what PX4 says without a sensor
+            return told, MEASURED
         if math.isfinite(power_w) and 0.0 <= power_w / sample.voltage_v < most:
             return power_w / sample.voltage_v, PREDICTED
         return self._config.assumed_rate_1_h * self._c.capacity_ah, ASSUMED
@@ -182,7 +188,7 @@ class BatteryEstimator:
 
     def _forget(self) -> None:
         self._known_at, self._newest, self._source = None, 0, ""
-        self._sum = np.zeros(3)
+        self._sum, self._metered = np.zeros(3), False
         self._temperature = self._ambient = self._config.ambient_c
         self._noise = (self._c.cells * self._config.noise_cell_v) ** 2 * 4.0
         self._load, self._shut, self._drawn = 0.0, 0.0, 0.0
