@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from airtwin_physics import battery
 from airtwin_physics.ekf import correction, kernel, models
 from airtwin_physics.ekf import imu as imu_kernels
 
