@@ -52,7 +52,7 @@ class OdometryLimits:
     sigma_max_m: float = 1.5  # [m] of north and east
     height_sigma_max_m: float = 2.0  # [m]
     speed_sigma_max_m_s: float = 0.7  # [m/s]
-    tilt_sigma_max_rad: float = 0.1  # [rad]
+    attitude_sigma_max_rad: float = 0.2  # [rad] beyond it the attitude stays at home
     period_s: float = 0.033  # [s] between two; EKF2 wants at least 5 a second
     clear_s: float = 2.0  # [s] everything must be in order for so long before it is sent
     monitor_silent_s: float = 1.0  # [s] the monitor speaks ten times a second
@@ -119,7 +119,9 @@ class ExternalOdometry:
 
     def _pose(self, state: TwinState) -> ExternalPose:
         variance = np.diagonal(state.covariance)
-        own, placed, unknown = heading_is_own(state), is_placed(state), np.full(3, np.nan)
+        placed, unknown = is_placed(state), np.full(3, np.nan)
+        sure = float(variance[ATT].max()) <= self._limits.attitude_sigma_max_rad**2
+        own = sure and heading_is_own(state)
         return ExternalPose(
             stamp_ns=state.stamp_ns,
             received_ns=state.received_ns,
@@ -156,7 +158,6 @@ def invalid(state: TwinState, limits: OdometryLimits) -> str:
     for size, limit, what in (
         *(places if is_placed(state) else ()),
         (sigma[VEL].max(), limits.speed_sigma_max_m_s, "velocity"),
-        (sigma[ATT][:2].max(), limits.tilt_sigma_max_rad, "tilt"),
     ):
         if not size <= limit:
             return f"the twin's {what} is too uncertain"

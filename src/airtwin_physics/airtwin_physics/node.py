@@ -189,9 +189,10 @@ class PhysicsNode(Node):
         if bad:
             words.append(", ".join(bad))
         if self._odometry is not None:
-            values["external odometry"] = self._odometry.withheld or "sent"
-            if self._odometry.withheld:
-                words.append(f"external odometry withheld: {self._odometry.withheld}")
+            withheld = self._odometry.withheld
+            values["external odometry"] = f"withheld: {withheld}" if withheld else "sent"
+            if withheld:
+                words.append(f"external odometry withheld: {withheld}")
         return "; ".join(words), values
 
 

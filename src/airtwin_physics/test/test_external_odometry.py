@@ -112,7 +112,6 @@ def _covariance(index: int, sigma: float) -> np.ndarray:
         ({"covariance": _covariance(0, 1.6)}, "horizontal position is too uncertain"),
         ({"covariance": _covariance(2, 2.1)}, "height is too uncertain"),
         ({"covariance": _covariance(4, 0.8)}, "velocity is too uncertain"),
-        ({"covariance": _covariance(6, 0.2)}, "tilt is too uncertain"),
         ({"covariance": _covariance(1, math.nan)}, "covariance is none"),
         ({"covariance": _covariance(1, -1.0)}, "covariance is none"),
         ({"covariance": np.full((15, 15), np.nan)}, "covariance is none"),
@@ -189,6 +188,8 @@ def test_a_heading_that_rests_on_px4s_does_not_come_back_to_px4() -> None:
     assert flight.fly(0.5, fusions=heading(20.0))[-1].q_ned_frd is None
     assert flight.fly(0.5, fusions=heading(40.0))[-1].q_ned_frd is not None
     assert flight.fly(0.5, heading_valid=False)[-1].q_ned_frd is None
+    assert flight.fly(0.5)[-1].q_ned_frd is not None
+    assert flight.fly(0.5, covariance=_covariance(8, 0.3))[-1].q_ned_frd is None
 
 
 HALF_A_RADIAN = np.array([math.cos(0.25), 0.0, 0.0, math.sin(0.25)])

@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from airtwin_core import stats
 from airtwin_core.types import Array, Verdict
+from airtwin_record import findings
 from airtwin_record.errors import PositionErrors
 from airtwin_record.flight import VehicleLog
 from airtwin_record.history import History, Judged
+from airtwin_record.thinning import every, peaks, series
 
 Json = dict[str, Any]
 _POINTS = 2500  # a curve
@@ -54,7 +54,12 @@ def chapter(page: Page) -> Json:
             {"name": name, "used": c["used"], "rejected": c["rejected"]}
             for name, c in summary["topics"].items()
         ],
+        "aircraft": history.aircraft,
+        "wind_known": summary["physics"]["wind"],
+        "parameters": findings.parameter_rows(history),
+        "never_heard": findings.never_heard(history),
         "data": {
+            **findings.data(history, duration),
             "name": page.log.name,
             "duration": duration,
             "events": summary["events"],
@@ -73,40 +78,13 @@ def chapter(page: Page) -> Json:
     }
 
 
-# --- thinning ----------------------------------------------------------------------------------
-
-
-def every(count: int, points: int) -> npt.NDArray[np.int64]:
-    """Return indices of about ``points`` rows, evenly, the last included."""
-    if count <= points:
-        return np.arange(count, dtype=np.int64)
-    return np.unique(np.linspace(0, count - 1, points).astype(np.int64))
-
-
-def peaks(size: Array, points: int) -> npt.NDArray[np.int64]:
-    """Return the index of the largest ``size`` in each of ``points`` bins: no spike is lost."""
-    if len(size) <= points:
-        return np.arange(len(size), dtype=np.int64)
-    edges = np.linspace(0, len(size), points + 1).astype(np.int64)
-    loud = np.where(np.isfinite(size), size, -1.0)
-    return np.array([a + int(np.argmax(loud[a:b])) for a, b in itertools.pairwise(edges)])
-
-
-def series(values: Any, digits: int = 3) -> list[float | None]:
-    """Return numbers as JSON has them: NaN is null."""
-    array = np.round(np.asarray(values, dtype=np.float64), digits)
-    if np.isfinite(array).all():
-        return array.tolist()  # type: ignore[no-any-return]
-    return [value if np.isfinite(value) else None for value in array.tolist()]
+# --- curves ------------------------------------------------------------------------------------
 
 
 def _columns(rows: list[Any], names: tuple[str, ...], points: int = _FEW_POINTS) -> Json:
     table = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
     table = table[every(len(rows), points)]
     return {name: series(column) for name, column in zip(names, table.T, strict=True)}
-
-
-# --- curves ------------------------------------------------------------------------------------
 
 
 def _twin(history: History) -> Json:

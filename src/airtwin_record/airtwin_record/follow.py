@@ -10,9 +10,10 @@ from airtwin_consistency.limits import Limits
 from airtwin_consistency.monitor import Monitor
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.intake import Intake
-from airtwin_core.types import Deviation, Report, TwinState
+from airtwin_core.types import Deviation, Identification, Report, TwinState
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
+from airtwin_physics.identify import Identifier
 from airtwin_record.flight import VehicleLog
 from airtwin_record.history import History
 from airtwin_record.samples import samples
@@ -29,6 +30,7 @@ class Sink(Protocol):
     """Whoever wants what the twin says, as it says it."""
 
     def on_state(self, state: TwinState) -> None: ...
+    def on_identification(self, found: Identification) -> None: ...
     def on_report(self, now_ns: int, report: Report, changed: tuple[Deviation, ...]) -> None: ...
 
 
@@ -41,9 +43,14 @@ def follow(
     limits: Limits | None = None,
     aircraft: Aircraft | None = None,
 ) -> tuple[History, Intake]:
-    """Run the twin over the log; the same log gives the same result to the bit."""
-    estimator, monitor = Estimator(config or EstimatorConfig()), Monitor(limits or Limits())
-    intake, history = Intake(), History(log.start_ns)
+    """Run the twin over the log; the same log gives the same result to the bit.
+
+    ``aircraft``: None follows an unknown one, of which nothing is identified.
+    """
+    estimator = Estimator(config or EstimatorConfig(), aircraft)
+    identifier = None if aircraft is None else Identifier(aircraft)
+    monitor = Monitor(limits or Limits())
+    intake, history = Intake(), History(log.start_ns, aircraft.name if aircraft else "")
     outputs: tuple[Sink, ...] = (history, *sinks)
     epoch = intake.epoch
     total = max(1, sum(len(table) for table in log.tables))
@@ -68,6 +75,12 @@ def follow(
             monitor.on(state)
             for sink in outputs:
                 sink.on_state(state)
+        if identifier is not None:
+            for value in (sample,) if state is None else (sample, state):
+                found = identifier.on(value)
+                if found is not None:
+                    for sink in outputs:
+                        sink.on_identification(found)
         if count % _PROGRESS_EVERY == 0:
             progress(count / total)
     report, changed = monitor.tick(tick_ns)

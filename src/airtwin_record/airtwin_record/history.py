@@ -17,6 +17,8 @@ from airtwin_core.types import (
     Battery,
     Deviation,
     GnssFix,
+    Health,
+    Identification,
     Imu,
     LandDetected,
     LocalPosition,
@@ -30,6 +32,7 @@ from airtwin_core.types import (
 
 _NS = 1e-9
 _CLOCK_PERIOD_NS = 100_000_000
+_WIND_PERIOD_S = 0.2
 
 
 @dataclass(slots=True)
@@ -39,6 +42,15 @@ class Run:
     begin_s: float
     end_s: float
     verdict: Verdict
+
+
+@dataclass(slots=True)
+class HealthRun:
+    """One health of one sensor over a stretch of time [s from the log's first sample]."""
+
+    begin_s: float
+    end_s: float
+    health: Health
 
 
 @dataclass(slots=True)
@@ -54,9 +66,13 @@ class Judged:
 
 @dataclass(slots=True)
 class History:
-    """Takes everything in the order of replay. Times are seconds from ``start_ns``, received."""
+    """Takes everything in the order of replay. Times are seconds from ``start_ns``, received.
+
+    ``aircraft``: name of the aircraft file that was used, "" if the aircraft is unknown.
+    """
 
     start_ns: int
+    aircraft: str = ""
     twin: list[tuple[Any, ...]] = field(default_factory=list)
     fusions: dict[str, list[tuple[float, float, int, bool]]] = field(default_factory=dict)
     fused: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -71,9 +87,14 @@ class History:
     ticks_s: list[float] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     deviations: dict[str, Deviation] = field(default_factory=dict)
+    wind: list[tuple[float, ...]] = field(default_factory=list)
+    health: dict[str, list[HealthRun]] = field(default_factory=dict)
+    notices: list[tuple[float, str]] = field(default_factory=list)
+    identified: list[tuple[float, Identification]] = field(default_factory=list)
     origin: Origin | None = None
     _clock: list[tuple[int, int]] = field(default_factory=list)
     _seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _notice: str = ""
 
     def on_sample(self, sample: Sample) -> None:
         """Keep what is drawn or measured later."""
@@ -110,6 +131,30 @@ class History:
                 series = self.fusions.setdefault(fusion.source, [])
                 series.append((t, fusion.nis, fusion.nis_dof, good))
                 self.fused[fusion.source] = {"used": fusion.used, **fusion.rejected}
+
+        self._on_findings(t, state)
+
+    def _on_findings(self, t: float, state: TwinState) -> None:
+        """Keep wind (``t, n, e, var n, cov, var e, valid``), health by source, and notices."""
+        wind = state.wind
+        if wind is not None and (not self.wind or t - self.wind[-1][0] >= _WIND_PERIOD_S):
+            (var_n, cov), (_, var_e) = wind.covariance.tolist()
+            north, east = wind.velocity_ne_m_s.tolist()
+            self.wind.append((t, north, east, var_n, cov, var_e, float(wind.valid)))
+        for one in state.health:
+            runs = self.health.setdefault(one.source, [])
+            if runs and runs[-1].health is one.health:
+                runs[-1].end_s = t
+            else:
+                runs.append(HealthRun(runs[-1].end_s if runs else t, t, one.health))
+        if state.notice != self._notice:
+            self._notice = state.notice
+            if state.notice:
+                self.notices.append((t, state.notice))
+
+    def on_identification(self, found: Identification) -> None:
+        """Keep what is known of the aircraft."""
+        self.identified.append(((found.received_ns - self.start_ns) * _NS, found))
 
     def on_report(self, now_ns: int, report: Report, changed: tuple[Deviation, ...]) -> None:
         """Keep the verdicts of one tick and what opened or closed."""

@@ -2,7 +2,8 @@
 """What a recorded live run says of itself: twins that were restarted, and the gaps they left.
 
 Replay runs the twin anew, so a crash of the live one would vanish from the report; here it comes
-back, from ``/diagnostics`` and from the pauses of the recorded ``twin/state``.
+back, from ``/diagnostics`` and from the pauses of the recorded ``twin/state``; so does whether it
+gave the aircraft its odometry.
 """
 
 from __future__ import annotations
@@ -19,9 +20,29 @@ DIAGNOSTICS = "/diagnostics"
 STATE = "twin/state"
 GAP_S = 1.0  # the twin says its state 50 times a second
 _RESTARTED = "restarted"
+_ODOMETRY = "external odometry"
+_SAMPLE_STAMP = slice(12, 20)  # CDR header, timestamp, timestamp_sample: in both messages
 _UNREADABLE = (struct.error, ValueError, IndexError, EOFError)
 
 Note = tuple[float, str, str]
+
+
+def own_odometry(
+    vision: McapChannel, channels: Iterable[McapChannel], vehicle: str
+) -> list[bool]:
+    """Tell which messages of ``vehicle_visual_odometry`` the recorded twin itself had sent.
+
+    They carry the stamps of its states, to the microsecond. Replay must not take them for a
+    camera: the twin would confirm itself.
+    """
+    state_topic = f"/{STATE}" if vehicle == "px4_0" else f"/{vehicle}/{STATE}"
+    stamps = {
+        payload[_SAMPLE_STAMP]
+        for channel in channels
+        if channel.topic == state_topic
+        for payload in channel.payloads
+    }
+    return [payload[_SAMPLE_STAMP] in stamps for payload in vision.payloads]
 
 
 def wanted(topic: str) -> bool:
@@ -35,19 +56,20 @@ def notes(channels: Iterable[McapChannel], vehicle: str, start_ns: int) -> tuple
     state_topic = f"/{STATE}" if vehicle == "px4_0" else f"/{vehicle}/{STATE}"
     for channel in channels:
         if channel.topic == DIAGNOSTICS:
-            found += _restarts(channel, vehicle, start_ns)
+            found += _said(channel, vehicle, start_ns)
         elif channel.topic == state_topic:
             found += _gaps(channel, start_ns)
     return tuple(sorted(found))
 
 
-def _restarts(channel: McapChannel, vehicle: str, start_ns: int) -> list[Note]:
+def _said(channel: McapChannel, vehicle: str, start_ns: int) -> list[Note]:
     decode = None
     if channel.schema is not None:
         decode = DecoderFactory().decoder_for("cdr", channel.schema)
     found: list[Note] = []
     if decode is None:
         return found
+    odometry = ""
     for log_ns, payload in zip(channel.log_ns, channel.payloads, strict=True):
         try:
             message = decode(payload)
@@ -58,6 +80,12 @@ def _restarts(channel: McapChannel, vehicle: str, start_ns: int) -> list[Note]:
                 cause = next((v.value for v in status.values if v.key == "cause"), "")
                 text = f"live twin: {status.name} was restarted: {cause}"
                 found.append(((log_ns - start_ns) * 1e-9, "error", text))
+            said = next((v.value for v in status.values if v.key == _ODOMETRY), odometry)
+            if said != odometry and _concerns(status.name, vehicle):
+                odometry = said
+                level = "info" if said == "sent" else "warning"
+                text = f"live twin: {_ODOMETRY} {said}"
+                found.append(((log_ns - start_ns) * 1e-9, level, text))
     return found
 
 

@@ -22,6 +22,7 @@ _TOPIC = re.compile(
     r"/?(?:(?P<vehicle>.+?)/)?(?P<topic>fmu/(?:in|out)/\w+?)(?:_v(?P<version>\d+))?"
 )
 _READERS = {reader.topic: reader for reader in px4.READERS}
+_VISION = "fmu/in/vehicle_visual_odometry"
 _STAMP_MAX_NS = 2**62
 _IMU_MIN = 10
 _ALONE_SLACK_S = 60.0
@@ -88,6 +89,8 @@ def _vehicle(
     window_ns = (best.begin_us - slack_us) * 1000, (best.end_us + slack_us) * 1000
     rejected: dict[str, dict[str, int]] = {}
     tables = []
+    for channel in topics.get(_VISION, []):
+        _leave_out_own(channel, live_notes.own_odometry(channel, live, name), skips)
     for topic, channels in topics.items():
         table = _table(_READERS[topic], channels, window_ns, rejected, skips)
         if table is not None and len(table):
@@ -108,6 +111,14 @@ def _vehicle(
         rejected=rejected,
         skips=skips,
     )
+
+
+def _leave_out_own(vision: McapChannel, own: list[bool], skips: Skips) -> None:
+    """Take what the recorded twin had sent out of what an external system said."""
+    if any(own):
+        skips.add("external odometry of the recorded twin itself", sum(own), vision.topic)
+        vision.log_ns = [t for t, o in zip(vision.log_ns, own, strict=True) if not o]
+        vision.payloads = [p for p, o in zip(vision.payloads, own, strict=True) if not o]
 
 
 def _arrivals(channel: McapChannel) -> npt.NDArray[np.int64]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import json
+import math
 from typing import Any
 
 import jinja2
@@ -37,8 +38,16 @@ def _template() -> jinja2.Template:
     )
     environment.filters["seconds"] = lambda value: "–" if value is None else f"{value:.1f} s"
     environment.filters["short"] = lambda value: "–" if value is None else f"{value:.3g}"
+    environment.filters["speed"] = lambda w: f"{math.hypot(w['north_m_s'], w['east_m_s']):.1f}"
+    environment.filters["direction"] = _comes_from
     environment.filters["thousands"] = lambda value: f"{value:,}".replace(",", "\u202f")
     return environment.get_template("report.html.j2")
+
+
+def _comes_from(wind: dict[str, float]) -> str:
+    """Return the compass bearing that the wind blows from, as a weather report has it."""
+    bearing = math.degrees(math.atan2(-wind["east_m_s"], -wind["north_m_s"]))
+    return f"{round(bearing) % 360:03d}"
 
 
 @functools.cache

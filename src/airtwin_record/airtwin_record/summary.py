@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 from airtwin_core.intake import Intake
 from airtwin_core.types import Deviation, Verdict
+from airtwin_record import findings
 from airtwin_record.errors import PositionErrors
 from airtwin_record.flight import Skip, VehicleLog
 from airtwin_record.history import History
 from airtwin_record.samples import NOT_NEEDED
+from airtwin_record.thinning import number
 from airtwin_ros import px4
 
 Json = dict[str, Any]
@@ -35,6 +36,7 @@ def vehicle_summary(
         "events": [_event(log.name, history, d) for d in ordered(history)],
         "errors": {"position_rmse_m": rmse, "remarks": list(errors.remarks) if errors else []},
         "fusion": dict(sorted(history.fused.items())),
+        "physics": findings.summary(history),
         "skipped": _skips(log.skips.items()),
     }
 
@@ -81,11 +83,6 @@ def verdict(history: History) -> Verdict:
     if Verdict.CONSISTENT in history.verdicts:
         return Verdict.CONSISTENT
     return Verdict.UNKNOWN
-
-
-def number(value: float, digits: int = 4) -> float | None:
-    """Return a number that JSON can hold: NaN and infinities are null."""
-    return round(float(value), digits) if math.isfinite(value) else None
 
 
 def _event(vehicle: str, history: History, deviation: Deviation) -> Json:

@@ -64,6 +64,12 @@ function band(t, half, tint) {
   ];
 }
 
+// From low to high, around a curve that is no error.
+function corridor(t, low, high, tint, name) {
+  const quiet = { type: "scatter", mode: "lines", x: t, line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+  return [{ ...quiet, y: low }, { ...quiet, y: high, fill: "tonexty", fillcolor: alpha(tint, 0.13), ...(name ? { name, showlegend: true } : {}) }];
+}
+
 // Scale to the curve and its surroundings, not to a band that is wide at the start.
 function around(...lists) {
   const all = lists.flat().filter((v) => v !== null).map(Math.abs).sort((a, b) => a - b);
@@ -188,6 +194,56 @@ const charts = {
     return [[bars], layout(d, 92, "", { hovermode: "closest", shapes: [], barmode: "overlay", margin: margin(2, 26),
       yaxis: { tickvals: [0, 1], ticktext: rows.map((r) => r + " "), range: [1.5, -0.5], showgrid: false, zeroline: false, fixedrange: true } })];
   },
+  wind(d) {
+    const w = d.wind;
+    if (!w.t.length) return null;
+    const traces = ["north", "east"].flatMap((name, i) => {
+      const tint = colour("ab"[i]);
+      return [...corridor(w.t, w[name + "_low"], w[name + "_high"], tint), line(name, w.t, w[name], tint, { line: { color: tint, width: 2 } }),
+        line(name + ", unsure", w.t, w[name + "_unsure"], tint, { line: { color: alpha(tint, 0.6), width: 1.2, dash: "dot" }, showlegend: false })];
+    });
+    const sure = [...w.north, ...w.east].filter((v) => v !== null);
+    const shown = sure.length ? sure : [...w.north_unsure, ...w.east_unsure].filter((v) => v !== null);
+    const low = Math.min(0, ...shown), high = Math.max(0, ...shown), pad = Math.max(1.5, 0.3 * (high - low));
+    return [traces, layout(d, 240, "wind [m/s]", { yaxis: { range: [low - pad, high + pad], zeroline: true } })];
+  },
+  identified(d) {
+    if (!d.identified.length) return null;
+    const tints = ["twin", "a", "b", "c", "px4", "baro", "gnss"].map(colour);
+    const traces = d.identified.flatMap((p, i) => {
+      const tint = tints[i % tints.length];
+      return [...corridor(p.t, p.low, p.high, tint), line(p.name, p.t, p.deviation, tint)];
+    });
+    const ends = d.identified.flatMap((p) => p.deviation.slice(-Math.ceil(p.deviation.length / 2))).filter((v) => v !== null).map(Math.abs);
+    const most = Math.max(10, 1.4 * Math.max(0, ...ends));
+    return [traces, layout(d, 250, "change [%]", { yaxis: { range: [-most, most], zeroline: true, ticksuffix: " %" } })];
+  },
+  endurance(d) {
+    const e = d.endurance;
+    if (!e.t.length) return null;
+    return [[...corridor(e.t, e.low, e.high, colour("b"), "95 %"), line("time to empty", e.t, e.minutes, colour("b"), { line: { color: colour("b"), width: 2 } })],
+      layout(d, 200, "to empty [min]", { yaxis: { rangemode: "tozero" } })];
+  },
+  health(d) {
+    if (!d.health.length) return null;
+    const traces = ["good", "noisy", "rejected", "stuck", "recovered", "missing"].map((health) => {
+      const bars = { type: "bar", orientation: "h", name: health, base: [], x: [], y: [], customdata: [], width: 0.66,
+        marker: { color: colour(health), line: { width: 0 } }, showlegend: false, hovertemplate: "%{customdata}<extra></extra>" };
+      d.health.forEach((row, i) => row.runs.forEach((run) => {
+        if (run.health !== health) return;
+        bars.base.push(run.begin); bars.x.push(run.end - run.begin); bars.y.push(i);
+        bars.customdata.push(`${row.source}: ${health}<br>${run.begin.toFixed(1)} to ${run.end.toFixed(1)} s`);
+      }));
+      return bars;
+    });
+    const said = { type: "scatter", mode: "markers", x: d.notices.map((n) => n.t), y: d.notices.map(() => -0.75), customdata: d.notices.map((n) => n.text),
+      marker: { symbol: "triangle-down", size: 9, color: colour("ink") }, showlegend: false, hovertemplate: "%{customdata}<extra></extra>" };
+    return [[...traces, said], layout(d, 52 + 22 * d.health.length, "", {
+      barmode: "overlay", hovermode: "closest", shapes: [], bargap: 0, margin: { ...margin(4, 30), ...(narrow() ? { l: 112 } : {}) },
+      yaxis: { tickvals: d.health.map((_, i) => i), ticktext: d.health.map((r) => r.source + " "), range: [d.health.length - 0.5, -1.0],
+        showgrid: false, zeroline: false, fixedrange: true, tickfont: { color: colour("ink"), size: narrow() ? 11 : 12 } },
+    })];
+  },
   battery(d) {
     const b = d.battery;
     if (!b.t.some((_, i) => b.voltage[i] !== null)) return null;
@@ -265,7 +321,7 @@ function draw(chapter) {
   for (const div of chapter.querySelectorAll(".chart")) {
     const made = charts[div.dataset.chart](d);
     if (!made) {
-      div.innerHTML = '<p class="none">No data.</p>';
+      div.innerHTML = ["identified", "endurance"].includes(div.dataset.chart) ? "" : '<p class="none">No data.</p>';
       continue;
     }
     Plotly.newPlot(div, made[0], made[1], { responsive: true, displaylogo: false, displayModeBar: false, doubleClick: div.classList.contains("time") ? false : "reset" });
