@@ -9,6 +9,7 @@ from typing import Any
 from airtwin_msgs.msg import ConsistencyReport, TwinState
 from rclpy.node import Node
 
+from airtwin_core import aircraft
 from airtwin_core.intake import Intake
 from airtwin_core.types import Health, Sample
 from airtwin_core.types import TwinState as State
@@ -95,7 +96,8 @@ class PhysicsNode(Node):
         warm_up()
         self._params = params.declare(self, self.PARAMS)
         self._vehicle = px4_topics.vehicle_name(self)
-        self._estimator = Estimator(self._params)
+        known = aircraft.load(self._params.aircraft) if self._params.aircraft else None
+        self._estimator = Estimator(self._params, known)
         self._intake = Intake()
         self._epoch = self._intake.epoch
         self._state = self.create_publisher(TwinState, "twin/state", qos.STATE)

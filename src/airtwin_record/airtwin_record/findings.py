@@ -248,7 +248,7 @@ def title(name: str) -> str:
 
 
 def figures(value: float, sigma: float) -> str:
-    """Return ``value`` to two figures of its sigma; powers of ten where zeros would fill the row."""
+    """Return ``value`` to two figures of its sigma, as a power of ten if zeros would fill it."""
     if not math.isfinite(value):
         return "–"
     if value != 0.0 and not 1e-3 <= abs(value) < 1e5:

@@ -13,7 +13,6 @@ from airtwin_core.intake import Intake
 from airtwin_core.types import Deviation, Identification, Report, TwinState
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
-from airtwin_physics.identify import Identifier
 from airtwin_record.flight import VehicleLog
 from airtwin_record.history import History
 from airtwin_record.samples import samples
@@ -48,7 +47,6 @@ def follow(
     ``aircraft``: None follows an unknown one, of which nothing is identified.
     """
     estimator = Estimator(config or EstimatorConfig(), aircraft)
-    identifier = None if aircraft is None else Identifier(aircraft)
     monitor = Monitor(limits or Limits())
     intake, history = Intake(), History(log.start_ns, aircraft.name if aircraft else "")
     outputs: tuple[Sink, ...] = (history, *sinks)
@@ -75,12 +73,6 @@ def follow(
             monitor.on(state)
             for sink in outputs:
                 sink.on_state(state)
-        if identifier is not None:
-            for value in (sample,) if state is None else (sample, state):
-                found = identifier.on(value)
-                if found is not None:
-                    for sink in outputs:
-                        sink.on_identification(found)
         if count % _PROGRESS_EVERY == 0:
             progress(count / total)
     report, changed = monitor.tick(tick_ns)

@@ -137,7 +137,7 @@ class History:
     def _on_findings(self, t: float, state: TwinState) -> None:
         """Keep wind (``t, n, e, var n, cov, var e, valid``), health by source, and notices."""
         wind = state.wind
-        if wind is not None and (not self.wind or t - self.wind[-1][0] >= _WIND_PERIOD_S):
+        if wind is not None and (not self.wind or t - self.wind[-1][0] >= _WIND_PERIOD_S - 1e-3):
             (var_n, cov), (_, var_e) = wind.covariance.tolist()
             north, east = wind.velocity_ne_m_s.tolist()
             self.wind.append((t, north, east, var_n, cov, var_e, float(wind.valid)))

@@ -27,9 +27,7 @@ _UNREADABLE = (struct.error, ValueError, IndexError, EOFError)
 Note = tuple[float, str, str]
 
 
-def own_odometry(
-    vision: McapChannel, channels: Iterable[McapChannel], vehicle: str
-) -> list[bool]:
+def own_odometry(vision: McapChannel, channels: Iterable[McapChannel], vehicle: str) -> list[bool]:
     """Tell which messages of ``vehicle_visual_odometry`` the recorded twin itself had sent.
 
     They carry the stamps of its states, to the microsecond. Replay must not take them for a

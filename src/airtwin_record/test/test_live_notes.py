@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A twin that crashed in flight leaves its mark in the report of the recording."""
 
+from airtwin_msgs.msg import TwinState
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from mcap.records import Schema
+from px4_msgs.msg import VehicleOdometry
 from rclpy.serialization import serialize_message
 
 from airtwin_record import live_notes
@@ -43,3 +45,39 @@ def test_a_broken_message_is_passed_over():
     channel = diagnostics("/px4_1/physics")
     channel.payloads[0] = channel.payloads[0][:9]
     assert live_notes.notes([channel], "px4_1", 0) == ()
+
+
+def odometry(*values):
+    text = schemas.text(DiagnosticArray).encode()
+    schema = Schema(1, data=text, encoding="ros2msg", name=schemas.name(DiagnosticArray))
+    channel = McapChannel("/diagnostics", "cdr", schema)
+    for i, value in enumerate(values):
+        status = DiagnosticStatus(name="/px4_1/physics", message="receiving")
+        status.values = [KeyValue(key="external odometry", value=value)]
+        channel.log_ns.append(i * S)
+        channel.payloads.append(bytes(serialize_message(DiagnosticArray(status=[status]))))
+    return channel
+
+
+def test_whether_the_aircraft_was_given_odometry_is_told_when_it_changes():
+    channel = odometry("withheld: too uncertain", "sent", "sent", "withheld: silent")
+    found = live_notes.notes([channel], "px4_1", 0)
+    assert found == (
+        (0.0, "warning", "live twin: external odometry withheld: too uncertain"),
+        (1.0, "info", "live twin: external odometry sent"),
+        (3.0, "warning", "live twin: external odometry withheld: silent"),
+    )
+    assert live_notes.notes([channel], "px4_2", 0) == ()
+
+
+def test_the_twins_own_odometry_is_told_from_a_cameras():
+    states = McapChannel("/px4_1/twin/state", "cdr", None)
+    vision = McapChannel("/px4_1/fmu/in/vehicle_visual_odometry", "cdr", None)
+    for stamp_us in (1_000_000, 1_040_000):
+        message = TwinState(timestamp=stamp_us + 7, timestamp_sample=stamp_us)
+        states.payloads.append(bytes(serialize_message(message)))
+    for stamp_us in (1_000_000, 1_020_000, 1_040_000):
+        message = VehicleOdometry(timestamp=stamp_us + 9, timestamp_sample=stamp_us)
+        vision.payloads.append(bytes(serialize_message(message)))
+    assert live_notes.own_odometry(vision, [states], "px4_1") == [True, False, True]
+    assert live_notes.own_odometry(vision, [states], "px4_2") == [False] * 3
