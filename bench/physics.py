@@ -39,6 +39,7 @@ PARTS = (
     Part("identify", ("mass_error_pct", "rotor_found_s")),
     Part("battery", ("battery_voltage_error_pct", "battery_time_to_empty_error_pct")),
     Part("logs", ("logs",)),
+    Part("datasets", ("datasets", "f450_glitch")),
     Part("outage", ("outage_drift_ratio_median", "outages", "outage_drift_worst_m")),
 )
 """In the order in which they are measured: timings first, while the machine is cool."""

@@ -191,13 +191,13 @@ def against_gnss(flight: Flight) -> dict[str, Any] | None:
     }
 
 
-def mean_nis(published: Sequence[TwinState]) -> float | None:
-    """Return the mean NIS of the GNSS positions over its degrees of freedom; None without any."""
+def mean_nis(published: Sequence[TwinState], source: str = "gnss_position") -> float | None:
+    """Return the mean NIS of a source over its degrees of freedom; None without any."""
     seen: dict[int, float] = {}
     for state in published:
         for fusion in state.fusions:
             tested = fusion.used + sum(fusion.rejected.values())
-            if fusion.source == "gnss_position" and np.isfinite(fusion.nis):
+            if fusion.source == source and np.isfinite(fusion.nis):
                 seen[tested] = fusion.nis / fusion.nis_dof
     return round(float(np.mean(list(seen.values()))), 3) if seen else None
 
