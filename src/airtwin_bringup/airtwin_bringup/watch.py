@@ -21,8 +21,8 @@ OVER = (Phase.DONE, Phase.ABORTED)
 
 
 class WatchNode(Node):
-    """In: twin/state, consistency/report, consistency/event, mission/belief of all vehicles,
-    /airspace/advisory. Out: /diagnostics, when the command line had to restart a process;
+    """In: twin/state, twin/parameters, consistency/report, consistency/event and mission/belief of
+    all vehicles, /airspace/advisory. Out: /diagnostics, when the command line had to restart a process;
     /airspace/advisory, when a person ended the run with aircraft in the air.
     """
 
@@ -52,6 +52,9 @@ class WatchNode(Node):
         def on_state(msg: wire.TwinState) -> None:
             board.on_state(vehicle, convert.twin_state(msg))
 
+        def on_parameters(msg: wire.ParameterEstimates) -> None:
+            board.on_identification(vehicle, convert.identification(msg))
+
         def on_report(msg: wire.ConsistencyReport) -> None:
             report = convert.report(msg)
             self.verdicts[vehicle] = report.verdict
@@ -67,6 +70,7 @@ class WatchNode(Node):
 
         for kind, topic, callback, profile in (
             (wire.TwinState, "twin/state", on_state, qos.STATE),
+            (wire.ParameterEstimates, "twin/parameters", on_parameters, qos.RELIABLE),
             (wire.ConsistencyReport, "consistency/report", on_report, qos.RELIABLE),
             (wire.DeviationEvent, "consistency/event", on_event, qos.EVENT),
             (wire.MissionBelief, "mission/belief", on_belief, qos.RELIABLE),

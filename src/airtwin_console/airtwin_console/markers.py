@@ -43,6 +43,8 @@ _VERDICT: dict[Verdict, Colour] = {
 _BODY: Colour = (0.20, 0.22, 0.26, 1.0)
 _CLOUD: Colour = (0.40, 0.60, 0.95, 0.25)
 _WISH: Colour = (0.60, 0.60, 0.60, 0.5)
+_AIR: Colour = (0.30, 0.85, 0.95, 1.0)
+_CALM_M_S = 0.3
 _ADVICE: dict[AdvisoryAction, Colour] = {
     AdvisoryAction.HOLD: (1.0, 0.75, 0.10, 1.0),
     AdvisoryAction.RETURN: (0.85, 0.35, 0.95, 1.0),
@@ -70,7 +72,7 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Aircraft:
-    """What is known of one aircraft when it is drawn."""
+    """What is known of one aircraft when it is drawn; ``wind_enu_m_s`` (3,): None if unknown."""
 
     vehicle: str
     pose: Pose
@@ -78,6 +80,7 @@ class Aircraft:
     report: Report | None = None
     advisory: Advisory | None = None
     target_enu_m: Array | None = None
+    wind_enu_m_s: Array | None = None
 
 
 def pose(state: TwinState, map_origin: Origin) -> Pose | None:
@@ -108,7 +111,7 @@ def _offset(origin: Origin, map_origin: Origin) -> Array:
 
 
 def aircraft_marks(one: Aircraft) -> tuple[Mark, ...]:
-    """Return the aircraft, its covariance, its target and its label."""
+    """Return the aircraft, its covariance, its target, the wind that it feels and its label."""
     verdict = Verdict.UNKNOWN if one.report is None else one.report.verdict
     marks = [*_airframe(one, _VERDICT[verdict]), _label(one, verdict)]
     cloud = _ellipsoid(one)
@@ -116,6 +119,8 @@ def aircraft_marks(one: Aircraft) -> tuple[Mark, ...]:
         marks.append(cloud)
     if one.target_enu_m is not None and np.isfinite(one.target_enu_m).all():
         marks.append(_line(one, 8, one.target_enu_m, _WISH, 0.15))
+    if one.wind_enu_m_s is not None and np.isfinite(one.wind_enu_m_s).all():
+        marks += _wind(one, one.wind_enu_m_s)
     return tuple(marks)
 
 
@@ -173,6 +178,35 @@ def _ellipsoid(one: Aircraft) -> Mark | None:
     scale = (float(diameters[0]), float(diameters[1]), float(diameters[2]))
     q = frames.quat_from_rotation(axes)
     return _mark(one, 6, MarkKind.SPHERE, _CLOUD, scale, one.pose.position_enu_m, q)
+
+
+def _wind(one: Aircraft, wind_enu_m_s: Array) -> list[Mark]:
+    """An arrow above the aircraft that ends where its air will be in a second, and the speed."""
+    base = one.pose.position_enu_m + np.array([0.0, 0.0, 4.0])
+    speed = float(np.linalg.norm(wind_enu_m_s))
+    if speed < _CALM_M_S:
+        return []
+    arrow = Mark(
+        one.vehicle,
+        10,
+        MarkKind.ARROW,
+        MAP,
+        _AIR,
+        (0.25, 0.8, 1.0),  # shaft, head: diameters; length of the head
+        position_enu_m=base,
+        points_enu_m=np.array([np.zeros(3), wind_enu_m_s]),
+        lifetime_s=_LIFETIME_S,
+    )
+    text = _mark(
+        one,
+        11,
+        MarkKind.TEXT,
+        _AIR,
+        (1.5, 0.0, 0.0),
+        base + wind_enu_m_s + np.array([0.0, 0.0, 1.2]),
+        text=f"{speed:.1f} m/s",
+    )
+    return [arrow, text]
 
 
 def _line(one: Aircraft, index: int, end_enu_m: Array, colour: Colour, width_m: float) -> Mark:

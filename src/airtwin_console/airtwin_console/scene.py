@@ -117,4 +117,13 @@ class Scene:
             seen.report,
             seen.advisory,
             None if target is None else place.origin_enu_m + frames.ned_to_enu(target),
+            _wind_enu(seen.state),
         )
+
+
+def _wind_enu(state: TwinState) -> Array | None:
+    """Return the wind (3,) [m/s] if it is one."""
+    if state.wind is None or not state.wind.valid:
+        return None
+    north, east = state.wind.velocity_ne_m_s
+    return frames.ned_to_enu(np.array([north, east, 0.0]))

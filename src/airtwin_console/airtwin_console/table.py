@@ -26,6 +26,7 @@ from airtwin_core.types import (
     Advisory,
     AdvisoryAction,
     Deviation,
+    Identification,
     MissionBelief,
     Origin,
     Phase,
@@ -39,7 +40,8 @@ LINES_BELOW = 11
 """Open deviations and recent events share so many lines: the picture does not jump."""
 _OPEN_SHOWN = 3
 SILENT_S = 1.5
-_BAR = 8
+_BAR = 5
+_ARROWS = "↑↗→↘↓↙←↖"
 _NS = 1e9
 
 _VERDICT: dict[Verdict, tuple[str, str]] = {
@@ -70,6 +72,7 @@ class Row:
     report: Report | None = None
     belief: MissionBelief | None = None
     advisory: Advisory | None = None
+    found: Identification | None = None
     deviations: dict[str, Deviation] = field(default_factory=dict)
     seen_s: float = 0.0
 
@@ -106,9 +109,24 @@ class Board:
     def on_state(self, vehicle: str, state: TwinState) -> None:
         """Take a twin's state."""
         row = self._row(vehicle)
+        before = row.state.notice if row.state else ""
         row.state = state
         self._latest_ns = max(self._latest_ns, state.received_ns)
         row.seen_s = self._time_s()
+        if state.notice and state.notice != before:
+            self._note(vehicle, f"estimator: {state.notice}", "yellow")
+
+    def on_identification(self, vehicle: str, found: Identification) -> None:
+        """Take what the twin knows of the aircraft; a rotor that is found weak is an event."""
+        row = self._row(vehicle)
+        before = row.found.suspect if row.found else -1
+        row.found = found
+        if found.suspect == before:
+            return
+        if found.suspect >= 0:
+            self._note(vehicle, _weak(found), "bold red")
+        else:
+            self._note(vehicle, f"rotor {before + 1} gives its thrust again", "green")
 
     def on_report(self, vehicle: str, report: Report) -> None:
         """Take a consistency report; a verdict that changes is an event."""
@@ -180,14 +198,15 @@ class Board:
         for heading, width, side in (
             ("aircraft", 8, "left"),
             ("phase", 8, "left"),
-            ("mission", 12, "left"),
-            ("north", 7, "right"),
-            ("east", 7, "right"),
+            ("mission", 9, "left"),
+            ("north", 6, "right"),
+            ("east", 6, "right"),
             ("height", 6, "right"),
             ("speed", 5, "right"),
             ("± m", 4, "right"),
+            ("wind", 5, "right"),
             ("verdict", 14, "left"),
-            ("airspace", 13, "left"),
+            ("airspace", 12, "left"),
         ):
             table.add_column(
                 Text(heading, style="dim"),
@@ -235,27 +254,27 @@ class Board:
             _phase_cell(row.belief),
             _mission_cell(row.belief),
             *_motion_cells(row.state, self._place(row.state), silent=silent),
+            _wind_cell(row.state),
             Text("silent", style="bold yellow") if silent else _verdict_cell(row.report),
             _advisory_cell(row.advisory),
         )
 
     def _open_lines(self) -> list[Text]:
-        """One line for each factor that disagrees now, the first three."""
-        opened = [
-            (vehicle, deviation)
-            for vehicle in sorted(self._rows, key=_natural)
-            for deviation in self._rows[vehicle].deviations.values()
-        ]
-        lines = [
-            _line(
-                "open",
-                vehicle,
-                f"{d.requirement} {d.factor}: {d.statistic:.3g} over {d.limit:.3g}"
-                + (f", {d.cause}" if d.cause else ""),
-                "red",
-            )
-            for vehicle, d in opened[:_OPEN_SHOWN]
-        ]
+        """One line for each weak rotor and each factor that disagrees now, the first three."""
+        opened = []
+        for vehicle in sorted(self._rows, key=_natural):
+            row = self._rows[vehicle]
+            if row.found is not None and row.found.suspect >= 0:
+                opened.append((vehicle, _weak(row.found)))
+            opened += [
+                (
+                    vehicle,
+                    f"{d.requirement} {d.factor}: {d.statistic:.3g} over {d.limit:.3g}"
+                    + (f", {d.cause}" if d.cause else ""),
+                )
+                for d in row.deviations.values()
+            ]
+        lines = [_line("open", vehicle, text, "red") for vehicle, text in opened[:_OPEN_SHOWN]]
         if len(opened) > _OPEN_SHOWN:
             lines.append(_line("open", "", f"and {len(opened) - _OPEN_SHOWN} more", "red"))
         return lines
@@ -274,12 +293,17 @@ class Board:
         if row.state is not None:
             north, east, down = self._place(row.state)
             words.append(f"n={north:.1f} e={east:.1f} h={-down:.1f}m v={_speed(row.state):.1f}m/s")
+            wind = row.state.wind
+            if wind is not None and wind.valid:
+                words.append(f"wind={math.hypot(*wind.velocity_ne_m_s):.1f}m/s")
         if row.state is not None and self._now_s - row.seen_s > SILENT_S:
             words.append("silent")
         elif row.report is not None:
             words.append(row.report.verdict.name.lower())
             if row.report.verdict is Verdict.INCONSISTENT:
                 words.append("(" + ",".join(_failing(row.report)) + ")")
+        if row.found is not None and row.found.suspect >= 0:
+            words.append(f"rotor {row.found.suspect + 1} weak")
         if row.advisory is not None and row.advisory.action is not AdvisoryAction.CLEAR:
             other = _printable(row.advisory.other)
             words.append(f"{row.advisory.action.name} {other}".strip())
@@ -366,12 +390,33 @@ def _motion_cells(
     valid = state.horizontal_valid and state.vertical_valid
     place = style if valid else "yellow"
     return (
-        Text(_number(north, 1, 7), style=place),
-        Text(_number(east, 1, 7), style=place),
+        Text(_number(north, 1, 6), style=place),
+        Text(_number(east, 1, 6), style=place),
         Text(_number(-down, 1, 6), style=place),
         Text(_number(_speed(state), 1, 5), style=style),
         Text(_number(sigma, 1, 4), style="dim" if sigma < 3.0 else "yellow"),
     )
+
+
+def _wind_cell(state: TwinState | None) -> Text:
+    """An arrow where the air goes to, north up, and its speed; dim while it is a guess."""
+    if state is None or state.wind is None:
+        return Text("-", style="dim")
+    north, east = (float(v) for v in state.wind.velocity_ne_m_s)
+    speed = math.hypot(north, east)
+    if not math.isfinite(speed):
+        return Text("?", style="dim")
+    arrow = _ARROWS[round(math.atan2(east, north) / (math.pi / 4.0)) % 8]
+    style = "cyan" if state.wind.valid else "dim"
+    return Text(f"{arrow}{_number(speed, 1, 4)}", style=style)
+
+
+def _weak(found: Identification) -> str:
+    """Say which rotor is weak, and how weak if that is among the parameters."""
+    name = f"rotor_{found.suspect}_effectiveness"
+    share = next((p for p in found.parameters if p.name == name), None)
+    how = "" if share is None else f": {100 * share.value:.0f} ± {100 * share.sigma:.0f} %"
+    return f"rotor {found.suspect + 1} gives less thrust than it is commanded{how}"
 
 
 def _verdict_cell(report: Report | None) -> Text:

@@ -27,6 +27,7 @@ from airtwin_core.types import (
     Report,
     TwinState,
     Verdict,
+    WindEstimate,
 )
 
 ORIGIN = Origin(47.3977419, 8.5455938, 488.0)
@@ -234,3 +235,29 @@ def test_the_path_keeps_its_step_and_its_length() -> None:
 
 def _check(verdict: Verdict) -> Check:
     return Check("CON-GNSS-1", "gnss", 20.0, 16.3, verdict)
+
+
+def test_the_wind_is_an_arrow_to_where_the_air_goes() -> None:
+    """3 m/s to the north and 4 m/s to the west: up and left on the map, 5 m/s long."""
+    scene = Scene(ConsoleConfig(vehicles=("px4_1",)), ORIGIN)
+    wind = WindEstimate(np.array([3.0, -4.0]), np.eye(2), valid=True)
+    scene.on_state("px4_1", dataclasses.replace(twin_state((0, 0, -10.0)), wind=wind))
+    (arrow,) = of_kind(scene.marks(SECOND), MarkKind.ARROW)
+    assert arrow.points_enu_m == pytest.approx(np.array([[0, 0, 0], [-4.0, 3.0, 0]]))
+    assert arrow.position_enu_m == pytest.approx([0.0, 0.0, 14.0])
+    assert any(mark.text == "5.0 m/s" for mark in of_kind(scene.marks(SECOND), MarkKind.TEXT))
+
+
+@pytest.mark.parametrize(
+    "wind",
+    [
+        None,
+        WindEstimate(np.array([3.0, -4.0]), np.eye(2), valid=False),
+        WindEstimate(np.full(2, np.nan), np.eye(2), valid=True),
+        WindEstimate(np.array([0.1, 0.1]), np.eye(2), valid=True),
+    ],
+)
+def test_a_wind_that_is_none_is_not_drawn(wind: WindEstimate | None) -> None:
+    scene = Scene(ConsoleConfig(vehicles=("px4_1",)), ORIGIN)
+    scene.on_state("px4_1", dataclasses.replace(twin_state((0, 0, -10.0)), wind=wind))
+    assert of_kind(scene.marks(SECOND), MarkKind.ARROW) == []

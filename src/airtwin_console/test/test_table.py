@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -18,12 +19,15 @@ from airtwin_core.types import (
     AdvisoryAction,
     Check,
     Deviation,
+    Identification,
     MissionBelief,
     Origin,
+    Parameter,
     Phase,
     Report,
     TwinState,
     Verdict,
+    WindEstimate,
 )
 
 SECOND = 1_000_000_000
@@ -212,3 +216,50 @@ def test_only_the_newest_events_are_shown() -> None:
     assert "event 29." in shown
     assert f"event {30 - LINES_BELOW}." in shown
     assert f"event {29 - LINES_BELOW}." not in shown
+
+
+@pytest.mark.parametrize(
+    ("north", "east", "text"),
+    [(5.0, 0.0, "↑5.0"), (0.0, 5.0, "→5.0"), (-4.0, -4.0, "↙5.7"), (60.0, 80.0, "↗100")],
+)
+def test_the_wind_blows_where_the_arrow_points(north: float, east: float, text: str) -> None:
+    board = Board("a run", ("px4_1",))
+    wind = WindEstimate(np.array([north, east]), np.eye(2), valid=True)
+    board.on_state("px4_1", dataclasses.replace(twin_state((0, 0, 0)), wind=wind))
+    assert text in "\n".join(lines(board, 0.1))
+    assert f"wind={math.hypot(north, east):.1f}m/s" in board.plain_line(0.2)
+
+
+def test_a_wind_that_is_a_guess_is_not_told_as_one() -> None:
+    board = Board("a run", ("px4_1",))
+    for wind in (None, WindEstimate(np.full(2, np.nan), np.eye(2), valid=False)):
+        board.on_state("px4_1", dataclasses.replace(twin_state((0, 0, 0)), wind=wind))
+        lines(board, 0.1)
+        assert "wind=" not in board.plain_line(0.2)
+
+
+def test_what_the_estimator_says_aloud_is_an_event_once() -> None:
+    board = Board("a run", ("px4_1",))
+    for notice in (
+        "",
+        "GNSS refused for 7 s: position reset",
+        "GNSS refused for 7 s: position reset",
+    ):
+        board.on_state("px4_1", dataclasses.replace(twin_state((0, 0, 0)), notice=notice))
+    assert board.plain_line(0.2).count("estimator: GNSS refused") == 1
+
+
+def test_a_weak_rotor_is_named_while_it_is_weak() -> None:
+    board = Board("a run", ("px4_1",))
+    share = Parameter("rotor_2_effectiveness", "-", 0.8, 0.02, 1.0, True)
+    board.on_identification("px4_1", Identification(0, 0, (share,), -1))
+    assert "rotor" not in board.plain_line(0.1)
+    board.on_identification("px4_1", Identification(0, 0, (share,), 2))
+    told = "rotor 3 gives less thrust than it is commanded: 80 ± 2 %"
+    shown = "\n".join(lines(board, 0.2))
+    assert shown.count(told) == 2, "as what is open, and as an event"
+    assert "rotor 3 weak" in board.plain_line(0.3)
+    board.on_identification("px4_1", Identification(0, 0, (), -1))
+    shown = "\n".join(lines(board, 0.4))
+    assert "rotor 3 gives its thrust again" in shown
+    assert "open" not in shown
