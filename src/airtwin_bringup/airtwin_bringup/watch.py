@@ -22,8 +22,8 @@ OVER = (Phase.DONE, Phase.ABORTED)
 
 class WatchNode(Node):
     """In: twin/state, twin/parameters, consistency/report, consistency/event and mission/belief of
-    all vehicles, /airspace/advisory. Out: /diagnostics, when the command line had to restart a process;
-    /airspace/advisory, when a person ended the run with aircraft in the air.
+    all vehicles, /airspace/advisory. Out: /diagnostics, when the command line had to restart a
+    process; /airspace/advisory, when a person ended the run with aircraft in the air.
     """
 
     def __init__(self, vehicles: tuple[str, ...], board: Board, **node_options: Any) -> None:
