@@ -17,6 +17,7 @@ import numpy as np
 import px4_msgs.msg
 
 from airtwin_ros import cdr, px4
+from airtwin_ros import px4_out_aiding as aiding
 
 Values = Mapping[str, Any]
 NAN = float("nan")
@@ -105,7 +106,8 @@ def _gnss(out: Any, v: Values) -> None:
     out["eph"], out["epv"] = np.where(fixed, 0.9, 99.9), np.where(fixed, 1.78, 99.9)
     out["hdop"], out["vdop"] = np.where(fixed, 0.7, 99.9), np.where(fixed, 1.1, 99.9)
     out["s_variance_m_s"], out["c_variance_rad"] = 0.4, 0.1
-    out["heading"] = out["heading_offset"] = NAN
+    out["heading"], out["heading_offset"] = v["heading"], v["antenna_yaw"]
+    out["heading_accuracy"] = np.nan_to_num(v["heading_accuracy"])
 
 
 def _barometer(out: Any, v: Values) -> None:
@@ -185,7 +187,8 @@ def _battery(out: Any, v: Values) -> None:
     out["scale"] = 1.0
     out["cell_count"], out["id"] = v["cells"], 1
     out["warning"] = v["warning"]
-    for name in ("time_remaining_s", "temperature", "remaining_capacity_wh", "nominal_voltage"):
+    out["temperature"] = v["temperature"]
+    for name in ("time_remaining_s", "remaining_capacity_wh", "nominal_voltage"):
         out[name] = NAN
     out["internal_resistance_estimate"] = v["resistance"] / v["cells"]
     out["ocv_estimate"] = v["voltage"] + v["resistance"] * v["current"]
@@ -265,6 +268,7 @@ class Writer:
     message: str
     fill: Callable[[Any, Values], None]
     extra: bool = False  # not among the topics of PX4's default dds_topics.yaml
+    aiding: bool = False  # of a sensor that only some aircraft have
 
     @cached_property
     def kind(self) -> type:
@@ -304,6 +308,16 @@ WRITERS: tuple[Writer, ...] = (
         extra=True,
     ),
     Writer("motors", "fmu/out/actuator_motors", "ActuatorMotors", _motors, extra=True),
+    *(
+        Writer(source, topic, message, fill, aiding=True)
+        for source, topic, message, fill in (
+            ("rangefinder", "fmu/out/distance_sensor", "DistanceSensor", aiding.rangefinder),
+            ("flow", "fmu/out/vehicle_optical_flow", "VehicleOpticalFlow", aiding.flow),
+            ("vision", "fmu/in/vehicle_visual_odometry", "VehicleOdometry", aiding.vision),
+            ("airspeed", "fmu/out/airspeed_validated", "AirspeedValidated", aiding.airspeed),
+            ("rotor_speeds", "fmu/out/esc_status", "EscStatus", aiding.rotor_speeds),
+        )
+    ),
     Writer("attitude", "fmu/out/vehicle_attitude", "VehicleAttitude", _attitude),
     Writer("position", "fmu/out/vehicle_local_position", "VehicleLocalPosition", _position),
     Writer("global", "fmu/out/vehicle_global_position", "VehicleGlobalPosition", _global),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from airtwin_physics import dynamics
+from airtwin_sim.aiding import SENSORS, AidingSuite, Trouble
 from airtwin_sim.fleet import Fleet
 from airtwin_sim.link import Link
 from airtwin_sim.scenario import Fault, ScenarioError
@@ -24,6 +25,7 @@ class Target:
     row: int
     suite: Suite
     links: tuple[Link[Any], Link[Any]]
+    aiding: AidingSuite
 
 
 Undo = Callable[[], None]
@@ -166,6 +168,50 @@ def _link_outage(fault: Fault, target: Target) -> Undo:
     return undo
 
 
+def _trouble(fault: Fault, target: Target) -> Trouble:
+    return target.aiding.trouble[SENSORS[fault.index]]
+
+
+def _sensor_stop(fault: Fault, target: Target) -> Undo:
+    trouble = _trouble(fault, target)
+    trouble.stopped = True
+
+    def undo() -> None:
+        trouble.stopped = False
+
+    return undo
+
+
+def _sensor_stuck(fault: Fault, target: Target) -> Undo:
+    trouble = _trouble(fault, target)
+    trouble.stuck = True
+
+    def undo() -> None:
+        trouble.stuck = False
+
+    return undo
+
+
+def _sensor_noise(fault: Fault, target: Target) -> Undo:
+    trouble = _trouble(fault, target)
+    trouble.noise = fault.magnitude
+
+    def undo() -> None:
+        trouble.noise = 1.0
+
+    return undo
+
+
+def _sensor_jump(fault: Fault, target: Target) -> Undo:
+    trouble = _trouble(fault, target)
+    trouble.shift = np.array(fault.vector)
+
+    def undo() -> None:
+        trouble.shift = np.zeros(3)
+
+    return undo
+
+
 _STARTERS: dict[str, Callable[[Fault, Target], Undo]] = {
     "gnss_loss": _gnss_loss,
     "gnss_drift": _gnss_drift,
@@ -179,4 +225,8 @@ _STARTERS: dict[str, Callable[[Fault, Target], Undo]] = {
     "link_delay": _link_delay,
     "link_loss": _link_loss,
     "link_outage": _link_outage,
+    "sensor_stop": _sensor_stop,
+    "sensor_stuck": _sensor_stuck,
+    "sensor_noise": _sensor_noise,
+    "sensor_jump": _sensor_jump,
 }

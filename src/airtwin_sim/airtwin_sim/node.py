@@ -97,7 +97,7 @@ class SimNode(Node):
             )
             for i, spec in enumerate(self.world.scenario.vehicles)
             for writer in px4_out.WRITERS
-            if self.world.scenario.extra_topics or not writer.extra
+            if self.world.scenario.sends(writer.source, extra=writer.extra, aiding=writer.aiding)
         }
         self._writers = {writer.source: writer for writer in px4_out.WRITERS}
         for spec in self.world.scenario.vehicles:

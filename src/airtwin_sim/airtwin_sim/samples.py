@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from airtwin_core import types
+from airtwin_core import frames, types
 from airtwin_core.types import Array, Sample
 from airtwin_sim.scenario import Scenario
 from airtwin_sim.words import Values
@@ -35,9 +35,12 @@ def _gnss(v: Values, k: int, stamp: int, received: int) -> Sample:
     latitude, longitude = (float(d) for d in v["degrees"][k])
     velocity = _single(v["velocity"][k])
     altitude = float(v["altitude"][k])
+    heading = (float(v[name][k]) for name in ("heading", "heading_accuracy"))
+    yaw = float(np.nan_to_num(v["antenna_yaw"][k]))
     return types.GnssFix(
-        stamp, received, latitude, longitude, altitude, velocity, 0.9, 1.78, 0.4, 3, 12
-    )
+        stamp, received, latitude, longitude, altitude, velocity, 0.9, 1.78, 0.4, 3, 12,
+        *heading, yaw,
+    )  # fmt: skip
 
 
 def _barometer(v: Values, k: int, stamp: int, received: int) -> Sample:
@@ -135,7 +138,51 @@ def _battery(v: Values, k: int, stamp: int, received: int) -> Sample:
         float(v["current"][k]),
         float(v["remaining"][k]),
         int(v["warning"][k]),
+        float(v["temperature"][k]),
     )
+
+
+def _rangefinder(v: Values, k: int, stamp: int, received: int) -> Sample:
+    valid = bool(v["quality"][k] > 0)
+    return types.Rangefinder(stamp, received, float(v["distance"][k]), float("nan"), valid)
+
+
+def _flow(v: Values, k: int, stamp: int, received: int) -> Sample:
+    return types.OpticalFlow(
+        stamp,
+        received,
+        _single(v["flow"][k]),
+        _single(v["turn"][k]),
+        float(v["dt"][k]),
+        float(v["quality"][k]) / 255.0,
+        float("nan"),
+        float(v["min"][k]),
+        float(v["max"][k]),
+    )
+
+
+def _vision(v: Values, k: int, stamp: int, received: int) -> Sample:
+    place, speed, turn = (np.full(3, value) for value in _single(v["variance"][k]))
+    return types.ExternalPose(
+        stamp,
+        received,
+        _single(v["position"][k]),
+        _single(v["velocity"][k]),
+        frames.quat_normalise(_single(v["q"][k])),
+        place,
+        speed,
+        turn,
+        bool(v["local"][k]),
+        0,
+    )
+
+
+def _airspeed(v: Values, k: int, stamp: int, received: int) -> Sample:
+    return types.Airspeed(stamp, received, float(np.float32(v["speed"][k])))
+
+
+def _rotor_speeds(v: Values, k: int, stamp: int, received: int) -> Sample:
+    return types.RotorSpeeds(stamp, received, v["rpm"][k] * (2.0 * np.pi / 60.0))
 
 
 def _flags(v: Values, k: int, stamp: int, received: int) -> Sample:
@@ -169,6 +216,11 @@ _MAKERS: dict[str, Make] = {
     "barometer": _barometer,
     "magnetometer": _magnetometer,
     "motors": _motors,
+    "rangefinder": _rangefinder,
+    "flow": _flow,
+    "vision": _vision,
+    "airspeed": _airspeed,
+    "rotor_speeds": _rotor_speeds,
     "attitude": _attitude,
     "position": _position,
     "odometry": _odometry,

@@ -15,6 +15,7 @@ import yaml
 from airtwin_core.geodesy import check_coordinates
 from airtwin_core.types import Origin
 from airtwin_physics.control.px4_params import with_overrides
+from airtwin_sim.aiding import SENSORS, Aiding
 from airtwin_sim.sensors import SensorNoise
 
 FAULT_KINDS = (
@@ -30,10 +31,14 @@ FAULT_KINDS = (
     "link_delay",
     "link_loss",
     "link_outage",
+    "sensor_stop",
+    "sensor_stuck",
+    "sensor_noise",
+    "sensor_jump",
 )
 FAULT_CLOCKS = ("start", "first_arming")
 _SHARES = ("motor_loss", "battery_fade", "link_loss")  # magnitude is a share
-_VECTORS = ("gnss_drift", "gnss_jump", "imu_bias", "wind")
+_VECTORS = ("gnss_drift", "gnss_jump", "imu_bias", "wind", "sensor_jump")
 _AIRCRAFT = re.compile(r"[A-Za-z0-9_-]+")
 Vector = tuple[float, float, float]
 
@@ -73,12 +78,17 @@ class Fault:
             raise ScenarioError(f"fault {self.kind}: magnitude is {self.magnitude}")
         if self.kind in _SHARES and not 0.0 <= self.magnitude <= 1.0:
             raise ScenarioError(f"fault {self.kind}: magnitude is a share, 0 to 1")
-        if self.kind == "link_delay" and not self.magnitude >= 0.0:
-            raise ScenarioError("fault link_delay: magnitude must be >= 0")
+        if self.kind in ("link_delay", "sensor_noise") and not self.magnitude >= 0.0:
+            raise ScenarioError(f"fault {self.kind}: magnitude must be >= 0")
         if self.kind in _VECTORS and self.magnitude != 0.0:
             raise ScenarioError(f"fault {self.kind} takes a vector, no magnitude")
+        self._check_index()
+
+    def _check_index(self) -> None:
         if self.kind == "imu_bias" and self.index not in (0, 1):
             raise ScenarioError("fault imu_bias: index is 0 (gyroscope) or 1 (accelerometer)")
+        if self.kind.startswith("sensor_") and self.index >= len(SENSORS):
+            raise ScenarioError(f"fault {self.kind}: index is a place in {', '.join(SENSORS)}")
         if self.index < 0:
             raise ScenarioError(f"fault {self.kind}: index must be >= 0")
 
@@ -156,6 +166,8 @@ class Scenario:
     seed: int = 1
     extra_topics: bool = False
     noise: SensorNoise = field(default_factory=SensorNoise)
+    sensors: tuple[str, ...] = ()  # which of aiding.SENSORS the aircraft have
+    aiding: Aiding = field(default_factory=Aiding)
     px4: tuple[tuple[str, float], ...] = ()  # PX4 parameters that differ from the default
 
     def __post_init__(self) -> None:
@@ -167,6 +179,10 @@ class Scenario:
         for fault in self.faults:
             if fault.vehicle and fault.vehicle not in names:
                 raise ScenarioError(f"fault {fault.kind}: no vehicle {fault.vehicle!r}")
+        object.__setattr__(self, "sensors", tuple(self.sensors))
+        unknown = [name for name in self.sensors if name not in SENSORS]
+        if unknown:
+            raise ScenarioError(f"sensors: no {unknown}; there are {', '.join(SENSORS)}")
         if self.faults_from not in FAULT_CLOCKS:
             raise ScenarioError(f"faults_from must be one of {', '.join(FAULT_CLOCKS)}")
         if not isinstance(self.seed, int) or self.seed < 0:
@@ -178,6 +194,12 @@ class Scenario:
             with_overrides(dict(self.px4))
         except ValueError as error:
             raise ScenarioError(str(error)) from error
+
+    def sends(self, source: str, *, extra: bool, aiding: bool) -> bool:
+        """Return whether PX4 would have the topic of ``source`` on its bridge."""
+        if aiding:
+            return source in self.sensors
+        return self.extra_topics or not extra
 
 
 def adjusted(scenario: Scenario, *, seed: int, extra_topics: bool) -> Scenario:
@@ -218,7 +240,12 @@ def parse(data: Any) -> Scenario:
             if not isinstance(listed, list):
                 raise ScenarioError(f"{name} must be a list, not {type(listed).__name__}")
             known[name] = tuple(_build(part, item, what) for item in listed)
-        for name, kind in (("origin", Origin), ("wind", Wind), ("noise", SensorNoise)):
+        for name, kind in (
+            ("origin", Origin),
+            ("wind", Wind),
+            ("noise", SensorNoise),
+            ("aiding", Aiding),
+        ):
             if name in entries:
                 known[name] = _build(kind, entries.pop(name), name)
         known["px4"] = tuple(sorted(_mapping(entries.pop("px4", {}), "px4").items()))

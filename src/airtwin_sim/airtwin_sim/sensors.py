@@ -108,6 +108,9 @@ class GnssSolution:
     altitude_m: float
     velocity_ned_m_s: Array
     fixed: bool
+    heading_rad: float = float("nan")
+    heading_accuracy_rad: float = float("nan")
+    antenna_yaw_rad: float = float("nan")
 
 
 class Suite:

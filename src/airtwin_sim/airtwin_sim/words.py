@@ -15,6 +15,7 @@ import numpy as np
 
 from airtwin_core.types import Array
 from airtwin_sim import ins
+from airtwin_sim.aiding import Reading
 from airtwin_sim.autopilot import Ack, Autopilot, Home
 from airtwin_sim.fleet import Fleet
 from airtwin_sim.projection import to_degrees
@@ -136,6 +137,9 @@ def gnss(solutions: list[GnssSolution]) -> Values:
         "altitude": np.array([s.altitude_m for s in solutions]),
         "velocity": np.stack([s.velocity_ned_m_s for s in solutions]),
         "fixed": np.array([s.fixed for s in solutions]),
+        "heading": np.array([s.heading_rad for s in solutions]),
+        "heading_accuracy": np.array([s.heading_accuracy_rad for s in solutions]),
+        "antenna_yaw": np.array([s.antenna_yaw_rad for s in solutions]),
     }
 
 
@@ -195,11 +199,18 @@ def land_detected(pilots: list[Autopilot]) -> Values:
     return values
 
 
-def battery(pilots: list[Autopilot]) -> Values:
+def battery(pilots: list[Autopilot], temperature_c: list[float]) -> Values:
     """Return battery_status' values."""
     columns = zip(*(p.battery for p in pilots), strict=True)
     names = ("voltage", "current", "discharged_mah", "remaining", "warning", "cells", "resistance")
-    return {name: np.array(column) for name, column in zip(names, columns, strict=True)}
+    values = {name: np.array(column) for name, column in zip(names, columns, strict=True)}
+    values["temperature"] = np.array(temperature_c)
+    return values
+
+
+def aided(reading: Reading) -> Values:
+    """Return the values of one optional sensor of one aircraft."""
+    return {name: np.asarray(value)[None] for name, value in reading.values.items()}
 
 
 def flags(pilots: list[Autopilot]) -> Values:

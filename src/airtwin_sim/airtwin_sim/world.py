@@ -18,8 +18,10 @@ from airtwin_core import aircraft as aircraft_files
 from airtwin_core import frames
 from airtwin_core.geodesy import LocalFrame
 from airtwin_core.types import Array, Origin
+from airtwin_physics import dynamics
 from airtwin_physics.control.px4_params import with_overrides
 from airtwin_sim import faults, fleet, words
+from airtwin_sim.aiding import AidingSuite
 from airtwin_sim.autopilot import PERIOD_US, Autopilot
 from airtwin_sim.commander import Command
 from airtwin_sim.fleet import NORMALS, TICK_S, TICK_US
@@ -50,6 +52,14 @@ class World:
         self._suites = [
             Suite(np.random.default_rng([scenario.seed, s.system_id, 1]), origin, scenario.noise)
             for s, origin in zip(specs, self.origins, strict=True)
+        ]
+        self._aiding = [
+            AidingSuite(
+                np.random.default_rng([scenario.seed, s.system_id, 4]),
+                scenario.sensors,
+                scenario.aiding,
+            )
+            for s in specs
         ]
         self.fleet = fleet.build(
             [aircraft_files.load(s.aircraft) for s in specs],
@@ -182,7 +192,7 @@ class World:
             if fault.kind == "mass" and self.fleet.model.body[i, 0] + fault.magnitude <= 0.0:
                 raise ScenarioError(f"{fault.vehicle} would weigh nothing")
             links = (self._links_out[i], self._links_in[i])
-            target = faults.Target(self.fleet, i, self._suites[i], links)
+            target = faults.Target(self.fleet, i, self._suites[i], links, self._aiding[i])
             begin_us = max(round(fault.start_s * 1e6), self.time_us)
             self._at(begin_us, self._starter(fault, target))
 
@@ -262,7 +272,10 @@ class World:
                 said.append(Batch("barometer", heard, now, now, values))
         if tick * 8 // SECOND_TICKS != (tick - 1) * 8 // SECOND_TICKS:
             solutions = [
-                suite.gnss(now, x[i, 0:3], x[i, 3:6], GNSS_DT_S)
+                replace(
+                    suite.gnss(now, x[i, 0:3], x[i, 3:6], GNSS_DT_S),
+                    **self._aiding[i].heading(x[i, 6:10]),
+                )
                 for i, suite in enumerate(self._suites)
             ]
             self._gnss_due.append((now + round(self.scenario.noise.gnss_delay_s * 1e6), solutions))
@@ -272,7 +285,21 @@ class World:
                 pilot.nav.on_gnss(now, tick, solution)
             rows = tuple(range(len(self.pilots)))
             said.append(Batch("gnss", rows, solutions[0].time_us, now, words.gnss(solutions)))
+        for i, aiding in enumerate(self._aiding):
+            ground_m = float(self.fleet.model.body[i, dynamics.GROUND_DOWN])
+            for one in aiding.sense(tick, now, x[i], ground_m, self.fleet.wind_ned_m_s[i]):
+                values = words.aided(one)
+                said.append(Batch(one.source, (i,), one.sample_us, one.said_us, values))
         return said
+
+    def _battery(self, pilots: list[Autopilot]) -> Values:
+        """Return battery_status' values; all aircraft speak at once."""
+        words_ = [pilot.battery for pilot in pilots]
+        warmth = [
+            aiding.temperature_c(word.current_a, word.resistance_ohm, 1.0)
+            for aiding, word in zip(self._aiding, words_, strict=True)
+        ]
+        return words.battery(pilots, warmth)
 
     def _speak(self) -> list[Batch]:
         """Collect what is due by the clock and what changed."""
@@ -308,7 +335,7 @@ class World:
         say("land_detected", [second or w.land_detected for w in changes], words.land_detected)
         say("flags", [second or w.flags for w in changes], words.flags)
         say("failsafe_flags", [half or w.failsafe_flags for w in changes], words.failsafe_flags)
-        say("battery", [second] * len(pilots), words.battery)
+        say("battery", [second] * len(pilots), self._battery)
         if second:
             said.append(self._batch("timesync", {}))
         for i, (pilot, changed) in enumerate(zip(pilots, changes, strict=True)):

@@ -50,7 +50,7 @@ def test_rubbish_crashes_nothing(seed: int) -> None:
 
 
 def test_all_faults_at_once_stay_finite() -> None:
-    vector = {"gnss_drift", "gnss_jump", "imu_bias", "wind"}
+    vector = {"gnss_drift", "gnss_jump", "imu_bias", "wind", "sensor_jump"}
     faults = tuple(
         Fault(
             kind,
