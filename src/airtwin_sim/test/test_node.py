@@ -22,6 +22,7 @@ from rclpy.qos import DurabilityPolicy, ReliabilityPolicy  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 
 from airtwin_ros import px4_commands, px4_out, qos  # noqa: E402
+from airtwin_sim.aiding import SENSORS  # noqa: E402
 from airtwin_sim.node import ADVANCE_MAX_S, SimNode, SimParams, load_scenario  # noqa: E402
 
 DOMAIN = 94  # of its own: nothing else that runs on this machine is heard
@@ -94,7 +95,9 @@ class Rig:
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     file = tmp_path_factory.mktemp("sim") / "two.yaml"
     vehicles = [{"name": "px4_0"}, {"name": "px4_1", "start_ned_m": [10, 0, 0]}]
-    file.write_text(yaml.safe_dump({"vehicles": vehicles, "extra_topics": True}))
+    file.write_text(
+        yaml.safe_dump({"vehicles": vehicles, "extra_topics": True, "sensors": [*SENSORS]})
+    )
     made = Rig(file)
     yield made
     made.close()
