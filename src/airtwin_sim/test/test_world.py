@@ -14,6 +14,7 @@ from sim_script import Pilot
 
 from airtwin_core import aircraft, frames, geodesy, types
 from airtwin_sim import scenario as scenarios
+from airtwin_sim.aiding import SENSORS
 from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Fault, Scenario, ScenarioError, VehicleSpec, Wind
 from airtwin_sim.world import World
@@ -117,7 +118,7 @@ def test_samples_are_what_the_converter_makes_of_the_messages() -> None:
     from airtwin_sim.samples import _MAKERS
 
     writers = {w.source: w for w in px4_out.WRITERS}
-    world = World(script.one(seed=8, extra_topics=True))
+    world = World(script.one(seed=8, extra_topics=True, sensors=SENSORS))
     seen = set()
     for k in range(1500):
         if k == 750:
@@ -140,6 +141,9 @@ def test_samples_are_what_the_converter_makes_of_the_messages() -> None:
             assert type(pure) is type(through)
             for spec in dataclasses.fields(pure):
                 a, b = getattr(pure, spec.name), getattr(through, spec.name)
+                if isinstance(a, str):
+                    assert a == b
+                    continue
                 if isinstance(a, types.Origin):
                     a, b = dataclasses.astuple(a), dataclasses.astuple(b)
                 np.testing.assert_allclose(

@@ -12,6 +12,7 @@ from airtwin_ros.px4.border import ROTOR_MAX_RPM, VOLTAGE_MAX_V, BadMessage, ref
 
 FUNCTION_MOTOR1 = 101  # EscReport.ACTUATOR_FUNCTION_MOTOR1
 ESC_ALL_ONLINE = 0xFFFF
+ESC_MAX = 12  # EscStatus.CONNECTED_ESC_MAX
 _RPM_TO_RAD_S = 2.0 * np.pi / 60.0
 
 
@@ -59,7 +60,11 @@ def rotor_speeds(msg: Any, received_ns: int) -> RotorSpeeds:
 def _reports(msg: Any) -> tuple[Array, Array]:
     """Return speed [1/min] and function of each ESC."""
     reports = getattr(msg, "esc", None)
-    if reports is None:
+    if reports is None and hasattr(msg, "esc[0].esc_rpm"):  # a CDR record
+        count = min(int(msg.esc_count), ESC_MAX)
+        rpm = np.array([getattr(msg, f"esc[{i}].esc_rpm") for i in range(count)], dtype=np.float64)
+        function = [getattr(msg, f"esc[{i}].actuator_function", 0) for i in range(count)]
+    elif reports is None:
         rpm = np.array(msg.esc_rpm, dtype=np.float64)
         function = getattr(msg, "esc_function", None)
     else:
