@@ -38,6 +38,7 @@ PARTS = (
     ),
     Part("identify", ("mass_error_pct", "rotor_found_s")),
     Part("battery", ("battery_voltage_error_pct", "battery_time_to_empty_error_pct")),
+    Part("fuzz", ("fuzz_sequences", "fuzz_failures", "fuzz_states_lost")),
     Part("logs", ("logs",)),
     Part("datasets", ("datasets", "f450_glitch")),
     Part("outage", ("outage_drift_ratio_median", "outages", "outage_drift_worst_m")),

@@ -170,3 +170,4 @@ class Belief:
         p[:, 6:9] = p[:, 6:9] @ only_tilt
         p[6:9, 6:9] += np.outer(about_down, about_down) * (noise_rad**2 + offset_rad**2)
         p[6:9, kernel.HEADING] = p[kernel.HEADING, 6:9] = about_down * offset_rad**2
+        p[:] = 0.5 * (p + p.T)

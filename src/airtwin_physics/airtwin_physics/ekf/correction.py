@@ -174,6 +174,9 @@ def inject(x: Array, p: Array, error: Array) -> None:
         p[i, ATT] = a + hz * b - hy * c
         p[i, ATT + 1] = b - hz * a + hx * c
         p[i, ATT + 2] = c + hy * a - hx * b
+    for i in range(3):  # where rows and columns meet, the order shows in the last bit
+        for j in range(i):
+            p[ATT + i, ATT + j] = p[ATT + j, ATT + i]
 
 
 @njit(cache=True)
