@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the IMU should have felt over one block, and how that depends on each parameter.
+
+The equations are those of ``airtwin_physics.dynamics``, averaged over the block, with rotor speeds
+given: six of them, specific force and angular acceleration. See README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from airtwin_core.types import Array
+from airtwin_physics.identify.rows import (
+    BODY_DRAG,
+    CENTRE_X,
+    CENTRE_Y,
+    EFFECT,
+    INERTIA_LEVEL,
+    INERTIA_YAW,
+    K_DRAG,
+    K_INFLOW,
+    K_MOMENT,
+    K_ROLL,
+    K_THRUST,
+    MASS,
+    MOMENT,
+    RATE,
+    ROTATION,
+    ROTOR_DRAG,
+    RX,
+    RY,
+    RZ,
+    SQUARE,
+    THRUST,
+    TURNS,
+    VELOCITY,
+    WIND,
+    YAW_TRIM,
+    Craft,
+)
+
+AIR_DENSITY_KG_M3 = 1.225  # ISA at sea level, as the drag areas assume
+
+
+@numba.njit(cache=True)
+def through_air(theta: Array, block: Array, air: Array) -> None:
+    """Write the velocity through the air (3,) [m/s] FRD."""
+    turn = block[ROTATION : ROTATION + 9]
+    drag = np.exp(theta[ROTOR_DRAG])
+    vn, ve = block[VELOCITY] - theta[WIND] / drag, block[VELOCITY + 1] - theta[WIND + 1] / drag
+    vd = block[VELOCITY + 2] - theta[WIND + 2]
+    for k in range(3):
+        air[k] = turn[k] * vn + turn[3 + k] * ve + turn[6 + k] * vd
+
+
+@numba.njit(cache=True)
+def felt(
+    theta: Array, block: Array, airspeed: Array, craft: Craft, out: Array, jacobian: Array
+) -> None:
+    """Write ``out`` (6,): specific force [m/s^2] and angular acceleration [rad/s^2], FRD.
+
+    ``airspeed`` (3,) [m/s]: size of the velocity through the air along each axis, by
+    ``through_air``, held here: the body's drag is this times a linear one. Were it differentiated
+    too, a gust in hover would seem to tell wind from drag. ``jacobian``: (6, len(theta)), the
+    derivative of ``out``.
+    """
+    rotors = craft.rotors
+    n = rotors.shape[0]
+    p, q, r = block[RATE], block[RATE + 1], block[RATE + 2]
+    turn = block[ROTATION : ROTATION + 9]
+    kappa, moment_scale = np.exp(theta[THRUST]), np.exp(theta[MOMENT])
+    rotor_drag, body_drag = np.exp(theta[ROTOR_DRAG]), np.exp(theta[BODY_DRAG])
+    north, east = theta[WIND] / rotor_drag, theta[WIND + 1] / rotor_drag
+    air = np.empty(3)
+    through_air(theta, block, air)
+    wrench = np.zeros(6)  # force [N], torque [N m]
+    # d wrench / d theta; the wind's three columns first as d / d air velocity
+    slope = np.zeros((6, theta.shape[0]))
+    spin = 0.0
+    for i in range(n):
+        lx, ly = rotors[i, RX] - theta[CENTRE_X], rotors[i, RY] - theta[CENTRE_Y]
+        lz = rotors[i, RZ]
+        square, w = block[SQUARE + i], block[SQUARE + n + i]
+        vx, vy = air[0] + q * lz - r * ly, air[1] + r * lx - p * lz
+        vz = air[2] + p * ly - q * lx
+        per_effect = rotors[i, K_THRUST] * kappa * square
+        lift = per_effect * (1.0 + theta[EFFECT + i])
+        inflow = rotors[i, K_INFLOW] * w
+        drag, roll = rotors[i, K_DRAG] * rotor_drag * w, rotors[i, K_ROLL] * w
+        thrust = lift + inflow * vz
+        dx, dy = -drag * vx, -drag * vy
+        reaction = rotors[i, TURNS] * rotors[i, K_MOMENT] * moment_scale
+        spin += rotors[i, TURNS] * craft.spin_inertia * w
+        wrench[0] += dx
+        wrench[1] += dy
+        wrench[2] -= thrust
+        wrench[3] += -ly * thrust - lz * dy - roll * vx
+        wrench[4] += lz * dx + lx * thrust - roll * vy
+        wrench[5] += lx * dy - ly * dx - reaction * thrust
+        wrench[5] -= rotors[i, TURNS] * craft.spin_inertia * block[SQUARE + 2 * n + i]
+        slope[2, THRUST] -= lift
+        slope[3, THRUST] -= ly * lift
+        slope[4, THRUST] += lx * lift
+        slope[5, THRUST] -= reaction * lift
+        slope[5, MOMENT] -= reaction * thrust
+        slope[0, ROTOR_DRAG] += dx
+        slope[1, ROTOR_DRAG] += dy
+        slope[3, ROTOR_DRAG] -= lz * dy
+        slope[4, ROTOR_DRAG] += lz * dx
+        slope[5, ROTOR_DRAG] += lx * dy - ly * dx
+        j = EFFECT + i
+        slope[2, j] = -per_effect
+        slope[3, j] = -ly * per_effect
+        slope[4, j] = lx * per_effect
+        slope[5, j] = -reaction * per_effect
+        # centre of mass: lx, ly fall by one, the hub's velocity turns with them
+        up = inflow * q
+        slope[1, CENTRE_X] += drag * r
+        slope[2, CENTRE_X] -= up
+        slope[3, CENTRE_X] += -ly * up - lz * drag * r
+        slope[4, CENTRE_X] += -thrust + lx * up + roll * r
+        slope[5, CENTRE_X] += -dy + lx * drag * r - reaction * up
+        up = -inflow * p
+        slope[0, CENTRE_Y] -= drag * r
+        slope[2, CENTRE_Y] -= up
+        slope[3, CENTRE_Y] += thrust - ly * up - roll * r
+        slope[4, CENTRE_Y] += lx * up - lz * drag * r
+        slope[5, CENTRE_Y] += dx + ly * drag * r - reaction * up
+        # velocity through the air along FRD
+        slope[0, WIND] -= drag
+        slope[4, WIND] -= lz * drag
+        slope[3, WIND] -= roll
+        slope[5, WIND] += ly * drag
+        slope[1, WIND + 1] -= drag
+        slope[3, WIND + 1] += lz * drag
+        slope[4, WIND + 1] -= roll
+        slope[5, WIND + 1] -= lx * drag
+        slope[2, WIND + 2] -= inflow
+        slope[3, WIND + 2] -= ly * inflow
+        slope[4, WIND + 2] += lx * inflow
+        slope[5, WIND + 2] -= reaction * inflow
+    drag = body_drag * rotor_drag
+    for k in range(3):
+        flat = 0.5 * AIR_DENSITY_KG_M3 * craft.drag_area[k] * drag * airspeed[k]
+        wrench[k] -= flat * air[k]
+        slope[k, BODY_DRAG] = -flat * air[k]
+        slope[k, ROTOR_DRAG] -= flat * air[k]
+        slope[k, WIND + k] -= flat
+    wrench[3] -= q * spin
+    wrench[4] += p * spin
+    wrench[5] += theta[YAW_TRIM]
+    slope[5, YAW_TRIM] = 1.0
+    # from air velocity in FRD to wind in NED: air = R^T (v - wind)
+    for row in range(6):
+        sx, sy, sz = slope[row, WIND], slope[row, WIND + 1], slope[row, WIND + 2]
+        for k in range(3):
+            slope[row, WIND + k] = -(
+                sx * turn[3 * k] + sy * turn[3 * k + 1] + sz * turn[3 * k + 2]
+            )
+        # theta holds the level wind times the drag's ratio
+        slope[row, ROTOR_DRAG] -= north * slope[row, WIND] + east * slope[row, WIND + 1]
+        slope[row, WIND] /= rotor_drag
+        slope[row, WIND + 1] /= rotor_drag
+    lighter = np.exp(-theta[MASS]) / craft.mass_kg
+    for k in range(3):
+        out[k] = wrench[k] * lighter
+        for j in range(theta.shape[0]):
+            jacobian[k, j] = slope[k, j] * lighter
+        jacobian[k, MASS] = -out[k]
+    inertia, inverse = craft.inertia, craft.inertia_inverse
+    hx = inertia[0, 0] * p + inertia[0, 1] * q + inertia[0, 2] * r
+    hy = inertia[1, 0] * p + inertia[1, 1] * q + inertia[1, 2] * r
+    hz = inertia[2, 0] * p + inertia[2, 1] * q + inertia[2, 2] * r
+    gx, gy, gz = q * hz - r * hy, r * hx - p * hz, p * hy - q * hx
+    for k in range(3):
+        which = INERTIA_YAW if k == 2 else INERTIA_LEVEL
+        lazier = np.exp(-theta[which])
+        turned = 0.0
+        for m in range(3):
+            turned += inverse[k, m] * wrench[3 + m]
+        out[3 + k] = lazier * turned - (
+            inverse[k, 0] * gx + inverse[k, 1] * gy + inverse[k, 2] * gz
+        )
+        for j in range(theta.shape[0]):
+            total = 0.0
+            for m in range(3):
+                total += inverse[k, m] * slope[3 + m, j]
+            jacobian[3 + k, j] = lazier * total
+        jacobian[3 + k, which] = -lazier * turned

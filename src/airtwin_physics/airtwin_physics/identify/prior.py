@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is believed before the flight, how fast it may change, and the names of it all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from airtwin_core.types import Array
+from airtwin_physics.identify.config import IdentifyConfig
+from airtwin_physics.identify.rows import (
+    BODY_DRAG,
+    CENTRE_X,
+    CENTRE_Y,
+    EFFECT,
+    INERTIA_LEVEL,
+    INERTIA_YAW,
+    K_MOMENT,
+    MASS,
+    MOMENT,
+    ROTOR_DRAG,
+    THRUST,
+    WIND,
+    YAW_TRIM,
+    Craft,
+    size,
+)
+
+GRAVITY_M_S2 = 9.80665
+
+
+def covariance(config: IdentifyConfig, craft: Craft) -> Array:
+    """Return (N, N) of the parameters before the first flight.
+
+    Effectiveness is relative: the prior lets no mean of all rotors vary, that is ``THRUST``.
+    """
+    c, n = config, craft.rotors.shape[0]
+    sigma = np.zeros(size(n))
+    sigma[MASS], sigma[THRUST], sigma[MOMENT] = c.mass_sigma, c.thrust_sigma, c.moment_sigma
+    sigma[CENTRE_X] = sigma[CENTRE_Y] = c.centre_sigma_m
+    sigma[ROTOR_DRAG], sigma[BODY_DRAG] = c.rotor_drag_sigma, c.body_drag_sigma
+    sigma[INERTIA_LEVEL] = sigma[INERTIA_YAW] = c.inertia_sigma
+    reaction = craft.mass_kg * GRAVITY_M_S2 * float(np.mean(craft.rotors[:, K_MOMENT]))
+    sigma[YAW_TRIM] = c.yaw_trim_sigma * reaction
+    sigma[WIND : WIND + 2] = c.wind_sigma_m_s
+    sigma[WIND + 2] = 0.3
+    p = np.diag(sigma**2)
+    p[EFFECT:, EFFECT:] = c.effect_sigma**2 * (np.eye(n) - 1.0 / n) + 1e-8 * np.eye(n)
+    return p
+
+
+def walks(config: IdentifyConfig, rotors: int) -> Array:
+    """Return (2 + n, N): variance per second of each parameter in each filter of the bank."""
+    c = config
+    slow = np.zeros(size(rotors))
+    slow[MASS], slow[THRUST] = c.mass_walk, c.thrust_walk
+    slow[[MOMENT, ROTOR_DRAG, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW]] = c.coefficient_walk
+    slow[CENTRE_X] = slow[CENTRE_Y] = c.centre_walk_m
+    slow[EFFECT:] = c.effect_walk
+    out = np.tile(slow**2, (2 + rotors, 1))
+    for i in range(rotors):
+        out[1 + i, EFFECT + i] = c.fault_walk**2
+    out[-1, MASS] = c.payload_walk**2
+    out[-1, [CENTRE_X, CENTRE_Y]] = c.payload_centre_walk_m**2
+    return out
+
+
+def jumps(config: IdentifyConfig, rotors: int) -> Array:
+    """Return (2 + n, N): variance that the abrupt change of each filter adds."""
+    out = np.zeros((2 + rotors, size(rotors)))
+    for i in range(rotors):
+        out[1 + i, EFFECT + i] = config.fault_jump**2
+    out[-1, MASS] = config.mass_sigma**2
+    out[-1, [CENTRE_X, CENTRE_Y]] = config.centre_sigma_m**2
+    return out
+
+
+def learnt(config: IdentifyConfig, rotors: int) -> Array:
+    """Return (6, N): 1 where a measurement may teach a parameter, 0 where it is only considered.
+
+    PX4 publishes every fifth command or so. Between two samples the commands jitter with the
+    gyro's noise, and a regression on noisy inputs comes out too small: inertia would look large,
+    and rotors weak. So what only turns can tell keeps its first belief. Mass and thrust constant
+    share one ratio in everything but turns: the surer of the two keeps its first belief as well.
+    Wind and drag are learnt where they act first, along the rotors' discs; through torque and
+    inflow they would be learnt from coefficients that nobody measures. The body's drag, of second
+    order in the wind, is left to the fit over whole flights.
+    """
+    out = np.zeros((6, size(rotors)))
+    out[0:2, WIND : WIND + 2] = 1.0
+    out[0:2, ROTOR_DRAG] = 1.0
+    out[2, MASS if config.thrust_sigma <= config.mass_sigma else THRUST] = 1.0
+    out[2, WIND + 2] = 1.0
+    out[2:6, EFFECT:] = 1.0
+    out[3:6, [CENTRE_X, CENTRE_Y, YAW_TRIM]] = 1.0
+    return out
