@@ -8,6 +8,7 @@ is shown with what would have to be flown, not hidden.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ Json = dict[str, Any]
 _POINTS = 1500
 _SIGMAS = 2.0
 _SCALE_PCT = (10.0, 100.0)  # least and largest half-width of the table's bars
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 ENDURANCE = "time_to_empty"
 """Name of the parameter that gets a chart of its own."""
 
@@ -216,7 +218,7 @@ def _is_relative(one: Parameter) -> bool:
 def _deviation(one: Parameter) -> str:
     if not one.known or not _is_relative(one):
         return ""
-    return f"{100.0 * (one.value / one.prior - 1.0):+.1f} %"
+    return f"{100.0 * (one.value / one.prior - 1.0):+.1f} %".replace("-", "−")
 
 
 def _bar(one: Parameter, scale: float) -> Json | None:
@@ -252,7 +254,8 @@ def figures(value: float, sigma: float) -> str:
     if not math.isfinite(value):
         return "–"
     if value != 0.0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.2e}"
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}"
     if not (math.isfinite(sigma) and sigma > 0.0):
         return f"{value:.3g}"
     decimals = min(max(1 - math.floor(math.log10(sigma)), 0), 6)
@@ -262,4 +265,6 @@ def figures(value: float, sigma: float) -> str:
 def with_unit(value: float, sigma: float, unit: str) -> str:
     """Return the number with its unit; a dash has none."""
     text = figures(value, sigma)
-    return text if text == "–" or unit in ("", "-") else f"{text} {unit}"
+    if text == "–" or unit in ("", "-"):
+        return text
+    return f"{text} {re.sub(r'\^(-?[0-9]+)', lambda m: m[1].translate(_RAISED), unit)}"

@@ -150,7 +150,7 @@ def test_time_to_empty_is_drawn_while_it_is_known() -> None:
         (2.0, 0.0123, "2.000"),
         (2.0, 1.23, "2.0"),
         (1234.0, 50.0, "1234"),
-        (8.55e-6, 1e-7, "8.55e-06"),
+        (8.55e-6, 1e-7, "8.55·10⁻⁶"),
         (0.0, 0.01, "0.000"),
         (2.5, math.nan, "2.5"),
         (-0.25, 0.05, "-0.250"),
@@ -158,3 +158,9 @@ def test_time_to_empty_is_drawn_while_it_is_known() -> None:
 )
 def test_figures_say_as_much_as_is_known(value: float, sigma: float, text: str) -> None:
     assert findings.figures(value, sigma) == text
+
+
+def test_units_are_set_as_in_a_book() -> None:
+    assert findings.with_unit(8.55e-6, 1e-7, "N s^2/rad^2") == "8.55·10⁻⁶ N s²/rad²"
+    assert findings.with_unit(0.5, 0.1, "-") == "0.50"
+    assert findings.with_unit(math.nan, 0.1, "kg") == "–"
