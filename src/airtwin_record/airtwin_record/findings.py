@@ -267,4 +267,5 @@ def with_unit(value: float, sigma: float, unit: str) -> str:
     text = figures(value, sigma)
     if text == "–" or unit in ("", "-"):
         return text
-    return f"{text} {re.sub(r'\^(-?[0-9]+)', lambda m: m[1].translate(_RAISED), unit)}"
+    raised = re.sub(r"\^(-?[0-9]+)", lambda power: power[1].translate(_RAISED), unit)
+    return f"{text} {raised}"
