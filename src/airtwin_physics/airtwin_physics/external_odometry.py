@@ -54,7 +54,7 @@ class OdometryLimits:
     speed_sigma_max_m_s: float = 0.7  # [m/s]
     attitude_sigma_max_rad: float = 0.2  # [rad] beyond it the attitude stays at home
     period_s: float = 0.033  # [s] between two; EKF2 wants at least 5 a second
-    clear_s: float = 2.0  # [s] everything must be in order for so long before it is sent
+    clear_s: float = 2.0  # [s] state valid and undoubted for so long before it is sent
     monitor_silent_s: float = 1.0  # [s] the monitor speaks ten times a second
     jump_m: float = 1.0  # [m]
     jump_m_s: float = 1.0  # [m/s]
@@ -87,7 +87,7 @@ class ExternalOdometry:
         if self._before is not None and jumped(self._before, state, self._limits):
             self._resets += 1
         self._before = state
-        reason = invalid(state, self._limits) or self._doubt(now_ns)
+        reason = invalid(state) or self._doubt(now_ns)
         if reason:
             self._clear_since_ns = None
             self.withheld = reason
@@ -95,9 +95,13 @@ class ExternalOdometry:
         if self._clear_since_ns is None or now_ns < self._clear_since_ns:
             self._clear_since_ns = now_ns
         if now_ns - self._clear_since_ns < self._limits.clear_s * 1e9:
-            self.withheld = f"in order for less than {self._limits.clear_s:g} s"
+            self.withheld = f"valid and undoubted for less than {self._limits.clear_s:g} s"
             return None
-        self.withheld = ""
+        # A moment's doubt about itself, as after lost IMU samples, needs no waiting time: sigma
+        # goes with the message, and EKF2 lives through a few that are missing.
+        self.withheld = uncertain(state, self._limits)
+        if self.withheld:
+            return None
         since_s = math.inf if self._sent is None else _apart_s(self._sent, state)
         if 0.0 <= since_s < self._limits.period_s - 1e-3:
             return None
@@ -136,21 +140,22 @@ class ExternalOdometry:
         )
 
 
-def invalid(state: TwinState, limits: OdometryLimits) -> str:
-    """Return why the state itself must not be sent, "" if it may. NaN never may."""
-    for valid, what in (
-        (state.aligned, "attitude"),
-        (state.velocity_valid, "velocity"),
-    ):
+def invalid(state: TwinState) -> str:
+    """Return why the state is none that could be sent, "" if it is. NaN never is."""
+    for valid, what in ((state.aligned, "attitude"), (state.velocity_valid, "velocity")):
         if not valid:
             return f"the twin's {what} is not valid"
     values = (state.position_ned_m, state.velocity_ned_m_s, state.q_ned_frd)
     if not all(np.isfinite(value).all() for value in values):
         return "the twin's state is not finite"
-    variance = np.diagonal(state.covariance)[:9]
-    if not (variance > 0.0).all():
+    if not (np.diagonal(state.covariance)[:9] > 0.0).all():
         return "the twin's covariance is none"
-    sigma = np.sqrt(variance)
+    return ""
+
+
+def uncertain(state: TwinState, limits: OdometryLimits) -> str:
+    """Return what of a valid state is too uncertain, "" if nothing."""
+    sigma = np.sqrt(np.diagonal(state.covariance)[:6])
     places = (
         (sigma[POS][:2].max(), limits.sigma_max_m, "horizontal position"),
         (sigma[POS][2], limits.height_sigma_max_m, "height"),
