@@ -9,6 +9,10 @@
   the difference between twin and reference from ``SETTLE_S`` on, at the reference's stamps; null
   where the file has none. Place is horizontal. Of heading and height a constant is taken out:
   other declination, other zero.
+- ``still_deg``: (twin, reference), root mean square angle between "down" and gravity by the
+  accelerometer while the vehicle is still; ``course_deg``: likewise between heading and the course
+  over ground by GNSS above ``FAST_M_S``, wind and sideslip left in. Independent witnesses: where
+  twin and reference part, they tell whose attitude is wrong. Null where there is no such time.
 - ``gnss_place_m``: the same against the GNSS positions as they came in (they are fused).
 - ``nis_position``, ``nis_velocity``: mean NIS of GNSS over its degrees of freedom.
 - ``fused``, ``refused``: how many of all measurements, without those never meant to be used.
@@ -41,7 +45,7 @@ from rich.console import Console
 
 from airtwin_core import frames
 from airtwin_core.geodesy import px4_to_ned
-from airtwin_core.types import Array, Barometer, GnssFix, Imu, TwinState
+from airtwin_core.types import Array, Barometer, GnssFix, Imu, Sample, TwinState
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.warm import warm_up
 from airtwin_record.errors import interpolate
@@ -52,6 +56,9 @@ from bench.physics_logs import mean_nis
 from bench.physics_readers import Dataset, Series
 
 SETTLE_S = 20.0
+FAST_M_S = 8.0
+STILL_RAD_S, STILL_M_S2 = 0.1, 0.6  # spread of the IMU over half a second at rest
+LEAST = 10
 BAD_M, SPEED_MAX_M_S = 10.0, 20.0
 GLITCH = "f450_glitch_log.zip"
 
@@ -109,6 +116,7 @@ def row(data: Dataset, published: Sequence[TwinState], estimator: Estimator) -> 
         "seconds": round(seconds, 1),
         "filter": data.filter_name,
         **_attitude(data, stamps, published),
+        **witnesses(data, stamps, published),
         "velocity_m_s": _velocity(data.velocity_ned_m_s, stamps, published),
         "place_m": _place(data.place_deg, stamps, published),
         "height_m": _height(data.height_up_m, stamps, published),
@@ -152,6 +160,62 @@ def _attitude(
     heading = None if data.sign_unknown else round(float(np.degrees(np.sqrt(np.mean(left**2)))), 2)
     tilt = round(float(np.degrees(np.sqrt(np.mean(np.square(tilts))))), 2)
     return {"tilt_deg": tilt, "heading_deg": heading}
+
+
+def witnesses(
+    data: Dataset, stamps: Times, published: Sequence[TwinState]
+) -> dict[str, list[float] | None]:
+    """Return ``still_deg`` and ``course_deg``: (twin, reference) against gravity and course."""
+    found: dict[str, list[float] | None] = {"still_deg": None, "course_deg": None}
+    series = data.q_ned_frd
+    if series is None or data.sign_unknown:
+        return found
+    both = [(stamps, [s.q_ned_frd for s in published]), (series.stamp_ns, list(series.value))]
+    inside = stamps[0] + SETTLE_S * 1e9
+    still, course = _still(data.samples, inside), []
+    for fix in (s for s in data.samples if isinstance(s, GnssFix) and s.stamp_ns > inside):
+        v = fix.velocity_ned_m_s
+        if v is not None and np.hypot(v[0], v[1]) > FAST_M_S:
+            course.append((fix.stamp_ns, float(np.arctan2(v[1], v[0]))))
+    if len(still) >= LEAST:
+        found["still_deg"] = [
+            _degrees([_off_gravity(_at(*one, when), force) for when, force in still])
+            for one in both
+        ]
+    if len(course) >= LEAST:
+        found["course_deg"] = [
+            _degrees([frames.wrap_pi(frames.yaw_from_quat(_at(*one, t)) - c) for t, c in course])
+            for one in both
+        ]
+    return found
+
+
+def _still(samples: Sequence[Sample], since_ns: float) -> list[tuple[int, Array]]:
+    """Return when half a second of the IMU showed rest, and the mean specific force then."""
+    imus = [s for s in samples if isinstance(s, Imu) and s.stamp_ns > since_ns]
+    found = []
+    count = max(10, round(0.5 / float(np.median([s.dt_s for s in imus])))) if imus else 10
+    for first in range(0, len(imus) - count, count):
+        window = imus[first : first + count]
+        rates = np.array([s.rate_frd_rad_s for s in window])
+        forces = np.array([s.specific_force_frd_m_s2 for s in window])
+        if np.ptp(rates, axis=0).max() < STILL_RAD_S and np.ptp(forces, axis=0).max() < STILL_M_S2:
+            found.append((window[count // 2].stamp_ns, forces.mean(axis=0)))
+    return found
+
+
+def _off_gravity(q: Array, force: Array) -> float:
+    up = -force / np.linalg.norm(force)
+    return float(np.arccos(np.clip(frames.rotation_from_quat(q)[2] @ up, -1.0, 1.0)))
+
+
+def _at(stamps: Times, values: Sequence[Array], when: int) -> Array:
+    found = values[min(int(np.searchsorted(stamps, when)), len(values) - 1)]
+    return found / np.linalg.norm(found)
+
+
+def _degrees(angles: Sequence[float]) -> float:
+    return round(float(np.degrees(np.sqrt(np.mean(np.square(angles))))), 1)
 
 
 def _velocity(

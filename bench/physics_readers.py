@@ -82,7 +82,8 @@ def px4_replay(sensors: Path, states: Path) -> Dataset:
 
     Latitude comes third in a GPS line and longitude second: PX4's simulator takes them the other
     way round, so that its expected states are of a flight at 8.5 N 47.4 E; of them attitude,
-    velocity and height are used, which are hardly touched by that. They are printed to two digits.
+    velocity are used, which are hardly touched by that. They are printed to two digits. ``landed``
+    is 1 on the ground, which PX4's simulator also takes the other way round.
 
     Raises:
         BadFile: a line is cut off, holds no numbers, or an unknown sensor.
@@ -131,7 +132,7 @@ _PX4_SAMPLE: dict[str, Callable[[int, list[float]], Sample]] = {
     "baro": lambda stamp, v: Barometer(stamp, stamp, v[0]),
     "gps": _px4_gnss,
     "airspeed": lambda stamp, v: Airspeed(stamp, stamp, v[0]),
-    "landed": lambda stamp, v: LandDetected(stamp, stamp, v[0] == 0.0, False, False, False),
+    "landed": lambda stamp, v: LandDetected(stamp, stamp, v[0] != 0.0, False, False, False),
 }
 
 
