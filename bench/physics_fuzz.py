@@ -2,12 +2,12 @@
 """A million sequences of broken sensors through the whole Estimator.
 
 A **chain** is one estimator that has followed a simulated flight (on the ground, climbing or
-hovering) and then gets ten **sequences** in a row. A sequence is what arrives in the next 0.4 s of
-that flight, about 60 samples of all kinds that the Estimator takes, spoilt at random: values that
-are NaN, infinite, zero, saturated, wildly wrong or frozen; stamps that jump back, forward or into
-another epoch; samples missing, doubled, out of order; one kind dead or all broken. How much is
-spoilt is drawn anew for each sequence, from a twentieth to everything. IMU at 50 Hz, so that the
-filter's horizon of 0.2 s passes over what is spoilt within the sequence.
+hovering) and then gets twenty **sequences** in a row. A sequence is what arrives in the next 0.2 s
+of that flight, about 30 samples of all kinds that the Estimator takes, spoilt at random: values
+that are NaN, infinite, zero, saturated, wildly wrong or frozen; stamps that jump back, forward or
+into another epoch; samples missing, doubled, out of order; one kind dead or all broken. How much
+is spoilt is drawn anew for each sequence, from a twentieth to everything. The filter's horizon of
+0.2 s passes over what is spoilt within this sequence and the next.
 
 After each sequence either the state has been lost and said so (``resets`` counts it), or the
 published state is finite, its covariance and the filter's whole covariance are finite, symmetric
@@ -56,9 +56,9 @@ from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Scenario, VehicleSpec
 
 SEQUENCES = 1_000_000
-PER_CHAIN = 10
-CHAINS_PER_BLOCK = 500  # share one pool of spoilt samples
-SEQUENCE_NS = 400_000_000
+PER_CHAIN = 20
+CHAINS_PER_BLOCK = 250  # share one pool of spoilt samples
+SEQUENCE_NS = 200_000_000
 VARIANTS = 30  # spoilt forms of each sample of the flight in a pool
 VALUE_VARIANTS = 20  # the first of them, whose stamps are good
 BEGIN_S = (4.0, 9.0, 20.0)  # where chains branch off: on the ground, climbing, hovering

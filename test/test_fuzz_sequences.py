@@ -14,7 +14,7 @@ from airtwin_core.types import TwinState
 from airtwin_physics.estimator import Estimator
 from bench import physics_fuzz
 
-CHAINS = 500
+CHAINS = 250
 
 
 @pytest.mark.parametrize("block", [1_000_000, 1_000_001])
