@@ -208,8 +208,10 @@ def _mat_tables(path: Path) -> dict[str, Array]:
 
 
 def _imus(table: Array) -> list[Sample]:
+    """IMU; a step much longer than usual is a gap in the log, not a long sample."""
     stamps = _stamps(table)
-    steps = np.diff(stamps, prepend=stamps[0] - np.median(np.diff(stamps)).astype(np.int64))
+    usual = np.median(np.diff(stamps)).astype(np.int64)
+    steps = np.minimum(np.diff(stamps, prepend=stamps[0] - usual), 3 * usual // 2)
     return [
         Imu(int(s), int(s), row[2:5].copy(), row[5:8].copy(), float(dt) * 1e-9)
         for s, row, dt in zip(stamps, table, steps, strict=True)
