@@ -55,7 +55,7 @@ def test_hover_is_where_gazebo_has_it() -> None:
         ("moment_m:", "momemt_m:", "missing \\['moment_m'\\], unknown \\['momemt_m'\\]"),
         ("capacity_ah: 5.0", "capacity_ah: -5.0", "capacity_ah is -5.0"),
         ("capacity_ah: 5.0", "capacity_ah: .nan", "capacity_ah is nan"),
-        ("body:", "bodies:", "no section 'body'"),
+        ("body:", "bodies:", r"unknown sections \['bodies'\]"),
         ("[3.27, 3.61", "[3.67, 3.61", "must rise"),
     ],
 )

@@ -216,8 +216,8 @@ class Autopilot:
         """Measure as PX4's power module and its charge by voltage, compensated for the load."""
         x = self._fleet.x[self._i]
         voltage, current = dynamics.battery(x, self._one)
-        cells = int(self._one.body[dynamics.CELLS])
-        resistance = float(self._one.body[dynamics.RESISTANCE])
+        cells = int(self._one.battery[dynamics.CELLS])
+        resistance = float(self._one.battery[dynamics.RESISTANCE])
         at_rest = (voltage + resistance * current) / cells
         seen = float(np.clip((at_rest - CELL_EMPTY_V) / (CELL_CHARGED_V - CELL_EMPTY_V), 0.0, 1.0))
         keep = float(np.exp(-dt_s / BATTERY_TIME_S))

@@ -114,12 +114,12 @@ def _mass(fault: Fault, target: Target) -> Undo:
 
 
 def _battery_fade(fault: Fault, target: Target) -> Undo:
-    body = target.fleet.model.body[target.row]
-    before = float(body[dynamics.CAPACITY_SHARE])
-    body[dynamics.CAPACITY_SHARE] = max(before * (1.0 - fault.magnitude), 1e-3)
+    battery = target.fleet.model.battery[target.row]
+    before = float(battery[dynamics.CAPACITY_SHARE])
+    battery[dynamics.CAPACITY_SHARE] = max(before * (1.0 - fault.magnitude), 1e-3)
 
     def undo() -> None:
-        body[dynamics.CAPACITY_SHARE] = before
+        battery[dynamics.CAPACITY_SHARE] = before
 
     return undo
 
