@@ -211,7 +211,8 @@ def test_added_mass_needs_more_thrust() -> None:
 def test_battery_fade_takes_charge_away() -> None:
     pilot = _hovering()
     voltage, left = (pilot.log.column("battery", n)[1][-1] for n in ("voltage", "remaining"))
-    pilot.world.fleet.x[0, 13] = 0.4 * pilot.world.fleet.model.body[0, 7]
+    fleet = pilot.world.fleet
+    fleet.x[0, dynamics.CHARGE] = 0.4 * fleet.model.battery[0, dynamics.CAPACITY_C]
     _inject(pilot, "battery_fade", magnitude=0.5)
     pilot.run(10.0)
     assert pilot.log.column("battery", "voltage")[1][-1] < voltage - 1.0

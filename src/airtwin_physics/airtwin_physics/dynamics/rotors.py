@@ -35,7 +35,7 @@ def thrust(rotor: Array, speed: float, axial_m_s: float, cushion: float) -> floa
     lift = rotor[K_THRUST] * speed * speed * rotor[EFFECT] * cushion
     ahead = max(axial_m_s, 0.0)
     loss = rotor[K_INFLOW] * speed * axial_m_s + rotor[K_INFLOW_2] * ahead * ahead
-    return max(lift - loss, 0.0)
+    return float(max(lift - loss, 0.0))
 
 
 @numba.njit(cache=True)
@@ -57,13 +57,13 @@ def target(rotor: Array, command: float, most_rad_s: float) -> float:
         return 0.0
     clipped = min(max(command, 0.0), 1.0)
     wanted = rotor[SPEED_MIN] + clipped * (rotor[SPEED_MAX] - rotor[SPEED_MIN])
-    return min(wanted, most_rad_s)
+    return float(min(wanted, most_rad_s))
 
 
 @numba.njit(cache=True)
 def acceleration(rotor: Array, speed: float, wanted: float) -> float:
     """Return dw/dt [rad/s^2]: first-order lag, one time constant up and one down."""
-    return (wanted - speed) / (rotor[TAU_UP] if wanted > speed else rotor[TAU_DOWN])
+    return float((wanted - speed) / (rotor[TAU_UP] if wanted > speed else rotor[TAU_DOWN]))
 
 
 @numba.njit(cache=True)
@@ -75,4 +75,4 @@ def slipstream(rotor: Array, thrust_n: float, axial_m_s: float) -> float:
     """
     area = np.pi * rotor[RADIUS] * rotor[RADIUS]
     speed = max(axial_m_s, 0.0)
-    return np.sqrt(speed * speed + 2.0 * thrust_n / (AIR_DENSITY_KG_M3 * area)) - speed
+    return float(np.sqrt(speed * speed + 2.0 * thrust_n / (AIR_DENSITY_KG_M3 * area)) - speed)

@@ -76,4 +76,4 @@ def floating(surface: Array, height_m: float) -> float:
     (16 h / b)^2 / (1 + (16 h / b)^2): McCormick, Aerodynamics, Aeronautics and Flight Mechanics.
     """
     ratio = 16.0 * max(height_m, 0.0) / surface[SPAN]
-    return ratio * ratio / (1.0 + ratio * ratio)
+    return float(ratio * ratio / (1.0 + ratio * ratio))
