@@ -9,6 +9,7 @@ import sim_script as script
 from sim_script import NAN, Pilot
 
 from airtwin_core import geodesy
+from airtwin_physics import dynamics
 from airtwin_sim.commander import ACCEPTED, DENIED, TEMPORARILY_REJECTED, UNSUPPORTED, Command
 from airtwin_sim.scenario import Scenario, VehicleSpec, Wind
 from airtwin_sim.world import World
@@ -171,16 +172,22 @@ def test_a_setpoint_of_nothing_stops_the_aircraft() -> None:
     assert pilot.nav_state == OFFBOARD
 
 
+def _draw(pilot: Pilot, share: float) -> None:
+    """Take a share of its capacity out of the first aircraft's battery."""
+    fleet = pilot.world.fleet
+    fleet.x[0, dynamics.CHARGE] = share * fleet.model.battery[0, dynamics.CAPACITY_C]
+
+
 def test_low_battery_returns_then_lands() -> None:
     pilot = Pilot(World(Scenario(vehicles=(VehicleSpec("px4_0", battery=0.2),))))
     pilot.take_off(5.0)
     pilot.goal = np.array([40.0, 0.0, -5.0])
     pilot.run(8.0)
     # the cells lose what is left of their charge
-    pilot.world.fleet.x[0, 13] = 0.965 * pilot.world.fleet.model.body[0, 7]
+    _draw(pilot, 0.965)
     pilot.until(lambda: pilot.nav_state == RETURN, 30.0)
     assert pilot.world.pilots[0].commander.battery_warning == 2
-    pilot.world.fleet.x[0, 13] = 0.985 * pilot.world.fleet.model.body[0, 7]
+    _draw(pilot, 0.985)
     pilot.until(lambda: pilot.nav_state == LAND, 30.0)
     pilot.until(lambda: not pilot.world.pilots[0].commander.armed, 60.0)
     assert pilot.send(script.ARM) == TEMPORARILY_REJECTED
@@ -189,7 +196,7 @@ def test_low_battery_returns_then_lands() -> None:
 def test_the_user_may_overrule_the_battery() -> None:
     pilot = Pilot(World(Scenario(vehicles=(VehicleSpec("px4_0", battery=0.2),))))
     pilot.take_off(5.0)
-    pilot.world.fleet.x[0, 13] = 0.94 * pilot.world.fleet.model.body[0, 7]
+    _draw(pilot, 0.94)
     pilot.until(lambda: pilot.nav_state == RETURN, 30.0)
     assert pilot.send(script.HOLD) == ACCEPTED
     pilot.run(1.0)
