@@ -63,7 +63,7 @@ def measure(console: Console) -> dict[str, Any]:
         row = None
         if flight.truth is not None:
             row = against_truth(flight)
-        elif sum(_is_good(s) for s in flight.samples) >= FIXES_MIN:
+        elif has_good_fixes(flight):
             row = against_gnss(flight)
         if row is not None:
             console.print(
@@ -233,6 +233,11 @@ def against_fixes(
         if valid.any() and errors.rms_m(error[valid]) < least:
             least, best = errors.rms_m(error[valid]), (error, valid, delay_s)
     return best
+
+
+def has_good_fixes(flight: Flight) -> bool:
+    """Return whether the flight can be judged by its receiver."""
+    return sum(_is_good(sample) for sample in flight.samples) >= FIXES_MIN
 
 
 def _is_good(sample: Sample) -> bool:

@@ -69,9 +69,7 @@ def load(path: Path) -> Flight:
     truth = np.zeros((0, 4))
     if "vehicle_local_position_groundtruth" in topics:
         t = topics["vehicle_local_position_groundtruth"]
-        # PX4 1.7's simulator wrote the true height upwards
-        up = -1.0 if path.name.startswith("px4_v1.7_") else 1.0
-        truth = np.stack([t["timestamp"] * 1e-6, t["x"], t["y"], up * t["z"]], axis=1)
+        truth = np.stack([t["timestamp"] * 1e-6, t["x"], t["y"], t["z"]], axis=1)
     return Flight(samples, truth, samples[0].stamp_ns if samples else 0)
 
 
