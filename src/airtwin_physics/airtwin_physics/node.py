@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from airtwin_msgs.msg import ConsistencyReport, TwinState
+from airtwin_msgs.msg import ConsistencyReport, ParameterEstimates, TwinState
 from rclpy.node import Node
 
 from airtwin_core import aircraft
@@ -17,6 +17,7 @@ from airtwin_physics import external_odometry
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.external_odometry import ExternalOdometry, OdometryLimits
+from airtwin_physics.identify.identifier import Identifier
 from airtwin_physics.warm import warm_up
 from airtwin_ros import convert, params, px4_commands, px4_topics, qos
 from airtwin_ros.diagnostics import Diagnostics
@@ -85,7 +86,8 @@ class PhysicsNode(Node):
     In: topics of ``SOURCES`` (vehicle_attitude: first guess, and heading if there is no
     magnetometer; vehicle_local_position: origin only); with external odometry
     ``consistency/report``, and vehicle_visual_odometry not.
-    Out: ``twin/state`` at 50 Hz of vehicle time; ``/diagnostics``; in mode twin with
+    Out: ``twin/state`` at 50 Hz of vehicle time; ``twin/parameters`` at 1 Hz if the aircraft is
+    known; ``/diagnostics``; in mode twin with
     ``publish_external_odometry``, and only there, ``fmu/in/vehicle_visual_odometry``.
     """
 
@@ -98,9 +100,14 @@ class PhysicsNode(Node):
         self._vehicle = px4_topics.vehicle_name(self)
         known = aircraft.load(self._params.aircraft) if self._params.aircraft else None
         self._estimator = Estimator(self._params, known)
+        self._identifier = None if known is None else Identifier(known)
         self._intake = Intake()
         self._epoch = self._intake.epoch
         self._state = self.create_publisher(TwinState, "twin/state", qos.STATE)
+        if known is not None:
+            self._parameters = self.create_publisher(
+                ParameterEstimates, "twin/parameters", qos.RELIABLE
+            )
         self._odometry: ExternalOdometry | None = None
         if self._params.publish_external_odometry:
             self._open_odometry()
@@ -137,10 +144,12 @@ class PhysicsNode(Node):
             self._epoch = self._intake.epoch
             self._estimator.reset("the vehicle's clock restarted")
         state = self._estimator.on(sample)
+        self._identify(sample)
         if state is None:
             return
         self._state.publish(convert.twin_state_msg(state, self._vehicle))
         self._newest = state
+        self._identify(state)
         if state.notice != self._notice:
             self._notice = state.notice
             if state.notice:
@@ -149,6 +158,11 @@ class PhysicsNode(Node):
                 )
         if self._odometry is not None:
             self._send_odometry(self._odometry, state)
+
+    def _identify(self, value: Sample | State) -> None:
+        found = None if self._identifier is None else self._identifier.on(value)
+        if found is not None:
+            self._parameters.publish(convert.identification_msg(found, self._vehicle))
 
     def _on_report(self, msg: ConsistencyReport) -> None:
         assert self._odometry is not None
