@@ -17,6 +17,7 @@ from airtwin_physics import external_odometry
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.external_odometry import ExternalOdometry, OdometryLimits
+from airtwin_physics.identify import warm as identify
 from airtwin_physics.identify.identifier import Identifier
 from airtwin_physics.warm import warm_up
 from airtwin_ros import convert, params, px4_commands, px4_topics, qos
@@ -100,11 +101,13 @@ class PhysicsNode(Node):
         self._vehicle = px4_topics.vehicle_name(self)
         known = aircraft.load(self._params.aircraft) if self._params.aircraft else None
         self._estimator = Estimator(self._params, known)
-        self._identifier = None if known is None else Identifier(known)
+        self._identifier: Identifier | None = None
         self._intake = Intake()
         self._epoch = self._intake.epoch
         self._state = self.create_publisher(TwinState, "twin/state", qos.STATE)
         if known is not None:
+            identify.warm_up(known)
+            self._identifier = Identifier(known)
             self._parameters = self.create_publisher(
                 ParameterEstimates, "twin/parameters", qos.RELIABLE
             )

@@ -132,7 +132,8 @@ def _over_time(history: History) -> list[Json]:
     index = every(len(history.identified), _POINTS)
     curves = []
     for one in chosen:
-        rows = [_row(*history.identified[i], one.name) for i in index.tolist()]
+        reports = [history.identified[i] for i in index.tolist()]
+        rows = [_row(t, found, one.name) for t, found in reports]
         table = np.array(rows, dtype=np.float64).reshape(len(rows), 3)
         deviation = 100.0 * (table[:, 1] / one.prior - 1.0)
         half = 100.0 * _SIGMAS * table[:, 2] / abs(one.prior)
