@@ -114,6 +114,43 @@ def replay(
 
 
 @app.command()
+def identify(
+    logs: Annotated[list[Path], typer.Argument(help="ULog or MCAP files of flights.")],
+    aircraft: Annotated[
+        str, typer.Option("--aircraft", help="Name in config/aircraft, or a file.")
+    ] = "x500",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The new aircraft file; the report beside it.")
+    ] = None,
+    mass: Annotated[
+        float | None,
+        typer.Option("--mass", min=0.01, help="Weighed [kg]: then thrust is identified."),
+    ] = None,
+) -> None:
+    """Identify an aircraft from its flights: a new aircraft file and a report of the fit."""
+    from rich.progress import Progress
+
+    from airtwin_bringup import identification
+    from airtwin_core.aircraft import AircraftError
+    from airtwin_record.flight import UnusableFlight
+
+    target = out or _out(None, "identify") / f"{Path(aircraft).stem}.yaml"
+    try:
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task("reading", total=1.0)
+            outcome = identification.run(
+                logs,
+                aircraft,
+                target,
+                mass,
+                lambda done, what: bar.update(task, completed=done, description=what),
+            )
+    except (UnusableFlight, AircraftError) as error:
+        raise _fail(error, UNUSABLE_INPUT) from None
+    identification.show(outcome, console)
+
+
+@app.command()
 def attach(
     vehicle: Annotated[
         str,

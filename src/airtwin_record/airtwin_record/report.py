@@ -23,7 +23,7 @@ def html(summary: dict[str, Any], pages: list[Page]) -> str:
         chapters=chapters,
         title=summary["input"].rsplit("/", 1)[-1],
         data=data.replace("<", "\\u003c"),
-        plotly=_plotly(),
+        plotly=plotly_script(),
     )
 
 
@@ -51,6 +51,7 @@ def _comes_from(wind: dict[str, float]) -> str:
 
 
 @functools.cache
-def _plotly() -> str:
+def plotly_script() -> str:
+    """Return plotly.js, as the wheel brings it."""
     bundle = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
     return bundle.read_text(encoding="utf-8")

@@ -188,3 +188,25 @@ def felt(
                 total += inverse[k, m] * slope[3 + m, j]
             jacobian[3 + k, j] = lazier * total
         jacobian[3 + k, which] = -lazier * turned
+
+
+@numba.njit(cache=True)
+def felt_all(
+    theta: Array, level: Array, flight: Array, craft: Craft, out: Array, slopes: Array
+) -> None:
+    """Write ``felt`` of every block of a flight, each with its own level wind.
+
+    ``level`` (b, 2): wind [m/s] north and east; ``out`` (b, 6), ``slopes`` (b, 6, N): by that wind
+    itself, not by its product with the drag's ratio.
+    """
+    one, airspeed = theta.copy(), np.empty(3)
+    drag = np.exp(theta[ROTOR_DRAG])
+    for i in range(flight.shape[0]):
+        one[WIND], one[WIND + 1] = level[i, 0] * drag, level[i, 1] * drag
+        through_air(one, flight[i], airspeed)
+        airspeed[:] = np.abs(airspeed)
+        felt(one, flight[i], airspeed, craft, out[i], slopes[i])
+        for k in range(6):
+            for axis in range(2):
+                slopes[i, k, WIND + axis] *= drag
+                slopes[i, k, ROTOR_DRAG] += slopes[i, k, WIND + axis] * level[i, axis]

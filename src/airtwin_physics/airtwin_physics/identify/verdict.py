@@ -30,7 +30,7 @@ WHY = {
     CENTRE_X: "hover in free air; against the rotors' spread only pitching tells it apart",
     CENTRE_Y: "hover in free air; against the rotors' spread only rolling tells it apart",
     ROTOR_DRAG: "in one direction drag and wind share one product: fly fast, there and back",
-    BODY_DRAG: "held against the rotors' drag: ./airtwin identify fits it from fast flights",
+    BODY_DRAG: "in flight held against the rotors' drag; whole flights at high speed tell it",
     INERTIA_LEVEL: "held in flight: commands are published too rarely to tell how fast they turn",
     INERTIA_YAW: "held in flight: commands are published too rarely to tell how fast they turn",
     YAW_TRIM: "hover; a rotor that is weak for ever looks alike",

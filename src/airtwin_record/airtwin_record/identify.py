@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recorded flights in, a new aircraft file and a report of the fit out.
+
+The shell around ``airtwin_physics.identify``: reads logs, writes two files.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.intake import Intake
+from airtwin_core.types import Array, Parameter
+from airtwin_physics.estimator import Estimator
+from airtwin_physics.identify import fit as fitting
+from airtwin_physics.identify import prior, rows, verdict
+from airtwin_physics.identify.aircraft_text import Change, rewritten
+from airtwin_physics.identify.config import IdentifyConfig
+from airtwin_physics.identify.identifier import Blocks
+from airtwin_physics.warm import warm_up
+from airtwin_record import identify_report, replay
+from airtwin_record.flight import UnusableFlight, VehicleLog
+from airtwin_record.samples import samples
+
+Progress = Callable[[float, str], None]
+_HELD_OUT = 1.0 / 3.0  # of the blocks, where there is one flight only
+_INTERVAL = 1.96  # sigmas of 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class FlightBlocks:
+    """Judged blocks (n, width) of one flight, and what was not judged by cause."""
+
+    name: str
+    date: str
+    blocks: Array
+    refused: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was found, and where it stands."""
+
+    aircraft_path: Path
+    report_path: Path
+    parameters: tuple[Parameter, ...]
+    held_out: Array  # (3, 6), see fit.explained
+    held_out_how: str
+    flown_s: float
+
+
+def run(
+    paths: list[Path],
+    aircraft: Aircraft,
+    aircraft_text: str,
+    out: Path,
+    progress: Progress = lambda done, what: None,
+    *,
+    mass_kg: float | None = None,
+) -> Outcome:
+    """Identify ``aircraft`` from logs; writes ``out`` (YAML) and a report (HTML) beside it.
+
+    ``mass_kg``: weighed; then the thrust constant is identified instead of the mass.
+
+    Raises:
+        UnusableFlight: a log cannot be read, is of another aircraft, or no log holds a flight.
+    """
+    warm_up()
+    config = IdentifyConfig()
+    if mass_kg is not None:
+        aircraft = replace(aircraft, mass_kg=mass_kg)
+        config = replace(config, mass_sigma=0.005, thrust_sigma=0.2)
+    flights: list[FlightBlocks] = []
+    for index, path in enumerate(paths):
+        share = 0.7 * index / len(paths)
+        progress(share, path.name)
+        logs = replay.read(path).vehicles
+        flights += [blocks_of(path, log, aircraft, config) for log in logs]
+    usable = [flight for flight in flights if len(flight.blocks)]
+    if not usable:
+        causes = "; ".join(f"{f.name}: {_causes(f.refused)}" for f in flights)
+        raise UnusableFlight(f"no judged flight in free air: {causes}")
+    progress(0.7, "fit")
+    craft = rows.craft(aircraft)
+    try:
+        held, how = _held_out(usable, craft, config)
+        progress(0.85, "fit of all flights")
+        found = fitting.fit([f.blocks for f in usable], craft, config)
+    except fitting.NothingToFit as error:
+        raise UnusableFlight(str(error)) from error
+    flown_s = float(sum(f.blocks[:, rows.SPAN].sum() for f in usable))
+    first = prior.covariance(config, craft)
+    parameters = verdict.parameters(
+        aircraft, config, first, found.theta, found.covariance, flown_s
+    )
+    changes = _changes(aircraft, parameters, found, usable, mass_kg)
+    headline = (
+        f"Identified by airtwin identify from {', '.join(f.name for f in usable)} "
+        f"({flown_s:.0f} s of flight).\nWhat could not be identified keeps value and source."
+    )
+    report_path = out.with_suffix(".html")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _write(out, rewritten(aircraft_text, changes, headline))
+    page = identify_report.html(
+        aircraft, parameters, usable, found, held, how, craft, [c.key for c in changes]
+    )
+    _write(report_path, page)
+    progress(1.0, "done")
+    return Outcome(out, report_path, parameters, held, how, flown_s)
+
+
+def blocks_of(
+    path: Path, log: VehicleLog, aircraft: Aircraft, config: IdentifyConfig
+) -> FlightBlocks:
+    """Return the judged blocks of one aircraft's log.
+
+    Raises:
+        UnusableFlight: no motor commands, no IMU, or another number of rotors.
+    """
+    name = path.name if log.name == "px4_0" else f"{path.name} ({log.name})"
+    sources = {table.source: len(table) for table in log.tables}
+    if not sources.get("motors"):
+        raise UnusableFlight(
+            f"{name}: no motor commands (topic actuator_motors or actuator_outputs); "
+            "log them with SDLOG_PROFILE 1"
+        )
+    if not sources.get("imu"):
+        raise UnusableFlight(f"{name}: no IMU samples (topic sensor_combined)")
+    taken: list[Array] = []
+    blocks = Blocks(aircraft, config, lambda block, stamp, received: taken.append(block.copy()))
+    estimator, intake = Estimator(), Intake()
+    for _, _, sample in samples(log, intake):
+        state = estimator.on(sample)
+        blocks.on(sample)
+        if state is not None:
+            blocks.on(state)
+    if blocks.motors_seen != aircraft.rotor_count:
+        raise UnusableFlight(
+            f"{name}: {blocks.motors_seen} motors are commanded, "
+            f"{aircraft.name} has {aircraft.rotor_count}"
+        )
+    table = np.array(taken) if taken else np.zeros((0, rows.width(aircraft.rotor_count)))
+    return FlightBlocks(name, _date(log), table, dict(blocks.refused))
+
+
+def _date(log: VehicleLog) -> str:
+    """Return the day where the log's clock knows it, else ""."""
+    if log.start_ns < 1_000_000_000_000_000_000:
+        return ""
+    start = datetime.datetime.fromtimestamp(log.start_ns * 1e-9, tz=datetime.timezone.utc)
+    return start.strftime("%Y-%m-%d")
+
+
+def _held_out(
+    flights: list[FlightBlocks], craft: rows.Craft, config: IdentifyConfig
+) -> tuple[Array, str]:
+    """Fit without a part, and judge on that part."""
+    if len(flights) > 1:
+        train = [f.blocks for f in flights[:-1]]
+        judge, how = flights[-1].blocks, f"flight {flights[-1].name}"
+    else:
+        blocks = flights[0].blocks
+        cut = round(len(blocks) * (1.0 - _HELD_OUT))
+        train, judge, how = [blocks[:cut]], blocks[cut:], "the last third of the flight"
+    theta = fitting.fit(train, craft, config).theta
+    return fitting.explained(theta, [judge], craft, config), how
+
+
+def _changes(
+    aircraft: Aircraft,
+    parameters: tuple[Parameter, ...],
+    found: fitting.Fit,
+    flights: list[FlightBlocks],
+    mass_kg: float | None,
+) -> tuple[Change, ...]:
+    known = {p.name: p for p in parameters if p.known}
+    logs = ", ".join(f.name + (f" of {f.date}" if f.date else "") for f in flights)
+
+    def source(*names: str) -> str:
+        parts = [
+            f"{known[n].value - _INTERVAL * known[n].sigma:.5g} to "
+            f"{known[n].value + _INTERVAL * known[n].sigma:.5g}"
+            for n in names
+        ]
+        return f"identified from {logs}; 95 %: {', '.join(parts)}"
+
+    out: list[Change] = []
+    if mass_kg is not None:
+        out.append(Change("mass.mass_kg", f"{mass_kg:.6g}", "weighed, as told to identify"))
+    elif "mass" in known:
+        out.append(Change("mass.mass_kg", f"{known['mass'].value:.6g}", source("mass")))
+    if "centre_x" in known and "centre_y" in known:
+        x, y = known["centre_x"], known["centre_y"]
+        text = f"[{x.value:.5f}, {y.value:.5f}, 0.0]"
+        out.append(Change("mass.shift_frd_m", text, source("centre_x", "centre_y")))
+    for name, key in (("thrust_constant", "thrust_n_s2"), ("rotor_drag", "drag_n_s2_m")):
+        if name in known:
+            text = f"{known[name].value:.6e}"
+            out.append(Change(f"rotors.{key}", text, source(name)))
+    if "body_drag_area" in known:
+        ratio = known["body_drag_area"].value / float(aircraft.drag_area_frd_m2[0])
+        areas = ", ".join(f"{area * ratio:.5g}" for area in aircraft.drag_area_frd_m2)
+        out.append(Change("body.drag_area_frd_m2", f"[{areas}]", source("body_drag_area")))
+    rotors = [f"rotor_{i}_effectiveness" for i in range(aircraft.rotor_count)]
+    if all(name in known for name in rotors):
+        old = getattr(aircraft, "rotor_effectiveness", np.ones(len(rotors)))
+        values = [known[name].value * float(e) for name, e in zip(rotors, old, strict=True)]
+        text = "[" + ", ".join(f"{value:.4f}" for value in values) + "]"
+        out.append(Change("effectiveness", text, source(*rotors)))
+    return tuple(out)
+
+
+def _causes(refused: dict[str, int]) -> str:
+    ranked = sorted(refused.items(), key=lambda item: -item[1])[:3]
+    return ", ".join(f"{cause} ({count})" for cause, count in ranked) or "no samples"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        part = path.with_name(path.name + ".part")
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise UnusableFlight(f"{path}: {error.strerror or error}") from error

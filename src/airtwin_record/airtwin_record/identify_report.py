@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report of a fit: one file, without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.types import Array, Parameter
+from airtwin_physics.identify import fit as fitting
+from airtwin_physics.identify import rows
+from airtwin_record.report import plotly_script
+
+if TYPE_CHECKING:
+    from airtwin_record.identify import FlightBlocks
+
+_POINTS = 1500
+_UNITS = ("m/s²", "m/s²", "m/s²", "rad/s²", "rad/s²", "rad/s²")
+NAMES = {
+    "mass": "Mass",
+    "thrust_constant": "Thrust constant",
+    "moment_constant": "Moment constant",
+    "centre_x": "Centre of mass, forward of the file's",
+    "centre_y": "Centre of mass, right of the file's",
+    "rotor_drag": "Rotor drag",
+    "body_drag_area": "Drag area of the body, frontal",
+    "inertia_level": "Inertia about roll and pitch",
+    "inertia_yaw": "Inertia about yaw",
+    "yaw_trim": "Steady yaw torque",
+}
+
+
+def html(
+    aircraft: Aircraft,
+    parameters: tuple[Parameter, ...],
+    flights: Sequence[FlightBlocks],
+    found: fitting.Fit,
+    held_out: Array,
+    how: str,
+    craft: rows.Craft,
+    written: list[str],
+) -> str:
+    """Return the page."""
+    charts = []
+    for flight, wind in zip(flights, found.winds, strict=True):
+        expected, _ = fitting.expected(found.theta, wind, flight.blocks, craft)
+        measured = fitting.measured(flight.blocks)
+        step = max(1, len(expected) // _POINTS)
+        t = flight.blocks[::step, rows.STAMP] - flight.blocks[0, rows.STAMP]
+        charts.append(
+            {
+                "name": flight.name,
+                "t": np.round(t, 2).tolist(),
+                "measured": np.round(measured[::step], 4).T.tolist(),
+                "model": np.round(expected[::step], 4).T.tolist(),
+                "residual": np.round((measured - expected)[::step], 4).T.tolist(),
+                "wind": np.round(wind, 3).T.tolist(),
+            }
+        )
+    data = {"axes": fitting.AXES, "units": _UNITS, "flights": charts}
+    table = [
+        {
+            "axis": axis,
+            "unit": unit,
+            "explained": float(held_out[0, k]),
+            "rms": float(held_out[1, k]),
+            "spread": float(held_out[2, k]),
+        }
+        for k, (axis, unit) in enumerate(zip(fitting.AXES, _UNITS, strict=True))
+    ]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("airtwin_record"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = lambda value: f"{value:.4g}"
+    template: Any = environment.get_template("identify.html.j2")
+    page: str = template.render(
+        aircraft=aircraft,
+        known=[row(p) for p in parameters if p.known],
+        unknown=[row(p) for p in parameters if not p.known],
+        flights=[
+            {
+                "name": f.name,
+                "date": f.date,
+                "seconds": float(f.blocks[:, rows.SPAN].sum()),
+                "refused": sorted(f.refused.items(), key=lambda item: -item[1]),
+            }
+            for f in flights
+        ],
+        held_out=table,
+        how=how,
+        written=written,
+        data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        plotly=plotly_script(),
+    )
+    return page
+
+
+def row(parameter: Parameter) -> dict[str, Any]:
+    """Return one parameter as the table shows it."""
+    p = parameter
+    name = NAMES.get(p.name) or f"Rotor {int(p.name.split('_')[1]) + 1}, effectiveness"
+    return {
+        "name": name,
+        "unit": p.unit,
+        "value": p.value,
+        "low": p.value - 1.96 * p.sigma,
+        "high": p.value + 1.96 * p.sigma,
+        "prior": p.prior,
+        "why": p.why,
+    }

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new aircraft file out of flights: what changes, what stays, and what is refused aloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from airtwin_core import aircraft as aircraft_files
+from airtwin_physics.identify import fit as fitting
+from airtwin_physics.identify import rows
+from airtwin_physics.identify.aircraft_text import Change, rewritten
+from airtwin_physics.identify.config import IdentifyConfig
+from airtwin_record import identify
+from airtwin_record.flight import UnusableFlight
+
+X500 = aircraft_files.load("x500")
+X500_TEXT = (aircraft_files.folder("config") / "aircraft" / "x500.yaml").read_text()
+SHARED = Path(__file__).parents[4] / "shared"
+SQUARE = SHARED / "px4" / "recordings" / "px4_1.18_sih_quad_offboard_square.ulg"
+OCTO = SHARED / "data" / "ulog" / "px4_v1.8_octo_baro_failure_in_flight.ulg"
+WING = SHARED / "data" / "ulog" / "px4_v1.11_fixedwing_takeoff_rtkgps_airspeed.ulg"
+
+
+def test_a_change_keeps_all_other_lines_and_the_old_value():
+    changes = (
+        Change("rotors.drag_n_s2_m", "1.0e-04", "identified from a.ulg"),
+        Change("mass.mass_kg", "2.5", "weighed"),
+        Change("mass.shift_frd_m", "[0.01, 0.0, 0.0]", "identified from a.ulg"),
+        Change("battery.ocv_cell_v", "[3.0, 4.2]", "measured"),
+    )
+    text = rewritten(X500_TEXT, changes, "made by a test")
+    before, after = yaml.safe_load(X500_TEXT), yaml.safe_load(text)
+    assert after["mass"] == {"mass_kg": 2.5, "shift_frd_m": [0.01, 0.0, 0.0]}
+    assert float(after["rotors"]["drag_n_s2_m"]) == 1.0e-4
+    assert after["battery"]["ocv_cell_v"] == [3.0, 4.2]
+    for section, values in before.items():
+        if isinstance(values, dict):
+            rest = {k: v for k, v in values.items() if k not in ("drag_n_s2_m", "ocv_cell_v")}
+            assert rest.items() <= after[section].items()
+    assert "was 8.06428e-05 ([N s^2/(m rad)] rotorDragCoefficient" in text
+    lost = set(X500_TEXT.splitlines()) - set(text.splitlines())
+    assert all("drag_n_s2_m" in x or "ocv_cell" in x or "3.85" in x for x in lost)
+    assert text.splitlines()[0].startswith("# SPDX")
+
+
+def blocks(rng, count, theta, winds):
+    """Return blocks (count, width) that obey the model of ``theta`` to the sensors' noise."""
+    craft, n = rows.craft(X500), X500.rotor_count
+    out = np.zeros((count, rows.width(n)))
+    t = 0.1 * np.arange(count)
+    out[:, rows.SPAN], out[:, rows.STAMP] = 0.1, t
+    out[:, rows.VELOCITY] = 7.0 * np.sin(0.5 * t)
+    out[:, rows.VELOCITY + 1] = 7.0 * np.sin(0.31 * t + 1.0)
+    out[:, rows.ROTATION : rows.ROTATION + 9] = np.eye(3).ravel()
+    speed = 770.0 + 15.0 * rng.normal(size=(count, n))
+    out[:, rows.SQUARE : rows.SQUARE + n] = speed**2
+    out[:, rows.SQUARE + n : rows.SQUARE + 2 * n] = speed
+    expected = fitting.expected(theta, winds, out, craft)[0]
+    noise = rng.normal(size=(count, 6)) * [0.05, 0.05, 0.05, 0.2, 0.2, 0.05]
+    out[:, rows.FORCE : rows.FORCE + 3] = (expected + noise)[:, :3]
+    out[:, rows.TURN : rows.TURN + 3] = (expected + noise)[:, 3:]
+    return out
+
+
+def test_the_fit_finds_what_was_put_in_and_its_errors_are_of_its_sigmas():
+    """Truth drawn from the prior; normalised error squared over flights as chi-square has it."""
+    config, craft = IdentifyConfig(), rows.craft(X500)
+    names = [rows.MASS, rows.CENTRE_X, rows.CENTRE_Y, rows.ROTOR_DRAG, rows.EFFECT + 1]
+    total = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        truth = np.zeros(rows.size(X500.rotor_count))
+        truth[rows.MASS] = 0.2 * rng.normal()
+        truth[[rows.CENTRE_X, rows.CENTRE_Y]] = 0.01 * rng.normal(size=2)
+        truth[rows.ROTOR_DRAG] = 0.2 * rng.normal()
+        effect = 0.04 * rng.normal(size=X500.rotor_count)
+        truth[rows.EFFECT :] = effect - effect.mean()
+        wind = np.array([[0.0, 3.0, -2.0], [60.0, 4.0, -1.0]])
+        found = fitting.fit([blocks(rng, 300, truth, wind)], craft, config)
+        error = (found.theta - truth)[names]
+        total.append(error**2 / np.diag(found.covariance)[names])
+    mean = np.mean(total, axis=0)
+    # chi-square, 8 degrees of freedom over 8: 99.8 % lie below 3.2; thrust is held at its truth
+    assert (mean < 3.2).all(), mean
+    assert mean[1:].mean() > 0.05
+
+
+@pytest.mark.skipif(not SQUARE.exists(), reason="no recorded flights here")
+def test_a_real_flight_gives_a_file_that_loads_and_a_report(tmp_path):
+    seen = []
+    out = tmp_path / "x500_flown.yaml"
+    outcome = identify.run([SQUARE], X500, X500_TEXT, out, lambda done, what: seen.append(done))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    known = {p.name: p for p in outcome.parameters if p.known}
+    loaded = aircraft_files.load(out)
+    assert loaded.rotors.drag_n_s2_m == pytest.approx(known["rotor_drag"].value, rel=1e-5)
+    page = outcome.report_path.read_text()
+    assert "Not known from these flights" in page
+    assert "http://" not in page.split("<script>")[0]
+    assert "thrust_constant" not in known
+
+
+@pytest.mark.skipif(not OCTO.exists(), reason="no recorded flights here")
+def test_the_wrong_aircraft_and_logs_without_motors_are_named(tmp_path):
+    with pytest.raises(UnusableFlight, match="8 motors are commanded, x500 has 4"):
+        identify.run([OCTO], X500, X500_TEXT, tmp_path / "a.yaml")
+    with pytest.raises(UnusableFlight, match="no motor commands"):
+        identify.run([WING], X500, X500_TEXT, tmp_path / "a.yaml")
+    assert not list(tmp_path.iterdir())
