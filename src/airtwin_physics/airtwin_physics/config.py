@@ -72,7 +72,9 @@ class EstimatorConfig:
     drag_noise_m_s2: float = 0.3  # [m/s^2] what the drag model leaves open, each 40 ms
     wind_walk: float = 0.1  # [m/s/sqrt(s)] EKF2_WIND_NSD is 0.05; gusts ask for more
     wind_sigma_m_s: float = 6.0  # [m/s] each of north, east before anything shows it
+    wind_valid_m_s: float = 1.5  # [m/s] a wind less certain than this is not valid
     airspeed_noise_m_s: float = 1.4  # [m/s] EKF2_EAS_NOISE
+    airspeed_period_s: float = 0.1  # [s]
     airspeed_min_m_s: float = 7.0  # [m/s] below this a pitot tube and zero sideslip mean little
     airspeed_scale_sigma: float = 0.1  # [-] of its logarithm
     airspeed_scale_walk: float = 0.001  # [1/sqrt(s)] of its logarithm

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import (
+    Airspeed,
     Attitude,
     Barometer,
     GnssFix,
@@ -30,6 +32,7 @@ from airtwin_core.types import (
     Sample,
     TwinState,
     VehicleStatus,
+    VtolState,
 )
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import alignment, kernel
@@ -37,8 +40,8 @@ from airtwin_physics.ekf.air import Air
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.fusion import Sensors
-from airtwin_physics.ekf.imu import RING, ImuTrack, square
-from airtwin_physics.ekf.sensors import rest
+from airtwin_physics.ekf.imu import ImuTrack, square
+from airtwin_physics.ekf.sensors import air, rest
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S, TOO_LATE
 
@@ -46,6 +49,8 @@ _AGE_MAX_S = 0.5  # a stamp further from the IMU's is of another clock: go by ar
 _AGE_STAMPED_S = 0.04
 _AGE_CREEP_S = 0.005  # the smallest age counts, but not for ever
 _ALTITUDE_MAX_M = 1e5
+_ROTARY, _WING = 1, 2  # PX4's vehicle_type
+_VTOL_ROTORS, _VTOL_WING = 3, 4  # PX4's vtol_state
 _DATUM_MAX_M = 1e4
 _ATTITUDE_AGE_MAX_NS = 200_000_000  # an aircraft in flight turns on
 
@@ -73,6 +78,8 @@ class Estimator:
             LocalPosition: self._on_local_position,
             LandDetected: self._on_land_detected,
             VehicleStatus: self._on_status,
+            VtolState: self._on_vtol,
+            Airspeed: self._on_airspeed,
         }
         self._track = ImuTrack(self._config)
         self._anchor = Anchor()
@@ -80,6 +87,8 @@ class Estimator:
         self._sensors = Sensors(self._config, self._belief, self._anchor)
         self._landed: bool | None = None
         self._armed: bool | None = None
+        self._status: VehicleStatus | None = None
+        self._vtol_state = 0
         self._sequence = itertools.count()
         self._start_over()
 
@@ -103,7 +112,8 @@ class Estimator:
         acceleration = frames.rotation_from_quat(q) @ (imu.specific_force_frd_m_s2 - x[13:16])
         acceleration[2] += kernel.GRAVITY_M_S2
         sensors = self._sensors
-        since_s = self._track.now_s - self._config.horizon_s - self._config.valid_s
+        at_s = self._track.now_s - self._config.horizon_s
+        since_s = at_s - self._config.valid_s
         return TwinState(
             stamp_ns=imu.stamp_ns,
             received_ns=imu.received_ns,
@@ -122,7 +132,8 @@ class Estimator:
             velocity_valid=sensors.velocity(since_s),
             heading_valid=sensors.heading.passed_s > since_s,
             fusions=sensors.fusions(),
-            health=sensors.health(self._track.now_s - self._config.horizon_s),
+            wind=sensors.wind(x, p, at_s),
+            health=sensors.health(at_s),
         )
 
     def reset(self, reason: str) -> None:
@@ -136,12 +147,14 @@ class Estimator:
         self._belief.clear()
         self._sensors.start_over()
         self._pending: list[_Pending] = []
-        self._published_s = self._rest_s = NEVER_S
+        self._published_s = self._rest_s = self._air_s = NEVER_S
         self._field: Magnetometer | None = None
         self._attitude: Attitude | None = None
         self._gnss_age_s = 0.2
         self._datum_free = True
-        self._queued_s = dict.fromkeys(("barometer", "magnetometer", "heading"), NEVER_S)
+        self._queued_s = dict.fromkeys(
+            ("barometer", "magnetometer", "heading", "airspeed"), NEVER_S
+        )
 
     # --- samples in -----------------------------------------------------------------------------
 
@@ -157,11 +170,12 @@ class Estimator:
         if step_s > c.gap_max_s:
             self.reset("IMU gap")
             before, step_s = None, imu.dt_s
-        track.follow(imu, step_s)
-        if not self._aligned or before is None:
+        aligned = self._aligned and before is not None
+        if not track.take(imu, step_s, queue=aligned):
+            return None
+        if not aligned:
             self._align()
             return None
-        track.enter(imu, before, step_s)
         self._advance()
         if track.now_s - self._published_s < c.publish_period_s - 1e-4 or not self._aligned:
             return None
@@ -230,6 +244,17 @@ class Estimator:
 
     def _on_status(self, sample: VehicleStatus) -> None:
         self._armed = sample.armed
+        self._status = sample
+
+    def _on_vtol(self, sample: VtolState) -> None:
+        self._vtol_state = sample.state
+
+    def _on_airspeed(self, sample: Airspeed) -> None:
+        source = self._sensors.air
+        if not math.isfinite(sample.true_airspeed_m_s):
+            source.airspeed.tally.refuse("not finite")
+        elif self._due("airspeed", self._config.airspeed_period_s):
+            self._enqueue(sample, 0.0, source.fuse, source.airspeed)
 
     def _due(self, source: str, period_s: float) -> bool:
         now_s = self._track.now_s
@@ -289,33 +314,57 @@ class Estimator:
 
     def _advance(self) -> None:
         """Bring the filter to its horizon, fusing what was true on the way."""
-        track, belief, sensors = self._track, self._belief, self._sensors
+        track, belief, pending = self._track, self._belief, self._pending
         target_s = track.now_s - self._config.horizon_s
-        while track.behind(target_s):
-            slot = track.first % RING
-            belief.step(track.ring[slot])
-            track.first += 1
-            at_s = track.at_s[slot]
-            sensors.gnss.watch(at_s)
-            due = at_s - self._rest_s >= rest.PERIOD_S
-            if not due and not (self._pending and self._pending[0][0] <= at_s):
-                continue
+        while True:
+            due_s = min(self._rest_s + rest.PERIOD_S, self._air_s + air.PERIOD_S)
+            event_s = min(due_s, pending[0][0]) if pending else due_s
+            if not belief.advance(track, target_s, event_s):
+                return
+            at_s = track.reached_s
             velocity = belief.x[3:6].copy()
-            while self._pending and self._pending[0][0] <= at_s:
-                when_s, _, fuse, sample = heapq.heappop(self._pending)
+            while pending and pending[0][0] <= at_s:
+                when_s, _, fuse, sample = heapq.heappop(pending)
                 fuse(sample, at_s, at_s - when_s)
-            if due:
-                self._rest_s = at_s
-                sensors.rest.fuse(
-                    at_s,
-                    still=track.still(),
-                    on_ground=self._on_ground(),
-                    unaided=sensors.unaided(at_s),
-                )
+            if at_s >= due_s:
+                self._watch(at_s)
             if not belief.healthy():
                 self.reset("state not finite")
                 return
-            sensors.gnss.corrected(belief.x[3:6] - velocity)
+            belief.watch[1:4] += belief.x[3:6] - velocity  # a correction is no motion
+
+    def _watch(self, at_s: float) -> None:
+        """Fuse what no sample brings: rest, and the air around the aircraft."""
+        track, sensors = self._track, self._sensors
+        if at_s >= self._air_s + air.PERIOD_S:
+            self._air_s = at_s
+            sensors.air.flying = self._flying()
+            newest_ns = 0 if track.newest is None else track.newest.stamp_ns
+            sensors.air.watch(at_s, newest_ns - int((track.now_s - at_s) * 1e9))
+        if at_s >= self._rest_s + rest.PERIOD_S:
+            self._rest_s = at_s
+            sensors.rest.fuse(
+                at_s,
+                still=track.still(),
+                on_ground=self._on_ground(),
+                unaided=sensors.unaided(at_s),
+            )
+
+    def _flying(self) -> air.Flying:
+        """Return what carries the aircraft, as far as PX4 says."""
+        status = self._status
+        if not self._config.model_aiding or status is None or not status.armed:
+            return air.Flying.NOTHING
+        if self._landed is not False:
+            return air.Flying.NOTHING
+        if status.is_vtol:
+            if self._vtol_state == _VTOL_ROTORS and not status.in_transition:
+                return air.Flying.ROTORS
+            wing = self._vtol_state == _VTOL_WING and not status.in_transition
+            return air.Flying.WING if wing else air.Flying.NOTHING
+        if status.vehicle_type == _ROTARY:
+            return air.Flying.ROTORS
+        return air.Flying.WING if status.vehicle_type == _WING else air.Flying.NOTHING
 
     def _on_ground(self) -> bool:
         """Return whether PX4 has nothing to say against being on the ground."""

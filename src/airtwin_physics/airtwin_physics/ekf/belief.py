@@ -11,7 +11,7 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import alignment, correction, kernel, models
 from airtwin_physics.ekf.air import Air
 from airtwin_physics.ekf.alignment import FirstAttitude
-from airtwin_physics.ekf.imu import ImuTrack
+from airtwin_physics.ekf.imu import ImuTrack, step_until
 
 UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0
@@ -36,8 +36,11 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 class Belief:
     """``x`` (27,), ``p`` (26, 26), ``constants`` (43,) of ``kernel``.
 
-    ``sigma`` (4,): sizes of the offsets now, part of ``constants``. The arrays live as long as
-    the object: ``clear`` starts anew in place, so that sensors may keep the belief.
+    ``sigma`` (4,): sizes of the offsets now, part of ``constants``. ``watch`` (12,): what the
+    steps leave for the sensors: time [s] and velocity (3,) [m/s] at the last look at the
+    acceleration; that (3,) [m/s^2] NED, smooth; since the last look at the drag the time [s], the
+    specific force times it (3,) [m/s] FRD, variance of that by vibration [m^2/s^2]. The arrays
+    live as long as the object: ``clear`` starts anew in place, so that sensors may keep it.
     """
 
     def __init__(self, config: EstimatorConfig, air: Air | None = None) -> None:
@@ -45,6 +48,7 @@ class Belief:
         self.air = air or Air(c)
         self.x = np.zeros(kernel.N_NOMINAL)
         self.p = np.zeros((kernel.N, kernel.N))
+        self.watch = np.zeros(12)
         self.constants = np.empty(kernel.N_CONSTANTS)
         self.constants[kernel.DENSITY] = [
             c.gyro_noise,
@@ -67,6 +71,7 @@ class Belief:
         self.x[:] = 0.0
         self.x[kernel.X_Q] = 1.0
         self.p[:] = 0.0
+        self.watch[:] = 0.0
         self.sigma[:] = 1.0
 
     def begin(self, first: FirstAttitude, track: ImuTrack, *, still: bool) -> None:
@@ -99,9 +104,25 @@ class Belief:
             p[6:9, 12:15] = tilt_by_bias * c.accel_bias_sigma**2
             p[12:15, 6:9] = p[6:9, 12:15].T
 
-    def step(self, imu: Array) -> None:
-        """Move over one IMU step (11,), see ``kernel.predict``."""
-        kernel.predict(self.x, self.p, imu, self.constants)
+    def advance(self, track: ImuTrack, target_s: float, event_s: float) -> bool:
+        """Take the steps that end by ``target_s``, up to the first at ``event_s`` or later.
+
+        Returns whether that one was reached.
+        """
+        first = step_until(
+            self.x,
+            self.p,
+            track.ring,
+            track.first,
+            track.last,
+            target_s,
+            event_s,
+            self.constants,
+            self.watch,
+        )
+        moved = first > track.first
+        track.first = first
+        return moved and bool(track.reached_s >= event_s)
 
     def forecast(self, track: ImuTrack) -> tuple[Array, Array]:
         """Return x and P at the newest IMU sample."""
@@ -139,6 +160,11 @@ class Belief:
             correction.update(x, p, h, np.zeros(1), variance[axis : axis + 1])
             if axis == 2:
                 self.tie_barometer(float(x[2]) - before)
+
+    def forget_wind(self) -> None:
+        """Know nothing of the wind, as at the start."""
+        for i in range(2):
+            correction.forget(self.p, kernel.WIND + i, self._config.wind_sigma_m_s**2)
 
     def tie_barometer(self, residual_m: float) -> None:
         """Read the barometer's offset off the height."""

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
-from airtwin_core.types import Fusion, SensorHealth
+import numpy as np
+
+from airtwin_core.types import Array, Fusion, SensorHealth, WindEstimate
 from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf import kernel
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.sensors.air import AirData
 from airtwin_physics.ekf.sensors.gnss import Gnss
 from airtwin_physics.ekf.sensors.heading import Heading
 from airtwin_physics.ekf.sensors.height import Height
 from airtwin_physics.ekf.sensors.rest import Rest
+from airtwin_physics.ekf.tally import NEVER_S
 
 _UNAIDED_S = 1.0
 
@@ -24,17 +29,21 @@ class Sensors:
         self.height = Height(config, belief)
         self.heading = Heading(config, belief, anchor)
         self.rest = Rest(config, belief)
+        self.air = AirData(config, belief)
         self.sources = (
             self.gnss.position,
             self.gnss.velocity,
             self.height.barometer,
             self.heading.compass,
             self.heading.px4,
+            self.air.drag,
+            self.air.airspeed,
+            self.air.sideslip,
         )
 
     def start_over(self) -> None:
         """Forget all but the counts."""
-        for part in (self.gnss, self.height, self.heading, self.rest):
+        for part in (self.gnss, self.height, self.heading, self.rest, self.air):
             part.start_over()
 
     def fusions(self) -> tuple[Fusion, ...]:
@@ -49,10 +58,29 @@ class Sensors:
             *[source.health(at_s) for source in self.sources[1:]],
         )
 
+    def bridged(self, at_s: float) -> bool:
+        """Return whether only the model of the air holds the horizontal velocity now."""
+        gnss = self.gnss
+        passed_s = max(gnss.xy.passed_s, gnss.velocity.gate.passed_s, self.rest.passed_s)
+        return at_s - passed_s > _UNAIDED_S and at_s - self.air.passed_s <= _UNAIDED_S
+
     def unaided(self, at_s: float) -> bool:
         """Return whether nothing has shown the horizontal velocity lately."""
-        passed_s = max(self.gnss.xy.passed_s, self.gnss.velocity.gate.passed_s)
+        gnss = self.gnss
+        passed_s = max(gnss.xy.passed_s, gnss.velocity.gate.passed_s, self.air.passed_s)
         return at_s - passed_s > _UNAIDED_S
+
+    def wind(self, x: Array, p: Array, at_s: float) -> WindEstimate | None:
+        """Return the wind of a forecast x (27,), P (26, 26); None if it was never observed."""
+        shown_s = max(self.air.passed_s, self.air.sideslip.gate.passed_s)
+        if shown_s == NEVER_S:
+            return None
+        block = slice(kernel.WIND, kernel.WIND + 2)
+        covariance = p[block, block].copy()
+        sure = float(np.trace(covariance)) < 2.0 * self._config.wind_valid_m_s**2
+        lately = at_s - shown_s < self._config.valid_s
+        velocity = x[kernel.X_WIND : kernel.X_WIND + 2].copy()
+        return WindEstimate(velocity, covariance, sure and lately)
 
     def horizontal(self, since_s: float) -> bool:
         """Return whether something has shown the horizontal position since."""

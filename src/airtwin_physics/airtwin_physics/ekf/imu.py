@@ -8,11 +8,12 @@ from numba import njit
 
 from airtwin_core.types import Array, Imu
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf.kernel import GRAVITY_M_S2
+from airtwin_physics.ekf.kernel import GRAVITY_M_S2, predict
 
 RING = 512  # steps kept; 0.2 s at 1 kHz are 200
 _WINDOW_S = 0.5  # of the means and spreads
 _LONG = 1.2  # times the integration time: beyond that samples are missing
+_ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_REST = 21
 
@@ -49,16 +50,112 @@ def follow(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> 
 
 
 @njit(cache=True)
-def enter(entry: Array, rest: Array, gyro: Array, accel: Array, dt: float) -> None:
-    """Write one IMU step, the arguments of ``predict``; vibration counts as white noise."""
+def enter(
+    entry: Array,
+    rest: Array,
+    gyro: Array,
+    accel: Array,
+    dt: float,
+    missing: float,
+    clipped: bool,
+    doubt: Array,
+) -> None:
+    """Write one IMU step, the arguments of ``predict``; vibration counts as white noise.
+
+    Call before ``follow`` takes the sample: rest still holds the one before. missing: time [s]
+    within dt that no sample covers. doubt (4,): what lost samples may have held [rad/s],
+    [m/s^2], what a clipped one hides [m/s^2], beyond which force [m/s^2] one counts as clipped.
+    """
     entry[0] = dt
     worst = 0.0
+    force2 = 0.0
     for i in range(3):
         entry[1 + i] = gyro[i]
         entry[4 + i] = accel[i]
         entry[7 + i] = rest[9 + i] * dt * dt
         worst = max(worst, rest[12 + i])
+        force2 += accel[i] * accel[i]
     entry[10] = worst * dt * dt
+    if missing > 0.0:
+        # samples were lost: go by both ends, and doubt the rest as much as the IMU is shaken
+        for i in range(3):
+            entry[1 + i] = 0.5 * (gyro[i] + rest[15 + i])
+            entry[4 + i] = 0.5 * (accel[i] + rest[18 + i])
+            entry[7 + i] += max(doubt[0] * doubt[0], rest[7]) * missing * missing
+        entry[10] += max(doubt[1] * doubt[1], rest[8]) * missing * missing
+    if clipped or force2 > doubt[3] * doubt[3]:
+        entry[10] += (doubt[2] * dt) ** 2
+
+
+@njit(cache=True)
+def take(
+    ring: Array,
+    last: int,
+    rest: Array,
+    gyro: Array,
+    accel: Array,
+    times: tuple[float, float, float],
+    clipped: bool,
+    doubt: Array,
+) -> float:
+    """Queue one sample in the ring and follow it; return its size, see ``_IMPOSSIBLE``.
+
+    times: (the step that it covers, its integration time, time at its end) [s]. Nothing changes
+    if its numbers are impossible.
+    """
+    size = 0.0
+    for i in range(3):
+        size += gyro[i] * gyro[i] + 1e-3 * accel[i] * accel[i]
+    if not size < _IMPOSSIBLE:
+        return size
+    step, dt, now = times
+    entry = ring[last % ring.shape[0]]
+    vibration = rest.copy()
+    follow(rest, gyro, accel, step, _WINDOW_S)
+    for i in range(7, 15):  # the newest spread, the sample before
+        vibration[i] = rest[i]
+    enter(entry, vibration, gyro, accel, step, step - _LONG * dt, clipped, doubt)
+    entry[11] = now
+    return size
+
+
+@njit(cache=True)
+def step_until(
+    x: Array,
+    p: Array,
+    ring: Array,
+    first: int,
+    last: int,
+    target: float,
+    event: float,
+    constants: Array,
+    watch: Array,
+) -> int:
+    """Move state and covariance along the ring; return the step that is next.
+
+    Stops before a step that ends after ``target`` [s], unless the ring is full, and after the
+    first one that ends at ``event`` [s] or later. watch (13,): see ``Belief``.
+    """
+    size = ring.shape[0]
+    while first < last:
+        entry = ring[first % size]
+        if entry[11] > target and last - first < size:
+            break
+        predict(x, p, entry[:11], constants)
+        first += 1
+        passed = entry[11] - watch[0]
+        if passed >= _ACCELERATION_S:
+            watch[0] = entry[11]
+            for i in range(3):
+                watch[4 + i] = (x[3 + i] - watch[1 + i]) / passed
+                watch[1 + i] = x[3 + i]
+        watch[7] += entry[0]
+        for i in range(3):
+            watch[8 + i] += entry[4 + i] * entry[0]
+        watch[11] += entry[10]
+        if entry[11] >= event:
+            break
+    return first
 
 
 def square(v: Array) -> float:
@@ -73,7 +170,10 @@ class ImuTrack:
     """Times and judges IMU samples, and keeps those that the filter has not reached yet."""
 
     def __init__(self, config: EstimatorConfig) -> None:
-        self._config = config
+        c = self._config = config
+        self._doubt = np.array(
+            [c.gap_rate_rad_s, c.gap_accel_m_s2, c.clip_accel_m_s2, c.accel_range_m_s2]
+        )
         self.refused: dict[str, int] = {}
         self.forget()
 
@@ -82,17 +182,11 @@ class ImuTrack:
         self.newest: Imu | None = None
         self.now_s = 0.0
         self.first = self.last = 0
-        self.ring = np.zeros((RING, 11))
-        self.at_s = [0.0] * RING
+        self.ring = np.zeros((RING, 12))
         self.rest = np.zeros(N_REST)
 
     def step_s(self, imu: Imu) -> float | None:
         """Return the time that the sample covers [s]; None, counted, if it cannot be used."""
-        gyro, accel = imu.rate_frd_rad_s, imu.specific_force_frd_m_s2
-        size = square(gyro) + 1e-3 * square(accel)
-        if not size < _IMPOSSIBLE:
-            self._refuse("impossible value" if size >= _IMPOSSIBLE else "not finite")
-            return None
         if not 0.0 < imu.dt_s <= 0.5:
             self._refuse("impossible integration time")
             return None
@@ -108,34 +202,32 @@ class ImuTrack:
             step_s = min(step_s, max(arrival_s, imu.dt_s))
         return step_s
 
-    def follow(self, imu: Imu, step_s: float) -> None:
-        """Take the sample as the newest."""
-        follow(self.rest, imu.rate_frd_rad_s, imu.specific_force_frd_m_s2, step_s, _WINDOW_S)
-        self.newest = imu
-        self.now_s += step_s
-
-    def enter(self, imu: Imu, before: Imu, step_s: float) -> None:
-        """Queue the step from the sample ``before`` to the newest, ``imu``, for the filter."""
-        c, entry = self._config, self.ring[self.last % RING]
-        gyro, accel = imu.rate_frd_rad_s, imu.specific_force_frd_m_s2
-        enter(entry, self.rest, gyro, accel, step_s)
-        missing_s = step_s - _LONG * imu.dt_s
-        if missing_s > 0.0:
-            # samples were lost: go by both ends, and doubt the rest as much as the IMU is shaken
-            entry[1:4] = 0.5 * (gyro + before.rate_frd_rad_s)
-            entry[4:7] = 0.5 * (accel + before.specific_force_frd_m_s2)
-            entry[7:10] += max(c.gap_rate_rad_s**2, float(self.rest[7])) * missing_s**2
-            entry[10] += max(c.gap_accel_m_s2**2, float(self.rest[8])) * missing_s**2
-        if imu.clipped or square(accel) > c.accel_range_m_s2**2:
-            entry[10] += (c.clip_accel_m_s2 * step_s) ** 2
-        self.at_s[self.last % RING] = self.now_s
-        self.last += 1
-
-    def behind(self, target_s: float) -> bool:
-        """Return whether the next step ends by ``target_s``, or must be taken to make room."""
-        if self.first >= self.last:
+    def take(self, imu: Imu, step_s: float, *, queue: bool) -> bool:
+        """Follow the sample, and queue the step up to it for the filter; false if impossible."""
+        now_s = self.now_s + step_s
+        size = take(
+            self.ring,
+            self.last,
+            self.rest,
+            imu.rate_frd_rad_s,
+            imu.specific_force_frd_m_s2,
+            (step_s, imu.dt_s, now_s),
+            imu.clipped,
+            self._doubt,
+        )
+        if not size < _IMPOSSIBLE:
+            self._refuse("impossible value" if size >= _IMPOSSIBLE else "not finite")
             return False
-        return self.at_s[self.first % RING] <= target_s or self.last - self.first >= RING
+        self.newest = imu
+        self.now_s = now_s
+        if queue:
+            self.last += 1
+        return True
+
+    @property
+    def reached_s(self) -> float:
+        """Time at the end of the last step that the filter took [s]."""
+        return self.ring.item((self.first - 1) % RING, 11)
 
     @property
     def followed_s(self) -> float:

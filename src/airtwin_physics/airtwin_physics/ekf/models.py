@@ -12,19 +12,28 @@ from numba import njit
 
 from airtwin_core.types import Array
 from airtwin_physics.ekf.kernel import (
+    ACCEL_BIAS,
     ATT,
     BARO,
     DELAY,
+    DRAG,
     GNSS,
     HEADING,
     POS,
+    SCALE,
     VEL,
+    WIND,
+    X_ACCEL_BIAS,
     X_BARO,
+    X_DRAG,
     X_GNSS,
     X_HEADING,
     X_POS,
     X_Q,
+    X_SCALE,
     X_VEL,
+    X_WIND,
+    N,
     rotation,
 )
 
@@ -121,3 +130,76 @@ def heading(x: Array, q_measured: Array, h: Array) -> float:
     elif residual < -np.pi:
         residual += 2.0 * np.pi
     return residual
+
+
+@njit(cache=True)
+def air_velocity(x: Array, h: Array) -> tuple[float, float, float]:
+    """Return the velocity through the air FRD [m/s], R^T (v - w), the wind w being level.
+
+    h (3, 26): its rows; turning the aircraft by theta turns it by -theta: d / d theta = [.]x.
+    """
+    r = np.empty((3, 3))
+    rotation(x[X_Q : X_Q + 4], r)
+    n, e, d = x[X_VEL] - x[X_WIND], x[X_VEL + 1] - x[X_WIND + 1], x[X_VEL + 2]
+    u = r[0, 0] * n + r[1, 0] * e + r[2, 0] * d
+    v = r[0, 1] * n + r[1, 1] * e + r[2, 1] * d
+    w = r[0, 2] * n + r[1, 2] * e + r[2, 2] * d
+    h[:, :] = 0.0
+    for i in range(3):
+        for j in range(3):
+            h[i, VEL + j] = r[j, i]
+        h[i, WIND] = -r[0, i]
+        h[i, WIND + 1] = -r[1, i]
+    h[0, ATT + 1], h[0, ATT + 2] = -w, v
+    h[1, ATT], h[1, ATT + 2] = w, -u
+    h[2, ATT], h[2, ATT + 1] = -v, u
+    return u, v, w
+
+
+@njit(cache=True)
+def drag(x: Array, load: float, quadratic: Array, h: Array, predicted: Array) -> None:
+    """Write what an accelerometer shows across the rotor discs, (2,) [m/s^2] FRD x and y.
+
+    -(c sqrt(load) + b |v_i|) v_i + accelerometer bias; c = exp(state) [1/s], load [-] thrust over
+    weight (rotor drag goes with rotor speed, that with the root of thrust), v the velocity
+    through the air, b: quadratic (2,) [1/m]. h (2, 26): its rows.
+
+    Source: Svacha, Mohta, Kumar, "Improving quadrotor trajectory tracking by compensating for
+    aerodynamic effects", ICUAS 2017: drag proportional to rotor speed times air speed.
+    """
+    rows = np.empty((3, N))
+    air = air_velocity(x, rows)
+    c = np.exp(x[X_DRAG]) * np.sqrt(max(load, 0.0))
+    for i in range(2):
+        linear = -c * air[i]
+        predicted[i] = linear - quadratic[i] * abs(air[i]) * air[i] + x[X_ACCEL_BIAS + i]
+        slope = -(c + 2.0 * quadratic[i] * abs(air[i]))
+        for j in range(N):
+            h[i, j] = slope * rows[i, j]
+        h[i, DRAG] = linear
+        h[i, ACCEL_BIAS + i] = 1.0
+
+
+@njit(cache=True)
+def airspeed(x: Array, h: Array) -> float:
+    """Write the row h (26,) of a true airspeed; returns |v - w| exp(-scale) [m/s]."""
+    n, e, d = x[X_VEL] - x[X_WIND], x[X_VEL + 1] - x[X_WIND + 1], x[X_VEL + 2]
+    speed = np.sqrt(n * n + e * e + d * d) + 1e-9
+    share = np.exp(-x[X_SCALE])
+    h[:] = 0.0
+    h[VEL], h[VEL + 1], h[VEL + 2] = share * n / speed, share * e / speed, share * d / speed
+    h[WIND], h[WIND + 1] = -h[VEL], -h[VEL + 1]
+    h[SCALE] = -share * speed
+    predicted: float = share * speed
+    return predicted
+
+
+@njit(cache=True)
+def sideslip(x: Array, h: Array) -> float:
+    """Write the row h (26,) of v_y / v_x, the sideslip [rad] of the velocity through the air."""
+    rows = np.empty((3, N))
+    u, v, _ = air_velocity(x, rows)
+    for j in range(N):
+        h[j] = rows[1, j] / u - v / (u * u) * rows[0, j]
+    slip: float = v / u
+    return slip

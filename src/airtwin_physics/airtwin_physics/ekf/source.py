@@ -31,10 +31,12 @@ class Gate:
     (r^2 - h P h^T) / claim over what has passed, in the bounds of the configuration (variance
     matching: Mehra, "Approaches to adaptive filtering", IEEE TAC 17(5), 1972). A refused
     innovation teaches nothing, and none counts for more than three sigmas, so a jump stays one.
+    ``least``: no factor of sigma below it.
     """
 
-    def __init__(self, dof: int, config: EstimatorConfig) -> None:
+    def __init__(self, dof: int, config: EstimatorConfig, *, least: float = 0.0) -> None:
         self._config = config
+        self._least = max(least, config.adapt_min) ** 2
         self.limit = stats.chi2_limit(dof, config.gate_probability)
         self.start_over()
 
@@ -66,7 +68,7 @@ class Gate:
             weight = 1.0 / (1.0 + doubt) ** 2
             self._count = min(self._count + weight, c.adapt_samples)
             self._mean += (shown * self.scale - self._mean) * weight / self._count
-            self.scale = min(max(self._mean, c.adapt_min**2), c.adapt_max**2)
+            self.scale = min(max(self._mean, self._least), c.adapt_max**2)
         return True, nis
 
     def shut_for_s(self, at_s: float) -> float:
@@ -88,10 +90,12 @@ class Gate:
 class Source:
     """A source with one gate of its own; ``seen_s``: when its last sample came."""
 
-    def __init__(self, name: str, dof: int, config: EstimatorConfig) -> None:
+    def __init__(
+        self, name: str, dof: int, config: EstimatorConfig, *, least: float = 0.0
+    ) -> None:
         self._config = config
         self.tally = Tally(name, dof, innovation=np.full(dof, np.nan))
-        self.gate = Gate(dof, config)
+        self.gate = Gate(dof, config, least=least)
         self.start_over()
 
     def start_over(self) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from airtwin_core.geodesy import check_coordinates
-from airtwin_core.types import Array, GnssFix
+from airtwin_core.types import GnssFix
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import correction, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
@@ -16,7 +16,6 @@ from airtwin_physics.ekf.source import Gate, Source
 from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
 
 SPEED_MAX_M_S = 1e3
-_ACCELERATION_S = 0.1  # over which the acceleration for the GNSS delay is taken
 
 
 class Gnss:
@@ -34,25 +33,10 @@ class Gnss:
     def start_over(self) -> None:
         """Forget all but the counts."""
         self.started = False
-        self._speed_before = np.zeros(4)
-        self._acceleration = np.zeros(3)
         self.position.start_over()
         self.velocity.start_over()
         self.xy.start_over()
         self.z.start_over()
-
-    def corrected(self, change_m_s: Array) -> None:
-        """Take a correction of the velocity (3,) out of the acceleration: it is no motion."""
-        self._speed_before[1:4] += change_m_s
-
-    def watch(self, at_s: float) -> None:
-        """Keep a smooth acceleration: an error of the GNSS delay shows along it."""
-        passed_s = at_s - float(self._speed_before[0])
-        if passed_s >= _ACCELERATION_S:
-            velocity = self._belief.x[3:6]
-            self._acceleration = (velocity - self._speed_before[1:4]) / passed_s
-            self._speed_before[0] = at_s
-            self._speed_before[1:4] = velocity
 
     def fuse(self, fix: GnssFix, at_s: float, lag_s: float) -> None:
         """Fuse position and velocity of one fix, each with its own gate."""
@@ -121,7 +105,7 @@ class Gnss:
         sigma = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s)
         variance = np.array([1.0, 1.0, 2.25]) * sigma**2  # vertical worse by half, as in EKF2
         h = np.empty((3, kernel.N))
-        x, a = belief.x, self._acceleration
+        x, a = belief.x, belief.watch[4:7]
         predicted = [models.gnss_velocity(x, axis, a, lag_s, h[axis]) for axis in range(3)]
         residual = velocity - np.array(predicted)
         if source.judge(belief, h, residual, variance, at_s, fix.stamp_ns):

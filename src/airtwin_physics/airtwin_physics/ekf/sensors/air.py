@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The air: drag across the rotor discs, airspeed, no sideslip. They show velocity less wind."""
+
+from __future__ import annotations
+
+import enum
+
+import numpy as np
+
+from airtwin_core.types import Airspeed
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf import kernel, models
+from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.source import Source
+from airtwin_physics.ekf.tally import NEVER_S
+
+PERIOD_S = 0.04  # of the drag, averaged over that time
+_SLIP_PERIOD_S = 0.1
+_LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight within which the drag model is believed
+
+
+class Flying(enum.Enum):
+    """What carries the aircraft now."""
+
+    NOTHING = 0  # on the ground, in transition, or nobody says
+    ROTORS = 1
+    WING = 2
+
+
+class AirData:
+    """Fuses what the air does to the aircraft, with the wind as a state."""
+
+    def __init__(self, config: EstimatorConfig, belief: Belief) -> None:
+        self._config = config
+        self._belief = belief
+        # the errors of a model last, so they never count as small because they look smooth
+        self.drag = Source("drag", 2, config, least=1.0)
+        self.airspeed = Source("airspeed", 1, config, least=1.0)
+        self.sideslip = Source("sideslip", 1, config, least=1.0)
+        self.flying = Flying.NOTHING
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget all but the counts."""
+        self._slip_s = NEVER_S
+        for source in (self.drag, self.airspeed, self.sideslip):
+            source.start_over()
+
+    @property
+    def passed_s(self) -> float:
+        """When the air last showed the velocity through it."""
+        return max(self.drag.gate.passed_s, self.airspeed.gate.passed_s)
+
+    def watch(self, at_s: float, stamp_ns: int) -> None:
+        """Fuse the mean force since the last call as drag, or the lack of sideslip of a wing."""
+        watch = self._belief.watch
+        seconds = float(watch[7])
+        if seconds > 0.0 and self.flying is Flying.ROTORS:
+            self._fuse_drag(seconds, at_s, stamp_ns)
+        watch[7:12] = 0.0
+        if self.flying is Flying.WING and at_s - self._slip_s > _SLIP_PERIOD_S - 1e-3:
+            self._slip_s = at_s
+            self._fuse_sideslip(at_s, stamp_ns)
+
+    def _fuse_drag(self, seconds: float, at_s: float, stamp_ns: int) -> None:
+        c, belief, source = self._config, self._belief, self.drag
+        force = belief.watch[8:11] / seconds
+        load = -float(force[2]) / kernel.GRAVITY_M_S2
+        source.seen_s = at_s
+        if not _LOAD_MIN < load < _LOAD_MAX:
+            source.tally.refuse("thrust is far from hover")
+            return
+        h, predicted = np.empty((2, kernel.N)), np.empty(2)
+        models.drag(belief.x, load, belief.air.quadratic_1_m, h, predicted)
+        vibration = float(belief.watch[11]) / seconds**2
+        variance = np.full(2, c.drag_noise_m_s2**2 + vibration)
+        if not source.judge(belief, h, force[:2] - predicted, variance, at_s, stamp_ns):
+            self._recover(source, at_s)
+
+    def fuse(self, sample: Airspeed, at_s: float, lag_s: float) -> None:
+        """Fuse a true airspeed, in flight on a wing only."""
+        c, belief, source = self._config, self._belief, self.airspeed
+        if source.unusable(at_s, lag_s, sample.true_airspeed_m_s, belief):
+            return
+        if self.flying is not Flying.WING:
+            source.tally.refuse("not flying on a wing")
+            return
+        if not c.airspeed_min_m_s < sample.true_airspeed_m_s < 1e3:
+            source.tally.refuse("too slow for a pitot tube")
+            return
+        h = np.empty((1, kernel.N))
+        residual = np.array([sample.true_airspeed_m_s - models.airspeed(belief.x, h[0])])
+        variance = np.array([c.airspeed_noise_m_s**2])
+        if not source.judge(belief, h, residual, variance, at_s, sample.stamp_ns):
+            self._recover(source, at_s)
+
+    def _fuse_sideslip(self, at_s: float, stamp_ns: int) -> None:
+        c, belief, source = self._config, self._belief, self.sideslip
+        rows, h = np.empty((3, kernel.N)), np.empty((1, kernel.N))
+        ahead = models.air_velocity(belief.x, rows)[0]
+        source.seen_s = at_s
+        if not ahead > c.airspeed_min_m_s:
+            source.tally.refuse("too slow for a wing")
+            return
+        residual = np.array([-models.sideslip(belief.x, h[0])])
+        variance = np.array([c.sideslip_noise_rad**2])
+        if not source.judge(belief, h, residual, variance, at_s, stamp_ns):
+            self._recover(source, at_s)
+
+    def _recover(self, source: Source, at_s: float) -> None:
+        if source.gate.shut_for_s(at_s) > self._config.recover_s:
+            self._belief.forget_wind()
+            source.take_back(at_s)
