@@ -70,9 +70,11 @@ class EstimatorConfig:
     drag_walk: float = 0.005  # [1/sqrt(s)] of its logarithm
     drag_quadratic_1_m: float = 0.006  # [1/m] half air density over a ballistic 100 kg/m^2
     drag_noise_m_s2: float = 0.3  # [m/s^2] what the drag model leaves open, each 40 ms
-    wind_walk: float = 0.1  # [m/s/sqrt(s)] EKF2_WIND_NSD is 0.05; gusts ask for more
+    wind_walk: float = 0.05  # [m/s/sqrt(s)] of the mean wind; EKF2_WIND_NSD
+    gust_share: float = 0.2  # [-] sigma over wind; MIL-F-8785C: 0.2 at 5 m, 0.17 at 30 m
+    gust_length_m: float = 60.0  # [m] of gusts; MIL-F-8785C: 37 m at 5 m height, 123 m at 30 m
     wind_sigma_m_s: float = 6.0  # [m/s] each of north, east before anything shows it
-    wind_valid_m_s: float = 1.5  # [m/s] a wind less certain than this is not valid
+    wind_valid_m_s: float = 2.0  # [m/s] a wind less certain than this is not valid
     airspeed_noise_m_s: float = 1.4  # [m/s] EKF2_EAS_NOISE
     airspeed_period_s: float = 0.1  # [s]
     airspeed_min_m_s: float = 7.0  # [m/s] below this a pitot tube and zero sideslip mean little

@@ -12,8 +12,8 @@ from airtwin_physics.ekf import correction, kernel, models, reference
 
 N = kernel.N
 DENSITY = np.array([1.5e-3, 3.5e-2, 1e-4, 3e-4, 0.05, 0.1, 0.005, 0.001, 0.5])
-SIGMA = np.array([0.8, 0.8, 1.2, 0.15])
-TAU = np.array([60.0, 60.0, 60.0, 100.0])
+SIGMA = np.array([0.8, 0.8, 1.2, 0.15, 1.5, 1.5])
+TAU = np.array([60.0, 60.0, 60.0, 100.0, 5.0, 5.0])
 CAP = np.full(N, 1e12)
 CONSTANTS = np.concatenate([DENSITY, SIGMA, TAU, CAP])
 
@@ -40,7 +40,7 @@ def _covariance(rng: np.random.Generator) -> Array:
         + [1.0] * 4
         + [0.1, 0.03]
         + [2.0] * 2
-        + [0.3, 0.1, 5.0]
+        + [0.3, 0.1, 5.0, 1.0, 1.0]
     ).reshape(-1, 1)
     return a @ a.T / N + 1e-9 * np.eye(N)
 
@@ -99,7 +99,7 @@ def test_process_noise_in_numbers() -> None:
     np.testing.assert_allclose(noise[15], 0.05**2 * 0.01)
     assert noise[kernel.DELAY] == 0.0
     # a first-order Gauss-Markov process keeps its size: s^2 = s^2 decay^2 + q
-    np.testing.assert_allclose(SIGMA**2 * decay**2 + noise[16:20], SIGMA**2)
+    np.testing.assert_allclose(SIGMA**2 * decay**2 + noise[list(kernel.WANDER)], SIGMA**2)
 
 
 @pytest.mark.parametrize("m", [1, 2, 3])

@@ -15,13 +15,15 @@ from airtwin_physics.ekf.imu import ImuTrack, step_until
 
 UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0
+_GUST_MIN_M_S = 0.2
 
 # No standard deviation grows beyond these: position, velocity, attitude, gyro and accelerometer
-# bias, barometer offset, GNSS offset, heading offset, GNSS delay, wind, drag, scale, terrain.
+# bias, barometer offset, GNSS offset, heading offset, GNSS delay, wind, drag, scale, terrain,
+# gust.
 _CAP = (
     np.repeat(
-        [1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0, 50.0, 1.0, 0.5, 1e4],
-        [3, 3, 3, 3, 3, 1, 3, 1, 1, 2, 1, 1, 1],
+        [1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0, 50.0, 1.0, 0.5, 1e4, 20.0],
+        [3, 3, 3, 3, 3, 1, 3, 1, 1, 2, 1, 1, 1, 2],
     )
     ** 2
 )
@@ -34,13 +36,13 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
 class Belief:
-    """``x`` (27,), ``p`` (26, 26), ``constants`` (43,) of ``kernel``.
+    """``x`` (29,), ``p`` (28, 28), ``constants`` (49,) of ``kernel``.
 
-    ``sigma`` (4,): sizes of the offsets now, part of ``constants``. ``watch`` (12,): what the
-    steps leave for the sensors: time [s] and velocity (3,) [m/s] at the last look at the
-    acceleration; that (3,) [m/s^2] NED, smooth; since the last look at the drag the time [s], the
-    specific force times it (3,) [m/s] FRD, variance of that by vibration [m^2/s^2]. The arrays
-    live as long as the object: ``clear`` starts anew in place, so that sensors may keep it.
+    ``watch`` (12,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
+    last look at the acceleration; that (3,) [m/s^2] NED, smooth; since the last look at the drag
+    the time [s], the specific force times it (3,) [m/s] FRD, variance of that by vibration
+    [m^2/s^2]. The arrays live as long as the object: ``clear`` starts anew in place, so that
+    sensors may keep it.
     """
 
     def __init__(self, config: EstimatorConfig, air: Air | None = None) -> None:
@@ -61,10 +63,16 @@ class Belief:
             c.airspeed_scale_walk,
             c.terrain_walk,
         ]
-        self.constants[kernel.TAU] = [c.gnss_wander_s] * 3 + [c.heading_wander_s]
+        self.constants[kernel.TAU] = (
+            [c.gnss_wander_s] * 3 + [c.heading_wander_s] + [c.gust_length_m] * 2
+        )
         self.constants[kernel.CAP] = _CAP
-        self.sigma = self.constants[kernel.SIGMA]
         self.clear()
+
+    @property
+    def sigma(self) -> Array:
+        """Sizes (6,) of the offsets of GNSS (3,) [m] and heading [rad], gust (2,) [m/s]."""
+        return self.constants[kernel.SIGMA]
 
     def clear(self) -> None:
         """Forget all."""
@@ -73,6 +81,7 @@ class Belief:
         self.p[:] = 0.0
         self.watch[:] = 0.0
         self.sigma[:] = 1.0
+        self.gusts(0.0, 0.0)
 
     def begin(self, first: FirstAttitude, track: ImuTrack, *, still: bool) -> None:
         """Start at a local zero with the first attitude; the heading is set apart."""
@@ -94,6 +103,7 @@ class Belief:
         variances[kernel.DRAG] = self.air.drag_sigma**2
         variances[kernel.SCALE] = c.airspeed_scale_sigma**2
         variances[kernel.TERRAIN] = UNKNOWN_PLACE_M**2
+        variances[kernel.GUST : kernel.GUST + 2] = self.sigma[4] ** 2
         p[:] = np.diag(variances)
         p[6:9, 6:9] = first.covariance
         if still:
@@ -142,7 +152,7 @@ class Belief:
         """Turn heading, velocity and wind about down: north was elsewhere than thought."""
         self.x[6:10] = alignment.turned(self.x[6:10], angle_rad)
         c, s = np.cos(angle_rad), np.sin(angle_rad)
-        for at in (kernel.X_VEL, kernel.X_WIND):
+        for at in (kernel.X_VEL, kernel.X_WIND, kernel.X_GUST):
             north, east = self.x[at], self.x[at + 1]
             self.x[at], self.x[at + 1] = c * north - s * east, s * north + c * east
 
@@ -160,6 +170,12 @@ class Belief:
             correction.update(x, p, h, np.zeros(1), variance[axis : axis + 1])
             if axis == 2:
                 self.tie_barometer(float(x[2]) - before)
+
+    def gusts(self, wind_m_s: float, through_m_s: float) -> None:
+        """Let gusts be as strong and as quick as this wind and this speed through it make them."""
+        c = self._config
+        self.sigma[4:6] = max(c.gust_share * wind_m_s, _GUST_MIN_M_S)
+        self.constants[kernel.TAU][4:6] = c.gust_length_m / max(through_m_s, 1.0)
 
     def forget_wind(self) -> None:
         """Know nothing of the wind, as at the start."""

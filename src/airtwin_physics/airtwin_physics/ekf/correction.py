@@ -28,7 +28,7 @@ from airtwin_physics.ekf.kernel import (
 
 @njit(cache=True)
 def update(x: Array, p: Array, h: Array, residual: Array, variance: Array) -> None:
-    """Fuse m scalars, one after another in Joseph form; h (m, 26), residual, variance (m,).
+    """Fuse m scalars, one after another in Joseph form; h (m, 28), residual, variance (m,).
 
     P <- (I - K h) P (I - K h)^T + K r K^T, K = P h^T / s; only where h is not zero costs time.
     """
@@ -92,7 +92,7 @@ def _innovation_covariance(p: Array, h: Array, variance: Array, s: Array) -> Non
 
 @njit(cache=True)
 def statistic(p: Array, h: Array, residual: Array, variance: Array) -> float:
-    """Return r^T (H P H^T + R)^-1 r [-]; h (m, 26), residual (m,), variance (m,).
+    """Return r^T (H P H^T + R)^-1 r [-]; h (m, 28), residual (m,), variance (m,).
 
     NaN if the innovation covariance is not positive definite.
     """
@@ -141,7 +141,7 @@ def judge(
 
 @njit(cache=True)
 def spread(p: Array, row: Array) -> float:
-    """Return row P row^T, the variance of a linear function (26,) of the error."""
+    """Return row P row^T, the variance of a linear function (28,) of the error."""
     total = 0.0
     for i in range(N):
         if row[i] != 0.0:
@@ -152,7 +152,7 @@ def spread(p: Array, row: Array) -> float:
 
 @njit(cache=True)
 def inject(x: Array, p: Array, error: Array) -> None:
-    """Move the error (26,) into x, and the frame of the attitude error with it."""
+    """Move the error (28,) into x, and the frame of the attitude error with it."""
     for i in range(3):
         x[X_POS + i] += error[POS + i]
         x[X_VEL + i] += error[VEL + i]

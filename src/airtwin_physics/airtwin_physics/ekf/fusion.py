@@ -71,7 +71,7 @@ class Sensors:
         return at_s - passed_s > _UNAIDED_S
 
     def wind(self, x: Array, p: Array, at_s: float) -> WindEstimate | None:
-        """Return the wind of a forecast x (27,), P (26, 26); None if it was never observed."""
+        """Return the wind of a forecast x (29,), P (28, 28); None if it was never observed."""
         shown_s = max(self.air.passed_s, self.air.sideslip.gate.passed_s)
         if shown_s == NEVER_S:
             return None

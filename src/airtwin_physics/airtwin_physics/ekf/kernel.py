@@ -3,7 +3,7 @@
 
 Layout (everything in the filter goes by these names; append, never renumber)::
 
-    nominal x (27,)   error (26,)
+    nominal x (29,)   error (28,)
     X_POS        0:3  POS        0:3    position NED [m]
     X_VEL        3:6  VEL        3:6    velocity NED [m/s]
     X_Q         6:10  ATT        6:9    q_ned_frd [-]; error: rotation vector [rad] in FRD
@@ -17,14 +17,16 @@ Layout (everything in the filter goes by these names; append, never renumber)::
     X_DRAG        24  DRAG       23     natural logarithm of the rotors' drag at hover, c [1/s]
     X_SCALE       25  SCALE      24     natural logarithm of true over shown airspeed [-]
     X_TERRAIN     26  TERRAIN    25     ground below, NED down [m]
+    X_GUST     27:29  GUST       26:28  what blows beside the wind now NE [m/s]
 
-``R_true = R @ exp(skew(error))``; ``P`` (26, 26) is the error's covariance; the first 15 are those
-of ``types.TwinState``. The offsets of GNSS and heading wander and come back: first-order
-Gauss-Markov processes; barometer, wind, drag, scale and terrain walk; the delay is a constant.
+``R_true = R @ exp(skew(error))``; ``P`` (28, 28) is the error's covariance; the first 15 are those
+of ``types.TwinState``. The offsets of GNSS and heading and the gust wander and come back:
+first-order Gauss-Markov processes; barometer, wind, drag, scale and terrain walk; the delay is a
+constant.
 A state that nothing observes keeps its prior and costs little: ``predict`` multiplies only the
 rows that move (position, velocity, attitude) and ``correction.update`` only where h is not zero.
 
-``constants`` (43,) holds what does not change from step to step: DENSITY, SIGMA, TAU, CAP, see
+``constants`` (49,) holds what seldom changes from step to step: DENSITY, SIGMA, TAU, CAP, see
 ``process_noise`` and ``predict``.
 
 README.md gives the equations; ``reference.py`` says the same slowly, and the tests compare them.
@@ -38,18 +40,19 @@ from numba import njit
 
 from airtwin_core.types import Array
 
-N_NOMINAL = 27
-N = 26
+N_NOMINAL = 29
+N = 28
 X_POS, X_VEL, X_Q, X_GYRO_BIAS, X_ACCEL_BIAS = 0, 3, 6, 10, 13
 X_BARO, X_GNSS, X_HEADING, X_DELAY = 16, 17, 20, 21
-X_WIND, X_DRAG, X_SCALE, X_TERRAIN = 22, 24, 25, 26
+X_WIND, X_DRAG, X_SCALE, X_TERRAIN, X_GUST = 22, 24, 25, 26, 27
 POS, VEL, ATT, GYRO_BIAS, ACCEL_BIAS = 0, 3, 6, 9, 12
 BARO, GNSS, HEADING, DELAY = 15, 16, 19, 20
-WIND, DRAG, SCALE, TERRAIN = 21, 23, 24, 25
+WIND, DRAG, SCALE, TERRAIN, GUST = 21, 23, 24, 25, 26
 N_MOVED = 9  # position, velocity, attitude: the rows that F changes
-N_DENSITY = 9
-DENSITY, SIGMA, TAU, CAP = slice(0, 9), slice(9, 13), slice(13, 17), slice(17, 43)
-N_CONSTANTS = 43
+N_WANDER = 6  # what comes back: offsets of GNSS (3) and heading, gust (2)
+WANDER = (16, 17, 18, 19, 26, 27)  # their errors; in x one further
+DENSITY, SIGMA, TAU, CAP = slice(0, 9), slice(9, 15), slice(15, 21), slice(21, 49)
+N_CONSTANTS = 49
 GRAVITY_M_S2 = 9.80665
 """Standard gravity; latitude changes it by 0.3 %, which the accelerometer bias takes up."""
 
@@ -95,8 +98,8 @@ def turn(q: Array, rx: float, ry: float, rz: float) -> None:
 def advance(x: Array, gyro: Array, accel: Array, dt: float, decay: Array) -> None:
     """Move the nominal state over dt [s]; gyro [rad/s], accel [m/s^2] (3,) FRD, averages over dt.
 
-    The specific force is turned by the attitude at the middle of the step; ``decay`` (4,) [-] is
-    exp(-dt / tau) of the offsets of GNSS (3,) and heading.
+    The specific force is turned by the attitude at the middle of the step; ``decay`` (6,) [-] is
+    exp(-dt / tau) of what wanders, see ``WANDER``.
     """
     rx = (gyro[0] - x[X_GYRO_BIAS]) * dt
     ry = (gyro[1] - x[X_GYRO_BIAS + 1]) * dt
@@ -115,8 +118,8 @@ def advance(x: Array, gyro: Array, accel: Array, dt: float, decay: Array) -> Non
             change += GRAVITY_M_S2 * dt
         x[X_POS + i] += (x[X_VEL + i] + 0.5 * change) * dt
         x[X_VEL + i] += change
-    for i in range(4):
-        x[X_GNSS + i] *= decay[i]
+    for i in range(N_WANDER):
+        x[WANDER[i] + 1] *= decay[i]
 
 
 @njit(cache=True)
@@ -192,7 +195,7 @@ def blocks(x: Array, gyro: Array, accel: Array, dt: float, out: Array) -> None:
 
 @njit(cache=True)
 def _rows(p: Array, b: Array, dt: float, w: Array) -> None:
-    """Write F P (9, 26), the rows that F changes."""
+    """Write F P (9, 28), the rows that F changes."""
     for i in range(3):
         for j in range(N):
             change = (
@@ -250,13 +253,13 @@ def _columns(p: Array, b: Array, dt: float, w: Array) -> None:
 def propagate(p: Array, b: Array, dt: float, decay: Array, noise: Array) -> None:
     """Replace P by F P F^T + diag(noise); P stays symmetric to the bit.
 
-    b (5, 3, 3): F as ``blocks`` writes it; decay (4,), noise (26,) variances.
+    b (5, 3, 3): F as ``blocks`` writes it; decay (6,), noise (28,) variances.
     """
     w = np.empty((N_MOVED, N))
     _rows(p, b, dt, w)
     _columns(p, b, dt, w)
-    for k in range(4):
-        row = GNSS + k
+    for k in range(N_WANDER):
+        row = WANDER[k]
         for j in range(N):
             if j != row:
                 value = p[row, j] * decay[k]
@@ -269,15 +272,15 @@ def propagate(p: Array, b: Array, dt: float, decay: Array, noise: Array) -> None
 
 @njit(cache=True)
 def process_noise(constants: Array, dt: float, shaken: Array, decay: Array, noise: Array) -> None:
-    """Write the variances (26,) that one step adds.
+    """Write the variances (28,) that one step adds.
 
     constants[DENSITY] (9,): white noise of gyro [rad/s/sqrt(Hz)], of accelerometer
     [m/s^2/sqrt(Hz)], random walk of gyro bias [rad/s/sqrt(s)], accelerometer bias
     [m/s^2/sqrt(s)], barometer offset [m/sqrt(s)], wind [m/s/sqrt(s)], logarithm of drag
     [1/sqrt(s)], of the airspeed's scale [1/sqrt(s)], terrain [m/sqrt(s)]. shaken (4,): what
     vibration and lost samples add in this step, as variances of the angle about each axis FRD
-    (3,) [rad^2] and of the speed [m^2/s^2]. constants[SIGMA] (4,): size of the offsets of GNSS
-    (3,) [m] and heading [rad].
+    (3,) [rad^2] and of the speed [m^2/s^2]. constants[SIGMA] (6,): size of the offsets of GNSS
+    (3,) [m] and heading [rad], of the gust (2,) [m/s].
     """
     c = constants
     for i in range(3):
@@ -286,9 +289,9 @@ def process_noise(constants: Array, dt: float, shaken: Array, decay: Array, nois
         noise[ATT + i] = c[0] * c[0] * dt + shaken[i]
         noise[GYRO_BIAS + i] = c[2] * c[2] * dt
         noise[ACCEL_BIAS + i] = c[3] * c[3] * dt
-    for i in range(4):
+    for i in range(N_WANDER):
         sigma = c[9 + i]
-        noise[GNSS + i] = sigma * sigma * (1.0 - decay[i] * decay[i])
+        noise[WANDER[i]] = sigma * sigma * (1.0 - decay[i] * decay[i])
     noise[BARO] = c[4] * c[4] * dt
     noise[DELAY] = 0.0
     noise[WIND] = noise[WIND + 1] = c[5] * c[5] * dt
@@ -299,9 +302,9 @@ def process_noise(constants: Array, dt: float, shaken: Array, decay: Array, nois
 
 @njit(cache=True)
 def decays(constants: Array, dt: float, out: Array) -> None:
-    """Write exp(-dt / tau) (4,) of the offsets of GNSS and heading; constants[TAU] [s]."""
-    for i in range(4):
-        out[i] = np.exp(-dt / constants[13 + i])
+    """Write exp(-dt / tau) (6,) of what wanders; constants[TAU] [s]."""
+    for i in range(N_WANDER):
+        out[i] = np.exp(-dt / constants[15 + i])
 
 
 @njit(cache=True)
@@ -309,11 +312,11 @@ def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
     """Move state and covariance over one IMU step.
 
     imu (11,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], ``shaken`` (4,), see
-    ``process_noise``. constants[CAP] (26,): no variance grows beyond it, so that hours without
+    ``process_noise``. constants[CAP] (28,): no variance grows beyond it, so that hours without
     aid stay finite; the whole row and column shrink, which keeps P positive definite.
     """
     dt = imu[0]
-    decay = np.empty(4)
+    decay = np.empty(N_WANDER)
     decays(constants, dt, decay)
     b = np.empty((5, 3, 3))
     blocks(x, imu[1:4], imu[4:7], dt, b)
@@ -322,8 +325,8 @@ def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
     propagate(p, b, dt, decay, noise)
     advance(x, imu[1:4], imu[4:7], dt, decay)
     for i in range(N):
-        if p[i, i] > constants[17 + i]:
-            shrink = np.sqrt(constants[17 + i] / p[i, i])
+        if p[i, i] > constants[21 + i]:
+            shrink = np.sqrt(constants[21 + i] / p[i, i])
             for j in range(N):
                 p[i, j] *= shrink
                 p[j, i] *= shrink
@@ -341,7 +344,7 @@ def forecast(
     """
     now, cov = x.copy(), p.copy()
     total = np.zeros(11)
-    decay = np.empty(4)
+    decay = np.empty(N_WANDER)
     size = ring.shape[0]
     for index in range(first, last):
         imu = ring[index % size]

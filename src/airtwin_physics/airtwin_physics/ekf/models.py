@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the sensors should show, and how that changes with the error: rows of H, compiled.
 
-State and error as in ``kernel``. Each model writes its row ``h`` (26,) and returns the predicted
+State and error as in ``kernel``. Each model writes its row ``h`` (28,) and returns the predicted
 value, or, for a heading, the residual.
 """
 
@@ -18,6 +18,7 @@ from airtwin_physics.ekf.kernel import (
     DELAY,
     DRAG,
     GNSS,
+    GUST,
     HEADING,
     POS,
     SCALE,
@@ -27,6 +28,7 @@ from airtwin_physics.ekf.kernel import (
     X_BARO,
     X_DRAG,
     X_GNSS,
+    X_GUST,
     X_HEADING,
     X_POS,
     X_Q,
@@ -40,7 +42,7 @@ from airtwin_physics.ekf.kernel import (
 
 @njit(cache=True)
 def gnss_position(x: Array, axis: int, lag: float, h: Array) -> float:
-    """Write the row h (26,) of one axis of a GNSS position taken ``lag`` [s] before x.
+    """Write the row h (28,) of one axis of a GNSS position taken ``lag`` [s] before x.
 
     Returns the predicted value [m]: p - v lag + offset. ``lag`` holds the estimated delay, so an
     error of the delay shows as minus the velocity.
@@ -56,7 +58,7 @@ def gnss_position(x: Array, axis: int, lag: float, h: Array) -> float:
 
 @njit(cache=True)
 def gnss_velocity(x: Array, axis: int, acceleration: Array, lag: float, h: Array) -> float:
-    """Write the row h (26,) of one axis of a GNSS velocity taken ``lag`` [s] before x.
+    """Write the row h (28,) of one axis of a GNSS velocity taken ``lag`` [s] before x.
 
     acceleration: (3,) [m/s^2] NED, smooth. Returns the predicted value [m/s].
     """
@@ -69,7 +71,7 @@ def gnss_velocity(x: Array, axis: int, acceleration: Array, lag: float, h: Array
 
 @njit(cache=True)
 def barometer(x: Array, lag: float, h: Array) -> float:
-    """Write the row h (26,) of a barometer; returns the predicted pressure altitude [m]."""
+    """Write the row h (28,) of a barometer; returns the predicted pressure altitude [m]."""
     h[:] = 0.0
     h[POS + 2] = -1.0
     h[VEL + 2] = lag
@@ -80,12 +82,12 @@ def barometer(x: Array, lag: float, h: Array) -> float:
 
 @njit(cache=True)
 def magnetic_declination(x: Array, field: Array, h: Array, tilted: Array) -> float:
-    """Write the row h (26,) of the declination that the field (3,) [any unit] FRD shows.
+    """Write the row h (28,) of the declination that the field (3,) [any unit] FRD shows.
 
     Returns atan2(east, north) [rad] of the field turned by the estimated attitude, less the
     heading offset; it equals the true declination when both are right. ``h`` is its derivative
     for turns about the vertical only: a disturbed field must not tilt the aircraft. What the tilt
-    error does is the rest of the exact derivative, ``tilted`` (26,), for the noise.
+    error does is the rest of the exact derivative, ``tilted`` (28,), for the noise.
     """
     r = np.empty((3, 3))
     rotation(x[X_Q : X_Q + 4], r)
@@ -108,7 +110,7 @@ def magnetic_declination(x: Array, field: Array, h: Array, tilted: Array) -> flo
 
 @njit(cache=True)
 def heading(x: Array, q_measured: Array, h: Array) -> float:
-    """Write the row h (26,) of a heading taken from another attitude; return its residual [rad].
+    """Write the row h (28,) of a heading taken from another attitude; return its residual [rad].
 
     The residual is the turn about the vertical that carries the estimate into ``q_measured``
     (4,), plus the heading offset, by which the measured one is too small. No Euler angle, so it
@@ -134,13 +136,15 @@ def heading(x: Array, q_measured: Array, h: Array) -> float:
 
 @njit(cache=True)
 def air_velocity(x: Array, h: Array) -> tuple[float, float, float]:
-    """Return the velocity through the air FRD [m/s], R^T (v - w), the wind w being level.
+    """Return the velocity through the air FRD [m/s], R^T (v - w), wind and gust w being level.
 
-    h (3, 26): its rows; turning the aircraft by theta turns it by -theta: d / d theta = [.]x.
+    h (3, 28): its rows; turning the aircraft by theta turns it by -theta: d / d theta = [.]x.
     """
     r = np.empty((3, 3))
     rotation(x[X_Q : X_Q + 4], r)
-    n, e, d = x[X_VEL] - x[X_WIND], x[X_VEL + 1] - x[X_WIND + 1], x[X_VEL + 2]
+    n = x[X_VEL] - x[X_WIND] - x[X_GUST]
+    e = x[X_VEL + 1] - x[X_WIND + 1] - x[X_GUST + 1]
+    d = x[X_VEL + 2]
     u = r[0, 0] * n + r[1, 0] * e + r[2, 0] * d
     v = r[0, 1] * n + r[1, 1] * e + r[2, 1] * d
     w = r[0, 2] * n + r[1, 2] * e + r[2, 2] * d
@@ -148,8 +152,9 @@ def air_velocity(x: Array, h: Array) -> tuple[float, float, float]:
     for i in range(3):
         for j in range(3):
             h[i, VEL + j] = r[j, i]
-        h[i, WIND] = -r[0, i]
-        h[i, WIND + 1] = -r[1, i]
+        for j in range(2):
+            h[i, WIND + j] = -r[j, i]
+            h[i, GUST + j] = -r[j, i]
     h[0, ATT + 1], h[0, ATT + 2] = -w, v
     h[1, ATT], h[1, ATT + 2] = w, -u
     h[2, ATT], h[2, ATT + 1] = -v, u
@@ -162,7 +167,7 @@ def drag(x: Array, load: float, quadratic: Array, h: Array, predicted: Array) ->
 
     -(c sqrt(load) + b |v_i|) v_i + accelerometer bias; c = exp(state) [1/s], load [-] thrust over
     weight (rotor drag goes with rotor speed, that with the root of thrust), v the velocity
-    through the air, b: quadratic (2,) [1/m]. h (2, 26): its rows.
+    through the air, b: quadratic (2,) [1/m]. h (2, 28): its rows.
 
     Source: Svacha, Mohta, Kumar, "Improving quadrotor trajectory tracking by compensating for
     aerodynamic effects", ICUAS 2017: drag proportional to rotor speed times air speed.
@@ -176,19 +181,25 @@ def drag(x: Array, load: float, quadratic: Array, h: Array, predicted: Array) ->
         slope = -(c + 2.0 * quadratic[i] * abs(air[i]))
         for j in range(N):
             h[i, j] = slope * rows[i, j]
-        h[i, DRAG] = linear
+        # as if no gust blew: gusts are guessed with this very c, and would vouch for it
+        calm = air[i] - rows[i, GUST] * x[X_GUST] - rows[i, GUST + 1] * x[X_GUST + 1]
+        h[i, DRAG] = -c * calm
         h[i, ACCEL_BIAS + i] = 1.0
 
 
 @njit(cache=True)
 def airspeed(x: Array, h: Array) -> float:
-    """Write the row h (26,) of a true airspeed; returns |v - w| exp(-scale) [m/s]."""
-    n, e, d = x[X_VEL] - x[X_WIND], x[X_VEL + 1] - x[X_WIND + 1], x[X_VEL + 2]
+    """Write the row h (28,) of a true airspeed; returns |v - w| exp(-scale) [m/s]."""
+    n = x[X_VEL] - x[X_WIND] - x[X_GUST]
+    e = x[X_VEL + 1] - x[X_WIND + 1] - x[X_GUST + 1]
+    d = x[X_VEL + 2]
     speed = np.sqrt(n * n + e * e + d * d) + 1e-9
     share = np.exp(-x[X_SCALE])
     h[:] = 0.0
     h[VEL], h[VEL + 1], h[VEL + 2] = share * n / speed, share * e / speed, share * d / speed
-    h[WIND], h[WIND + 1] = -h[VEL], -h[VEL + 1]
+    for j in range(2):
+        h[WIND + j] = -h[VEL + j]
+        h[GUST + j] = -h[VEL + j]
     h[SCALE] = -share * speed
     predicted: float = share * speed
     return predicted
@@ -196,7 +207,7 @@ def airspeed(x: Array, h: Array) -> float:
 
 @njit(cache=True)
 def sideslip(x: Array, h: Array) -> float:
-    """Write the row h (26,) of v_y / v_x, the sideslip [rad] of the velocity through the air."""
+    """Write the row h (28,) of v_y / v_x, the sideslip [rad] of the velocity through the air."""
     rows = np.empty((3, N))
     u, v, _ = air_velocity(x, rows)
     for j in range(N):

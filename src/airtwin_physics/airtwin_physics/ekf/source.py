@@ -52,7 +52,7 @@ class Gate:
     def judge(
         self, belief: Belief, h: Array, residual: Array, variance: Array, at_s: float
     ) -> tuple[bool, float]:
-        """Gate and fuse; return whether it passed and the statistic. h (m, 26), others (m,)."""
+        """Gate and fuse; return whether it passed and the statistic. h (m, 28), others (m,)."""
         c, noise = self._config, variance * self.scale
         nis, doubt = correction.judge(belief.x, belief.p, h, residual, noise, self.limit)
         if not nis <= self.limit:
@@ -135,7 +135,7 @@ class Source:
         at_s: float,
         stamp_ns: int,
     ) -> bool:
-        """Gate, fuse and count; return whether it passed. h (m, 26), residual, variance (m,)."""
+        """Gate, fuse and count; return whether it passed. h (m, 28), residual, variance (m,)."""
         passed, nis = self.gate.judge(belief, h, residual, variance, at_s)
         self.tally.tested(nis, residual)
         if passed:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import enum
+import math
 
 import numpy as np
 
+from airtwin_core import frames
 from airtwin_core.types import Airspeed
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel, models
@@ -16,6 +18,9 @@ from airtwin_physics.ekf.tally import NEVER_S
 
 PERIOD_S = 0.04  # of the drag, averaged over that time
 _SLIP_PERIOD_S = 0.1
+_CLEAR_S = 2.0  # in the air before drag counts: until then the ground holds or blows back
+_GUESS_S = 1.0  # of force for the first guess of the wind
+_GUESS_MAX_M_S = 30.0  # no guess beyond a storm
 _LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight within which the drag model is believed
 
 
@@ -42,7 +47,9 @@ class AirData:
 
     def start_over(self) -> None:
         """Forget all but the counts."""
-        self._slip_s = NEVER_S
+        self._slip_s = self._carried_s = NEVER_S
+        self._guess = np.zeros(4)  # time [s], force times it (3,) [m/s]
+        self._guessed = False
         for source in (self.drag, self.airspeed, self.sideslip):
             source.start_over()
 
@@ -55,9 +62,15 @@ class AirData:
         """Fuse the mean force since the last call as drag, or the lack of sideslip of a wing."""
         watch = self._belief.watch
         seconds = float(watch[7])
-        if seconds > 0.0 and self.flying is Flying.ROTORS:
+        if self.flying is not Flying.ROTORS:
+            self._carried_s = at_s
+        elif seconds > 0.0 and at_s - self._carried_s > _CLEAR_S:
             self._fuse_drag(seconds, at_s, stamp_ns)
         watch[7:12] = 0.0
+        x = self._belief.x
+        north, east = float(x[kernel.X_WIND]), float(x[kernel.X_WIND + 1])
+        through = math.hypot(float(x[3]) - north, float(x[4]) - east)
+        self._belief.gusts(math.hypot(north, east), through)
         if self.flying is Flying.WING and at_s - self._slip_s > _SLIP_PERIOD_S - 1e-3:
             self._slip_s = at_s
             self._fuse_sideslip(at_s, stamp_ns)
@@ -70,12 +83,41 @@ class AirData:
         if not _LOAD_MIN < load < _LOAD_MAX:
             source.tally.refuse("thrust is far from hover")
             return
+        if not self._guessed and not self._guess_wind(seconds):
+            return
         h, predicted = np.empty((2, kernel.N)), np.empty(2)
         models.drag(belief.x, load, belief.air.quadratic_1_m, h, predicted)
         vibration = float(belief.watch[11]) / seconds**2
         variance = np.full(2, c.drag_noise_m_s2**2 + vibration)
         if not source.judge(belief, h, force[:2] - predicted, variance, at_s, stamp_ns):
             self._recover(source, at_s)
+
+    def _guess_wind(self, seconds: float) -> bool:
+        """Place the wind where a second of force puts it; the filter's slopes are good there.
+
+        From zero wind its first steps would overshoot, since drag is not linear in the wind, and
+        what they learn of the biases on the way would stay. The covariance is left alone: the
+        guess is no measurement.
+        """
+        belief, guess = self._belief, self._guess
+        guess[0] += seconds
+        guess[1:4] += belief.watch[8:11]
+        if guess[0] < _GUESS_S:
+            return False
+        x = belief.x
+        force = guess[1:4] / guess[0] - x[kernel.X_ACCEL_BIAS : kernel.X_ACCEL_BIAS + 3]
+        c = np.exp(x[kernel.X_DRAG]) * np.sqrt(max(-force[2] / kernel.GRAVITY_M_S2, _LOAD_MIN))
+        b = belief.air.quadratic_1_m
+        size = np.abs(force[:2])
+        # c v + b v^2 = f, without the cancellation of the usual formula
+        through = -np.sign(force[:2]) * 2.0 * size / (c + np.sqrt(c * c + 4.0 * b * size))
+        r = frames.rotation_from_quat(x[6:10])
+        level = np.linalg.solve(r.T[:2, :2], through - r.T[:2, 2] * x[5])
+        if float(level @ level) < _GUESS_MAX_M_S**2:
+            x[kernel.X_WIND : kernel.X_WIND + 2] = x[3:5] - level
+        guess[:] = 0.0
+        self._guessed = True
+        return True
 
     def fuse(self, sample: Airspeed, at_s: float, lag_s: float) -> None:
         """Fuse a true airspeed, in flight on a wing only."""
@@ -110,4 +152,5 @@ class AirData:
     def _recover(self, source: Source, at_s: float) -> None:
         if source.gate.shut_for_s(at_s) > self._config.recover_s:
             self._belief.forget_wind()
+            self._guessed = False
             source.take_back(at_s)
