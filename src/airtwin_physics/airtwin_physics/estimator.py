@@ -348,6 +348,7 @@ class Estimator:
                 still=track.still(),
                 on_ground=self._on_ground(),
                 unaided=sensors.unaided(at_s),
+                bridged=sensors.bridged(at_s),
             )
 
     def _flying(self) -> air.Flying:

@@ -60,27 +60,26 @@ class Sensors:
 
     def bridged(self, at_s: float) -> bool:
         """Return whether only the model of the air holds the horizontal velocity now."""
-        gnss = self.gnss
-        passed_s = max(gnss.xy.passed_s, gnss.velocity.gate.passed_s, self.rest.passed_s)
-        return at_s - passed_s > _UNAIDED_S and at_s - self.air.passed_s <= _UNAIDED_S
+        resting = at_s - self.rest.passed_s <= _UNAIDED_S
+        blown = at_s - self.air.passed_s <= _UNAIDED_S
+        return blown and self.unaided(at_s) and not resting
 
     def unaided(self, at_s: float) -> bool:
-        """Return whether nothing has shown the horizontal velocity lately."""
-        gnss = self.gnss
-        passed_s = max(gnss.xy.passed_s, gnss.velocity.gate.passed_s, self.air.passed_s)
+        """Return whether nothing has shown the velocity over ground lately."""
+        passed_s = max(self.gnss.xy.passed_s, self.gnss.velocity.gate.passed_s)
         return at_s - passed_s > _UNAIDED_S
 
     def wind(self, x: Array, p: Array, at_s: float) -> WindEstimate | None:
-        """Return the wind of a forecast x (29,), P (28, 28); None if it was never observed."""
+        """Return wind and gust of a forecast x (29,), P (28, 28); None if never observed."""
         shown_s = max(self.air.passed_s, self.air.sideslip.gate.passed_s)
         if shown_s == NEVER_S:
             return None
-        block = slice(kernel.WIND, kernel.WIND + 2)
-        covariance = p[block, block].copy()
+        w, g = slice(kernel.WIND, kernel.WIND + 2), slice(kernel.GUST, kernel.GUST + 2)
+        covariance = p[w, w] + p[g, g] + p[w, g] + p[g, w]
         sure = float(np.trace(covariance)) < 2.0 * self._config.wind_valid_m_s**2
         lately = at_s - shown_s < self._config.valid_s
-        velocity = x[kernel.X_WIND : kernel.X_WIND + 2].copy()
-        return WindEstimate(velocity, covariance, sure and lately)
+        at, gust = kernel.X_WIND, kernel.X_GUST
+        return WindEstimate(x[at : at + 2] + x[gust : gust + 2], covariance, sure and lately)
 
     def horizontal(self, since_s: float) -> bool:
         """Return whether something has shown the horizontal position since."""

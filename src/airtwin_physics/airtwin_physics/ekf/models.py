@@ -176,13 +176,13 @@ def drag(x: Array, load: float, quadratic: Array, h: Array, predicted: Array) ->
     air = air_velocity(x, rows)
     c = np.exp(x[X_DRAG]) * np.sqrt(max(load, 0.0))
     for i in range(2):
-        linear = -c * air[i]
-        predicted[i] = linear - quadratic[i] * abs(air[i]) * air[i] + x[X_ACCEL_BIAS + i]
-        slope = -(c + 2.0 * quadratic[i] * abs(air[i]))
+        force = -(c + quadratic[i] * abs(air[i])) * air[i]
+        predicted[i] = force + x[X_ACCEL_BIAS + i]
+        # slopes as if no gust blew: gusts are guessed with this very c, and would vouch for it
+        calm = air[i] - rows[i, GUST] * x[X_GUST] - rows[i, GUST + 1] * x[X_GUST + 1]
+        slope = -(c + 2.0 * quadratic[i] * abs(calm))
         for j in range(N):
             h[i, j] = slope * rows[i, j]
-        # as if no gust blew: gusts are guessed with this very c, and would vouch for it
-        calm = air[i] - rows[i, GUST] * x[X_GUST] - rows[i, GUST + 1] * x[X_GUST + 1]
         h[i, DRAG] = -c * calm
         h[i, ACCEL_BIAS + i] = 1.0
 

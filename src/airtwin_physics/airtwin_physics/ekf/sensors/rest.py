@@ -25,15 +25,24 @@ class Rest:
         """Forget that it ever rested."""
         self.passed_s = NEVER_S
 
-    def fuse(self, at_s: float, *, still: bool, on_ground: bool, unaided: bool) -> None:
-        """At rest the velocity is zero; in flight without any aid it is at least not huge."""
+    def fuse(
+        self, at_s: float, *, still: bool, on_ground: bool, unaided: bool, bridged: bool
+    ) -> None:
+        """At rest the velocity is zero; in flight without any aid it is at least not huge.
+
+        unaided: nothing shows the velocity over ground; bridged: the air shows that through it.
+        """
         c, belief = self._config, self._belief
         if still and on_ground:
             sigma = c.rest_speed_m_s
             self.passed_s = at_s
         elif still and unaided:
             sigma = c.still_speed_m_s
-        elif unaided and float(np.trace(belief.p[3:5, 3:5])) > 2.0 * c.unaided_speed_m_s**2:
+        elif (
+            unaided
+            and not bridged
+            and float(np.trace(belief.p[3:5, 3:5])) > 2.0 * c.unaided_speed_m_s**2
+        ):
             sigma = c.unaided_speed_m_s
         else:
             return
