@@ -65,11 +65,11 @@ class EstimatorConfig:
     # Air. Without an aircraft file drag is what EKF2_MCOEF and EKF2_BCOEF_* assume.
     model_aiding: bool = True  # wind, drag, airspeed, sideslip; off: the IMU alone bridges outages
     drag_1_s: float = 0.15  # [1/s] of the rotors at hover, specific force per air speed
-    drag_sigma: float = 0.5  # [-] of its logarithm without an aircraft file: 0.09 to 0.25
+    drag_sigma: float = 0.8  # [-] of its logarithm without an aircraft file: 0.07 to 0.33
     drag_file_sigma: float = 0.1  # [-] of its logarithm with one
     drag_walk: float = 0.005  # [1/sqrt(s)] of its logarithm
     drag_quadratic_1_m: float = 0.006  # [1/m] half air density over a ballistic 100 kg/m^2
-    drag_noise_m_s2: float = 0.3  # [m/s^2] what the drag model leaves open, each 40 ms
+    drag_noise_m_s2: float = 0.8  # [m/s^2] of 40 ms; EKF2_DRAG_NOISE, 1.6 of each 10 ms
     wind_walk: float = 0.05  # [m/s/sqrt(s)] of the mean wind; EKF2_WIND_NSD
     gust_share: float = 0.2  # [-] sigma over wind; MIL-F-8785C: 0.2 at 5 m, 0.17 at 30 m
     gust_length_m: float = 60.0  # [m] of gusts; MIL-F-8785C: 37 m at 5 m height, 123 m at 30 m

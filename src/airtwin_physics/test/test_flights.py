@@ -68,7 +68,7 @@ TILT_MAX_RAD = {
     "px4_2016_bench_no_baro_dropouts.ulg": 0.02,
     "px4_v1.6_bench_appended_sections.ulg": 0.03,
     "px4_v1.7_sitl_takeoff_rtl_groundtruth.ulg": 0.01,
-    "px4_v1.8_octo_baro_failure_in_flight.ulg": 0.02,
+    "px4_v1.8_octo_baro_failure_in_flight.ulg": 0.025,
     "px4_v1.8_octo_poor_gps_manual.ulg": 0.03,
     "px4_v1.8_sitl_accel_timeout.ulg": 0.04,
     "px4_v1.11_fixedwing_takeoff_rtkgps_airspeed.ulg": 0.02,
@@ -78,7 +78,7 @@ TILT_MAX_RAD = {
     "px4_v1.14_fixedwing_short_hop_dual_ekf.ulg": 0.04,
     "px4_v1.15_sitl_takeoff_rtl_land_events.ulg": 0.01,
     "px4_v1.16_quad_nogps_lowbatt_failsafe.ulg": 0.06,
-    "px4_v1.17_quad_mission_rtk_failsafe_blindland_corrupt.ulg": 0.02,
+    "px4_v1.17_quad_mission_rtk_failsafe_blindland_corrupt.ulg": 0.025,
 }
 
 

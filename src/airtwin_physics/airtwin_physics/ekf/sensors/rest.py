@@ -33,16 +33,13 @@ class Rest:
         unaided: nothing shows the velocity over ground; bridged: the air shows that through it.
         """
         c, belief = self._config, self._belief
+        lost = unaided and not bridged
         if still and on_ground:
             sigma = c.rest_speed_m_s
             self.passed_s = at_s
         elif still and unaided:
             sigma = c.still_speed_m_s
-        elif (
-            unaided
-            and not bridged
-            and float(np.trace(belief.p[3:5, 3:5])) > 2.0 * c.unaided_speed_m_s**2
-        ):
+        elif lost and float(np.trace(belief.p[3:5, 3:5])) > 2.0 * c.unaided_speed_m_s**2:
             sigma = c.unaided_speed_m_s
         else:
             return
