@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many filters in one call, on the kernels of one: for fleets and for Monte Carlo.
+
+x (n, 29), p (n, 28, 28), each aircraft as in ``kernel``; changed in place. ``due`` (n,) [bool]
+says which aircraft have the measurement; ``nis`` gets the statistic of each, NaN where none was
+due, and what exceeds its limit is not fused.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from airtwin_core.types import Array
+from airtwin_physics.ekf import correction, kernel, models
+
+Mask = npt.NDArray[np.bool_]
+
+_predict = kernel.predict
+_judge, _spread = correction.judge, correction.spread
+_gnss_position, _gnss_velocity = models.gnss_position, models.gnss_velocity
+_barometer, _declination = models.barometer, models.magnetic_declination
+_N = kernel.N
+
+
+class Fixes(NamedTuple):
+    """GNSS of n aircraft: position and velocity NED (n, 6), their variances (n, 6), ``lag`` (n,)
+    [s] how old each is, ``acceleration`` (n, 3) [m/s^2] NED, smooth."""
+
+    measured: Array
+    variance: Array
+    lag: Array
+    acceleration: Array
+
+
+@njit(cache=True)
+def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
+    """Move n aircraft over one IMU step each; imu (n, 11), constants (49,)."""
+    for k in range(x.shape[0]):
+        _predict(x[k], p[k], imu[k], constants)
+
+
+@njit(cache=True)
+def gnss(
+    x: Array,
+    p: Array,
+    fixes: Fixes,
+    due: Mask,
+    limits: tuple[float, float, float],
+    nis: Array,
+) -> None:
+    """Fuse fixes; limits [-] and nis (n, 3): horizontal position, height, velocity."""
+    h, residual = np.empty((3, _N)), np.empty(3)
+    for k in range(x.shape[0]):
+        nis[k, :] = np.nan
+        if not due[k]:
+            continue
+        lag, variance = fixes.lag[k], fixes.variance[k]
+        for axis in range(3):
+            shown = _gnss_position(x[k], axis, lag, h[axis])
+            residual[axis] = fixes.measured[k, axis] - shown
+        nis[k, 0] = _judge(x[k], p[k], h[:2], residual[:2], variance[:2], limits[0])[0]
+        residual[2] = fixes.measured[k, 2] - _gnss_position(x[k], 2, lag, h[2])
+        nis[k, 1] = _judge(x[k], p[k], h[2:], residual[2:], variance[2:3], limits[1])[0]
+        for axis in range(3):
+            shown = _gnss_velocity(x[k], axis, fixes.acceleration[k], lag, h[axis])
+            residual[axis] = fixes.measured[k, 3 + axis] - shown
+        nis[k, 2] = _judge(x[k], p[k], h, residual, variance[3:], limits[2])[0]
+
+
+@njit(cache=True)
+def barometer(
+    x: Array, p: Array, altitude: Array, variance: Array, due: Mask, limit: float, nis: Array
+) -> None:
+    """Fuse pressure altitudes (n,) [m] of now, variance (n,) [m^2]; nis (n,)."""
+    h, residual = np.empty((1, _N)), np.empty(1)
+    for k in range(x.shape[0]):
+        nis[k] = np.nan
+        if due[k]:
+            residual[0] = altitude[k] - _barometer(x[k], 0.0, h[0])
+            nis[k] = _judge(x[k], p[k], h, residual, variance[k : k + 1], limit)[0]
+
+
+@njit(cache=True)
+def magnetometer(
+    x: Array,
+    p: Array,
+    field: Array,
+    declination: Array,
+    variance: Array,
+    due: Mask,
+    limit: float,
+    nis: Array,
+) -> None:
+    """Fuse fields (n, 3) FRD of now; declination (n,) [rad], variance (n,) [rad^2]; nis (n,)."""
+    h, tilted, residual, noise = np.empty((1, _N)), np.empty(_N), np.empty(1), np.empty(1)
+    for k in range(x.shape[0]):
+        nis[k] = np.nan
+        if due[k]:
+            turn = declination[k] - _declination(x[k], field[k], h[0], tilted)
+            residual[0] = turn - 2.0 * np.pi * np.round(turn / (2.0 * np.pi))
+            noise[0] = variance[k] + _spread(p[k], tilted)
+            nis[k] = _judge(x[k], p[k], h, residual, noise, limit)[0]
