@@ -18,7 +18,7 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.external_odometry import ExternalOdometry, OdometryLimits
 from airtwin_physics.identify import warm as identify
-from airtwin_physics.identify.identifier import Identifier
+from airtwin_physics.slow import SlowProperties
 from airtwin_physics.warm import warm_up
 from airtwin_ros import convert, params, px4_commands, px4_topics, qos
 from airtwin_ros.diagnostics import Diagnostics
@@ -101,13 +101,13 @@ class PhysicsNode(Node):
         self._vehicle = px4_topics.vehicle_name(self)
         known = aircraft.load(self._params.aircraft) if self._params.aircraft else None
         self._estimator = Estimator(self._params, known)
-        self._identifier: Identifier | None = None
+        self._slow: SlowProperties | None = None
         self._intake = Intake()
         self._epoch = self._intake.epoch
         self._state = self.create_publisher(TwinState, "twin/state", qos.STATE)
         if known is not None:
             identify.warm_up(known)
-            self._identifier = Identifier(known)
+            self._slow = SlowProperties(known)
             self._parameters = self.create_publisher(
                 ParameterEstimates, "twin/parameters", qos.RELIABLE
             )
@@ -163,7 +163,7 @@ class PhysicsNode(Node):
             self._send_odometry(self._odometry, state)
 
     def _identify(self, value: Sample | State) -> None:
-        found = None if self._identifier is None else self._identifier.on(value)
+        found = None if self._slow is None else self._slow.on(value)
         if found is not None:
             self._parameters.publish(convert.identification_msg(found, self._vehicle))
 

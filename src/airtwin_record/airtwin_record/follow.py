@@ -13,7 +13,7 @@ from airtwin_core.intake import Intake
 from airtwin_core.types import Deviation, Identification, Report, Sample, TwinState
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
-from airtwin_physics.identify.identifier import Identifier
+from airtwin_physics.slow import SlowProperties
 from airtwin_record.flight import VehicleLog
 from airtwin_record.history import History
 from airtwin_record.samples import samples
@@ -48,7 +48,7 @@ def follow(
     ``aircraft``: None follows an unknown one, of which nothing is identified.
     """
     estimator = Estimator(config or EstimatorConfig(), aircraft)
-    identifier = None if aircraft is None else Identifier(aircraft)
+    slow = None if aircraft is None else SlowProperties(aircraft)
     monitor = Monitor(limits or Limits())
     intake, history = Intake(), History(log.start_ns, aircraft.name if aircraft else "")
     outputs: tuple[Sink, ...] = (history, *sinks)
@@ -75,8 +75,8 @@ def follow(
             monitor.on(state)
             for sink in outputs:
                 sink.on_state(state)
-        if identifier is not None:
-            _identify(identifier, (sample, state), outputs)
+        if slow is not None:
+            _identify(slow, (sample, state), outputs)
         if count % _PROGRESS_EVERY == 0:
             progress(count / total)
     report, changed = monitor.tick(tick_ns)
@@ -89,12 +89,12 @@ def follow(
 
 
 def _identify(
-    identifier: Identifier,
+    slow: SlowProperties,
     values: tuple[Sample | TwinState | None, ...],
     outputs: tuple[Sink, ...],
 ) -> None:
     for value in values:
-        found = None if value is None else identifier.on(value)
+        found = None if value is None else slow.on(value)
         if found is not None:
             for sink in outputs:
                 sink.on_identification(found)
