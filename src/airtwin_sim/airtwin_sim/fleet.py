@@ -15,16 +15,16 @@ import numpy as np
 
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
-from airtwin_physics import dynamics
+from airtwin_physics import dynamics, gusts
 from airtwin_physics.control import multirotor as control
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.dynamics import Model, member, step_into
-from airtwin_sim import ins, sensors, wind
+from airtwin_sim import ins, sensors
 
 TICK_US = 4000
 TICK_S = TICK_US * 1e-6
 SUBSTEPS = 2
-NORMALS = sensors.IMU_NORMALS + wind.GUST_NORMALS
+NORMALS = sensors.IMU_NORMALS + gusts.GUST_NORMALS
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ def build(
         motors=np.full((n, rotors), np.nan),
         steady_ned_m_s=np.zeros((n, 3)),
         gust_intensity=np.zeros(n),
-        gust_state=np.zeros((n, wind.N_GUST)),
+        gust_state=np.zeros((n, gusts.N_GUST)),
         wind_ned_m_s=np.zeros((n, 3)),
         imu_bias=np.zeros((n, 6)),
         imu=np.zeros((n, 6)),
@@ -145,7 +145,7 @@ def _tick(
         est, sp, con = estimate[i], setpoint[i], states[i]
         _command_motors(est, sp, con, torque[i], motors[i], shares[i], learning[i], tick, params)
         height = model.body[i, dynamics.GROUND_DOWN] - x[i, 2]
-        gn, ge, gd = wind.gust(
+        gn, ge, gd = gusts.gust(
             gust_state[i], normals[i, 6:], steady[i], x[i, 3:6], height, intensity[i], TICK_S
         )
         wind_ned[i, 0], wind_ned[i, 1] = steady[i, 0] + gn, steady[i, 1] + ge

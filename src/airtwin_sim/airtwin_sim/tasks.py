@@ -1,63 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What PX4's flight modes ask of the controllers: setpoints for hold, take-off, return, land.
 
-The track is jerk limited with PX4's speeds and accelerations (MPC_XY_CRUISE, MPC_ACC_HOR,
-MPC_JERK_AUTO, MPC_Z_V_AUTO_*), but it is our own simple law: a braking curve and a limited chase
-per axis, where PX4 has time-optimal trajectories.
+The track is ``airtwin_physics.control.track``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from airtwin_core.frames import wrap_pi
 from airtwin_core.types import Array
 from airtwin_physics.control import multirotor as control
 from airtwin_physics.control.px4_params import Px4Params
+from airtwin_physics.control.track import chase
 from airtwin_physics.dynamics import GRAVITY_M_S2
 from airtwin_sim.navigator import Navigator
 
 HOLD, RETURN, DESCEND, OFFBOARD, TAKEOFF, LAND = 4, 5, 12, 14, 17, 18
-
-
-@numba.njit(cache=True)
-def chase(
-    track: Array, goal: Array, speed: float, up: float, down: float, p: Px4Params, dt_s: float
-) -> None:
-    """Move ``track`` (9,: position, velocity, acceleration NED) towards ``goal`` (3,) [m]."""
-    dx, dy, dz = goal[0] - track[0], goal[1] - track[1], goal[2] - track[2]
-    wanted = np.zeros(3)
-    level = np.sqrt(dx * dx + dy * dy)
-    if level > 1e-6:
-        pace = min(speed, _braking(level, p.mpc_acc_hor, p.mpc_jerk_auto))
-        wanted[0], wanted[1] = dx / level * pace, dy / level * pace
-    if dz < 0.0:
-        wanted[2] = -min(up, _braking(-dz, p.mpc_acc_up_max, p.mpc_jerk_auto))
-    else:
-        wanted[2] = min(down, _braking(dz, p.mpc_acc_down_max, p.mpc_jerk_auto))
-    for k in range(3):
-        if k < 2:
-            most = p.mpc_acc_hor
-        else:
-            most = p.mpc_acc_up_max if wanted[2] < track[5] else p.mpc_acc_down_max
-        # the acceleration from which the speed is met exactly while the jerk takes it back to zero
-        gap = wanted[k] - track[3 + k]
-        acc = np.sign(gap) * min(np.sqrt(2.0 * p.mpc_jerk_auto * abs(gap)), most)
-        step = p.mpc_jerk_auto * dt_s
-        track[6 + k] += min(max(acc - track[6 + k], -step), step)
-        track[3 + k] += dt_s * track[6 + k]
-        track[k] += dt_s * track[3 + k]
-
-
-@numba.njit(cache=True)
-def _braking(distance: float, acceleration: float, jerk: float) -> float:
-    """Return the speed from which one can still stop within ``distance``, ramping by ``jerk``."""
-    b = 2.0 * acceleration**2 / jerk
-    speed = -0.5 * b + np.sqrt(0.25 * b * b + 2.0 * acceleration * distance)
-    return float(min(speed, 1.5 * distance + 0.02))
 
 
 @dataclass(slots=True)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The track that PX4's automatic modes follow: jerk limited, from where it is to a goal.
+
+Speeds and accelerations are PX4's (MPC_XY_CRUISE, MPC_ACC_HOR, MPC_JERK_AUTO, MPC_Z_V_AUTO_*), but
+it is our own simple law: a braking curve and a limited chase per axis, where PX4 has time-optimal
+trajectories.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from airtwin_core.types import Array
+from airtwin_physics.control.px4_params import Px4Params
+
+
+@numba.njit(cache=True)
+def chase(
+    track: Array, goal: Array, speed: float, up: float, down: float, p: Px4Params, dt_s: float
+) -> None:
+    """Move ``track`` (9,: position, velocity, acceleration NED) towards ``goal`` (3,) [m]."""
+    dx, dy, dz = goal[0] - track[0], goal[1] - track[1], goal[2] - track[2]
+    wanted = np.zeros(3)
+    level = np.sqrt(dx * dx + dy * dy)
+    if level > 1e-6:
+        pace = min(speed, braking(level, p.mpc_acc_hor, p.mpc_jerk_auto))
+        wanted[0], wanted[1] = dx / level * pace, dy / level * pace
+    if dz < 0.0:
+        wanted[2] = -min(up, braking(-dz, p.mpc_acc_up_max, p.mpc_jerk_auto))
+    else:
+        wanted[2] = min(down, braking(dz, p.mpc_acc_down_max, p.mpc_jerk_auto))
+    for k in range(3):
+        if k < 2:
+            most = p.mpc_acc_hor
+        else:
+            most = p.mpc_acc_up_max if wanted[2] < track[5] else p.mpc_acc_down_max
+        # the acceleration from which the speed is met exactly while the jerk takes it back to zero
+        gap = wanted[k] - track[3 + k]
+        acc = np.sign(gap) * min(np.sqrt(2.0 * p.mpc_jerk_auto * abs(gap)), most)
+        step = p.mpc_jerk_auto * dt_s
+        track[6 + k] += min(max(acc - track[6 + k], -step), step)
+        track[3 + k] += dt_s * track[6 + k]
+        track[k] += dt_s * track[3 + k]
+
+
+@numba.njit(cache=True)
+def braking(distance: float, acceleration: float, jerk: float) -> float:
+    """Return the speed from which one can still stop within ``distance``, ramping by ``jerk``."""
+    b = 2.0 * acceleration**2 / jerk
+    speed = -0.5 * b + np.sqrt(0.25 * b * b + 2.0 * acceleration * distance)
+    return float(min(speed, 1.5 * distance + 0.02))
+
+
+# A row of the follower's state and one of the legs that it flies.
+G_TRACK, G_YAW, G_LEG, G_WAITED = slice(0, 9), 9, 10, 11
+N_GUIDE = 12
+L_GOAL, L_SPEED, L_YAW, L_HOLD = slice(0, 3), 3, 4, 5
+N_LEG = 6
+GUIDE_S = 0.02  # [s] the track is renewed at 50 Hz, as the simulator's flight tasks do
+NEAR_M = 2.0  # [m] NAV_ACC_RAD of PX4's multirotor airframes (ROMFS init.d/rc.mc_defaults)
+WAIT_FROM_M = 0.5  # [m] lag behind the track at which it begins to wait
+
+
+def new_guide(pos: Array, vel: Array, yaw_rad: float) -> Array:
+    """Return one row (12,): a track that begins where the aircraft is [m, m/s NED]."""
+    row = np.zeros(N_GUIDE)
+    row[:3], row[3:6], row[G_YAW] = pos, vel, yaw_rad
+    return row
+
+
+@numba.njit(cache=True)
+def guide(
+    state: Array, setpoint: Array, pos: Array, legs: Array, p: Px4Params, dt_s: float
+) -> None:
+    """Write position, velocity, acceleration and yaw of a row of setpoints along ``legs`` (k, 6).
+
+    A leg: goal (3,) [m NED], speed [m/s], yaw [rad], hold [s]; a yaw of NaN keeps the heading. The
+    next leg begins within NEAR_M and NAV_MC_ALT_RAD of the goal after its hold; the last one stays.
+    """
+    leg = int(state[G_LEG])
+    dx, dy, dz = legs[leg, 0] - pos[0], legs[leg, 1] - pos[1], legs[leg, 2] - pos[2]
+    if dx * dx + dy * dy < NEAR_M * NEAR_M and abs(dz) < p.nav_mc_alt_rad:
+        state[G_WAITED] += dt_s
+        if state[G_WAITED] > legs[leg, L_HOLD] and leg < legs.shape[0] - 1:
+            leg += 1
+            state[G_LEG], state[G_WAITED] = leg, 0.0
+    behind = np.sqrt((state[0] - pos[0]) ** 2 + (state[1] - pos[1]) ** 2)
+    waits = max(0.0, 1.0 - max(0.0, behind - WAIT_FROM_M) / p.mpc_xy_err_max)
+    speed = legs[leg, L_SPEED] * waits
+    chase(state[:9], legs[leg, :3], speed, p.mpc_z_v_auto_up, p.mpc_z_v_auto_dn, p, dt_s)
+    wanted = legs[leg, L_YAW]
+    if wanted == wanted:
+        ahead = wanted - state[G_YAW]
+        ahead -= 2.0 * np.pi * np.round(ahead / (2.0 * np.pi))
+        most = np.radians(p.mpc_yawrauto_max) * dt_s
+        yaw = state[G_YAW] + min(max(ahead, -most), most)
+        state[G_YAW] = yaw - 2.0 * np.pi * np.round(yaw / (2.0 * np.pi))
+    setpoint[:9] = state[:9]
+    setpoint[9] = state[G_YAW]

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual aircraft: the one dynamics under PX4's cascade, following what was commanded.
+
+Deterministic: no sensors, no noise, the state itself is what the controllers see.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.types import Array, TwinState
+from airtwin_physics import dynamics
+from airtwin_physics.control import multirotor as law
+from airtwin_physics.control import track
+from airtwin_physics.control.px4_params import Px4Params
+from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
+
+TICK_S = 0.004  # PX4's rate loop runs at 250 Hz here, as in the simulator
+SUBSTEPS = 2  # of the Runge-Kutta integration in one tick: the ground's springs ask for it
+
+
+def new_setpoint(params: Px4Params) -> Array:
+    """Return a row (16,) that controls nothing yet, with the limits of flight."""
+    row = np.full(law.N_SETPOINT, np.nan)
+    row[law.SP_V_UP], row[law.SP_V_DOWN] = params.mpc_z_vel_max_up, params.mpc_z_vel_max_dn
+    row[law.SP_TILT] = np.radians(params.mpc_tiltmax_air)
+    row[law.SP_THRUST_MIN], row[law.SP_MODE] = params.mpc_thr_min, law.FLY
+    return row
+
+
+@numba.njit(cache=True)
+def tick(
+    x: Array,
+    control: Array,
+    setpoint: Array,
+    motors: Array,
+    model: Model,
+    shares: Array,
+    p: Px4Params,
+    wind: Array,
+    dt_s: float,
+    substeps: int,
+    work: Array,
+) -> None:
+    """Let the whole cascade act once and the aircraft fly for ``dt_s``, all in place.
+
+    x: (14 + n,), control: (26,), setpoint: (16,), motors: (n,) written, shares: (n, 3) of
+    ``mixer``, wind: (3,) [m/s NED], work: (5, 14 + n). An acceleration is what the velocity made
+    of the last tick.
+    """
+    if setpoint[law.SP_MODE] != law.FLY:
+        motors[:] = 0.0 if setpoint[law.SP_MODE] == law.MOTORS_IDLE else np.nan
+        law.reset_integrals(control)
+        control[3:6] = x[3:6]
+    else:
+        yaw = np.arctan2(2 * (x[6] * x[9] + x[7] * x[8]), 1 - 2 * (x[8] ** 2 + x[9] ** 2))
+        acceleration_down = (x[5] - control[5]) / dt_s
+        law.position_control(control, setpoint, x[:3], x[3:6], yaw, p, dt_s)
+        law.learn_hover_thrust(control, acceleration_down, dt_s)
+        wanted = law.attitude_control(control, x[6:10], p)
+        torque = law.rate_control(control, wanted, x[10:13], True, p, dt_s)
+        law.mix(motors, shares, torque, control[law.C_THRUST])
+    for _ in range(substeps):
+        step_into(x, motors, model, wind, dt_s / substeps, work)
+
+
+@numba.njit(cache=True)
+def advance(
+    x: Array,
+    control: Array,
+    setpoint: Array,
+    motors: Array,
+    model: Model,
+    shares: Array,
+    p: Px4Params,
+    wind: Array,
+    dt_s: float,
+    substeps: int,
+    ticks: int,
+) -> None:
+    """Let ``ticks`` pass with setpoint and wind held; see ``tick``."""
+    work = np.empty((5, x.shape[0]))
+    for _ in range(ticks):
+        tick(x, control, setpoint, motors, model, shares, p, wind, dt_s, substeps, work)
+
+
+@numba.njit(cache=True)
+def advance_along(
+    x: Array,
+    control: Array,
+    setpoint: Array,
+    guide: Array,
+    legs: Array,
+    motors: Array,
+    model: Model,
+    shares: Array,
+    p: Px4Params,
+    wind: Array,
+    dt_s: float,
+    substeps: int,
+    ticks: int,
+) -> float:
+    """Let ``ticks`` pass along ``legs`` (``track.guide``); return the way flown [m].
+
+    The track is renewed at the first tick and then every ``track.GUIDE_S``.
+    """
+    work = np.empty((5, x.shape[0]))
+    way, every = 0.0, int(round(track.GUIDE_S / dt_s))
+    for i in range(ticks):
+        if i % every == 0:
+            track.guide(guide, setpoint, x[:3], legs, p, every * dt_s)
+        tick(x, control, setpoint, motors, model, shares, p, wind, dt_s, substeps, work)
+        way += dt_s * np.sqrt(x[3] ** 2 + x[4] ** 2 + x[5] ** 2)
+    return way
+
+
+def trim_speed(model: Model) -> float:
+    """Return the rotor speed [rad/s] that carries the aircraft in still air, level."""
+    lift = float(np.sum(model.rotors[:, dynamics.K_THRUST] * model.rotors[:, dynamics.EFFECT]))
+    return float(np.sqrt(model.body[dynamics.MASS] * GRAVITY_M_S2 / lift))
+
+
+def in_flight(
+    model: Model, params: Px4Params, motion: Array, wind: Array, charge_c: float
+) -> tuple[Array, Array]:
+    """Return (x (14 + n,), control (26,)) of an aircraft that has flown like this for a while.
+
+    motion: (13,) position, velocity [m, m/s NED], q_ned_frd, rate [rad/s FRD]. Rotors turn at trim, the hover thrust is learnt, the velocity's integral holds against drag:
+    PX4 does not tell them, and a second of flight forgets the difference.
+    """
+    x = dynamics.at_rest(model)
+    x[:13] = motion
+    x[dynamics.CHARGE] = charge_c
+    speed = trim_speed(model)
+    low, high = model.rotors[0, dynamics.SPEED_MIN], model.rotors[0, dynamics.SPEED_MAX]
+    x[dynamics.ROTOR :] = speed
+    command = float(np.clip((speed - low) / (high - low), 0.1, 0.9))
+    control = law.new_control(params)
+    control[law.C_HOVER] = control[law.C_THRUST] = command
+    control[law.C_THRUST_DOWN] = -command
+    control[law.C_VEL_LAST], control[law.C_RATE] = x[3:6], x[10:13]
+    level = x.copy()
+    level[2] = -1e3  # no ground
+    level[6:10], level[10:13] = (1.0, 0.0, 0.0, 0.0), 0.0
+    motors = np.full(model.rotors.shape[0], command)
+    drag = dynamics.derivative(level, motors, model, np.asarray(wind, dtype=np.float64))[3:6]
+    control[0:2] = -drag[:2]
+    return x, control
+
+
+class VirtualAircraft:
+    """One aircraft that does what it was told: ``resync`` to a belief, then ``advance``.
+
+    ``x`` (14 + n,) is the state of ``dynamics``, ``control`` (26,) that of the controllers; a
+    copy of both is a snapshot. Same calls: same state, to the bit.
+    """
+
+    def __init__(self, aircraft: Aircraft, params: Px4Params | None = None) -> None:
+        self.params = Px4Params() if params is None else params
+        self.model = dynamics.pack(aircraft)
+        self.shares = law.mixer(aircraft)
+        self.x = dynamics.at_rest(self.model)
+        self.control = law.new_control(self.params)
+        self.motors = np.full(aircraft.rotor_count, np.nan)
+        self._flying = False
+        self._left_s = 0.0
+
+    def resync(self, belief: TwinState, wind_ned_m_s: Array | None = None) -> None:
+        """Take place, motion and attitude from ``belief``; keep charge, rotors, integrators.
+
+        The first time, or after the motors were off, the rest is that of steady flight in
+        ``wind_ned_m_s`` (3,).
+
+        Raises:
+            ValueError: the belief is not finite.
+        """
+        motion = np.concatenate(
+            (
+                belief.position_ned_m,
+                belief.velocity_ned_m_s,
+                belief.q_ned_frd,
+                belief.rate_frd_rad_s,
+            )
+        )
+        if not np.all(np.isfinite(motion)):
+            raise ValueError(f"the belief is not finite: {motion}")
+        if not self._flying:
+            wind = np.zeros(3) if wind_ned_m_s is None else wind_ned_m_s
+            charge = float(self.x[dynamics.CHARGE])
+            self.x, self.control = in_flight(self.model, self.params, motion, wind, charge)
+            self._flying = True
+            return
+        # what the derivative terms remember moves along, or they would see a jump
+        self.control[law.C_VEL_LAST] += belief.velocity_ned_m_s - self.x[3:6]
+        self.control[law.C_RATE] += belief.rate_frd_rad_s - self.x[10:13]
+        self.x[:13] = motion
+
+    def advance(
+        self, setpoint: Array, duration_s: float, wind_ned_m_s: Array | None = None
+    ) -> None:
+        """Fly ``duration_s`` with ``setpoint`` (16,) held, as ``new_setpoint`` makes it.
+
+        Time that does not fill a tick of 4 ms is kept for the next call.
+        """
+        wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
+        self._left_s += duration_s
+        ticks = int(self._left_s / TICK_S + 1e-6)
+        self._left_s = max(self._left_s - ticks * TICK_S, 0.0)
+        advance(
+            self.x,
+            self.control,
+            setpoint,
+            self.motors,
+            self.model,
+            self.shares,
+            self.params,
+            wind,
+            TICK_S,
+            SUBSTEPS,
+            ticks,
+        )
+        self._flying = bool(setpoint[law.SP_MODE] == law.FLY)

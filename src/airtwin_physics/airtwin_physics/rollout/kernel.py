@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fly one block of lanes along a plan: the stages step after step, and what is rare in between.
+
+What cannot be vectorised (which leg a lane is on, gusts, the battery's curve, who is lost) is done
+lane by lane, seldom.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from airtwin_core.types import Array
+from airtwin_physics.battery import model as battery
+from airtwin_physics.control import track
+from airtwin_physics.control.px4_params import Px4Params
+from airtwin_physics.gusts import gust
+from airtwin_physics.rollout import lanes, stages
+from airtwin_physics.rollout.lanes import L
+
+STEP_S = 0.01
+SUBSTEPS = 1  # of the rate loop and the rigid body in a step
+GUIDE_STEPS = 2  # steps between two renewals of the track: ``track.GUIDE_S``
+SLOW_STEPS = 4  # steps between two gusts, looks at the battery and at who is lost
+GUST_S = SLOW_STEPS * STEP_S
+
+# columns of what is returned at each interval
+OUT_POS, OUT_VEL, OUT_QUAT, OUT_ENERGY = slice(0, 3), slice(3, 6), slice(6, 10), 10
+N_OUT = 11
+
+# beyond these an aircraft of this kind does not fly any more
+LOST_SPEED_M_S, LOST_RATE_RAD_S = 100.0, 60.0
+
+
+def looks(steps: int) -> int:
+    """Return how many gusts there are in a flight of ``steps``, its end included."""
+    return steps // SLOW_STEPS + 1
+
+
+@numba.njit(cache=True)
+def _begin_leg(s: Array, lane: int, leg: Array) -> None:
+    s[lanes.GOAL + lane], s[lanes.GOAL + lanes.E + lane] = leg[0], leg[1]
+    s[lanes.GOAL + lanes.D + lane] = leg[2]
+    s[lanes.SPEED + lane] = leg[track.L_SPEED]
+    yaw = leg[track.L_YAW]
+    s[lanes.LEG_YAW + lane] = yaw if yaw == yaw else s[lanes.YAW + lane]
+
+
+@numba.njit(cache=True)
+def _advance_legs(s: Array, legs: Array, at: Array, waited: Array, dt_s: float) -> None:
+    last = legs.shape[0] - 1
+    for lane in range(L):
+        if s[lanes.NEAR + lane] > 0.0 and at[lane] < last:
+            waited[lane] += dt_s
+            if waited[lane] > legs[at[lane], track.L_HOLD]:
+                at[lane] += 1
+                waited[lane] = 0.0
+                _begin_leg(s, lane, legs[at[lane]])
+
+
+@numba.njit(cache=True)
+def _look(s: Array, cells: Array, curve: Array) -> None:
+    """Renew the battery's open-circuit voltage and resistance; ``cells``: (L, 12)."""
+    for lane in range(L):
+        charge = s[lanes.CHARGE + lane]
+        s[lanes.INNER + lane] = battery.ocv(cells[lane], curve, charge)
+        s[lanes.RESISTANCE + lane] = cells[lane, battery.RESISTANCE]
+
+
+@numba.njit(cache=True)
+def _blow(
+    s: Array, state: Array, normals: Array, look: int, steady: Array, strength: float
+) -> None:
+    velocity = np.empty(3)
+    for lane in range(L):
+        for axis in range(3):
+            velocity[axis] = s[lanes.VEL + axis * L + lane]
+        height = -s[lanes.POS + lanes.D + lane]
+        wind = steady[lane]
+        n, e, d = gust(state[lane], normals[lane, look], wind, velocity, height, strength, GUST_S)
+        s[lanes.WIND + lane] = wind[0] + n
+        s[lanes.WIND + lanes.E + lane] = wind[1] + e
+        s[lanes.WIND + lanes.D + lane] = wind[2] + d
+
+
+@numba.njit(cache=True)
+def _find_lost(s: Array, r: Array, lost_s: Array, now_s: float, place: Array) -> None:
+    """Note who has left what the model knows and put it to rest, so that no number runs away."""
+    for lane in range(L):
+        speed = rate = 0.0
+        for axis in range(3):
+            speed += s[lanes.VEL + axis * L + lane] ** 2
+            rate += s[lanes.RATE + axis * L + lane] ** 2
+        sound = speed < LOST_SPEED_M_S**2 and rate < LOST_RATE_RAD_S**2
+        for row in range(lanes.ROT // L):
+            sound = sound and abs(s[row * L + lane]) < 1e9
+        for i in range(r.shape[0]):
+            sound = sound and abs(r[i, lanes.ROTOR + lane]) < 1e6
+        if sound:
+            continue
+        if lost_s[lane] != lost_s[lane]:
+            lost_s[lane] = now_s
+        rest(s, r, lane)
+        for axis in range(3):
+            s[lanes.POS + axis * L + lane] = s[lanes.TRACK + axis * L + lane] = place[lane, axis]
+            s[lanes.GOAL + axis * L + lane] = place[lane, axis]
+
+
+@numba.njit(cache=True)
+def rest(s: Array, r: Array, lane: int) -> None:
+    """Clear what moves of one lane: level, still, hover thrust a half; what it weighs stays."""
+    for row in range(lanes.MASS // L):
+        s[row * L + lane] = 0.0
+    s[lanes.QUAT + lane], s[lanes.HOVER + lane], s[lanes.SPEED_MOST + lane] = 1.0, 0.5, 1e4
+    s[lanes.INNER + lane], s[lanes.RESISTANCE + lane] = 16.0, 0.02
+    for i in range(r.shape[0]):
+        r[i, lanes.ROTOR + lane] = 500.0
+
+
+@numba.njit(cache=True)
+def _record(s: Array, out: Array, at: int, lost_s: Array) -> None:
+    for lane in range(L):
+        if lost_s[lane] == lost_s[lane] and at > 0:
+            out[lane, at] = out[lane, at - 1]
+            continue
+        for row in range(10):
+            out[lane, at, row] = s[lanes.POS + row * L + lane]
+        out[lane, at, OUT_ENERGY] = s[lanes.ENERGY + lane]
+
+
+@numba.njit(cache=True)
+def fly_block(
+    s: Array,
+    r: Array,
+    k: Array,
+    rotor_k: Array,
+    p: Px4Params,
+    filters: Array,
+    legs: Array,
+    cells: Array,
+    curve: Array,
+    steady: Array,
+    strength: float,
+    normals: Array,
+    every: int,
+    out: Array,
+    lost_s: Array,
+    lowest_m: Array,
+) -> None:
+    """Fly all lanes along ``legs`` (m, 6) of ``track`` and write ``out`` (L, T, 11).
+
+    s, r, k, rotor_k, filters: see ``stages.step``; cells: (L, 12) and curve: the batteries of
+    ``battery.model``; steady: (L, 3) [m/s NED]; strength: of the gusts [-]; normals: (L,
+    ``looks``, 5); every: steps between two rows of ``out``, the first is the start; lost_s: (L,) [s] NaN
+    unless lost; lowest_m: (L,) [m] the largest down met.
+    """
+    at, waited = np.zeros(L, dtype=np.int64), np.zeros(L)
+    gusts = np.zeros((L, 5))
+    for lane in range(L):
+        _begin_leg(s, lane, legs[0])
+    _look(s, cells, curve)
+    lost_s[:] = np.nan
+    lowest_m[:] = -np.inf
+    rows = 0
+    for i in range((out.shape[1] - 1) * every + 1):
+        if i % SLOW_STEPS == 0:
+            _find_lost(s, r, lost_s, i * STEP_S, out[:, max(rows - 1, 0), :3])
+            _look(s, cells, curve)
+            _blow(s, gusts, normals, i // SLOW_STEPS, steady, strength)
+            for lane in range(L):
+                lowest_m[lane] = max(lowest_m[lane], s[lanes.POS + lanes.D + lane])
+        if i % every == 0:
+            _record(s, out, rows, lost_s)
+            rows += 1
+        if i % GUIDE_STEPS == 0:
+            stages.near(s, p)
+            _advance_legs(s, legs, at, waited, GUIDE_STEPS * STEP_S)
+            stages.guide(s, p, GUIDE_STEPS * STEP_S)
+        stages.step(s, r, k, rotor_k, p, filters, STEP_S, SUBSTEPS)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sampled aircraft as blocks of lanes, and as one model each for the plain reference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.types import Array
+from airtwin_physics import dynamics
+from airtwin_physics.battery import model as battery
+from airtwin_physics.control import multirotor as law
+from airtwin_physics.control.px4_params import Px4Params
+from airtwin_physics.dynamics import GRAVITY_M_S2, Model
+from airtwin_physics.rollout import lanes
+from airtwin_physics.rollout.draw import (
+    F_CAPACITY,
+    F_DRAG,
+    F_MASS,
+    F_RESISTANCE,
+    F_ROTOR,
+    F_THRUST,
+)
+from airtwin_physics.rollout.lanes import L
+
+
+def varied(model: Model, factors: Array) -> Model:
+    """Return the model of one sample, ``factors`` (5 + n,) as ``draw.factors`` has them."""
+    body, rotors = model.body.copy(), model.rotors.copy()
+    body[dynamics.MASS] *= factors[F_MASS]
+    body[dynamics.CDA_X : dynamics.CDA_Z + 1] *= factors[F_DRAG]
+    body[dynamics.RESISTANCE] *= factors[F_RESISTANCE]
+    body[dynamics.CAPACITY_SHARE] *= factors[F_CAPACITY]
+    rotors[:, dynamics.K_THRUST] *= factors[F_THRUST]
+    rotors[:, dynamics.K_DRAG] *= factors[F_DRAG]
+    rotors[:, dynamics.EFFECT] *= factors[F_ROTOR:]
+    return model._replace(body=body, rotors=rotors)
+
+
+def filters(params: Px4Params, dt_s: float, substeps: int) -> Array:
+    """Return (4,): the smoothing of velocity, rate and rate's derivative, tan of the tilt."""
+    inner = dt_s / substeps
+    return np.array(
+        [
+            1.0 - np.exp(-2.0 * np.pi * params.mpc_veld_lp * dt_s),
+            1.0 - np.exp(-2.0 * np.pi * params.imu_gyro_cutoff * inner),
+            1.0 - np.exp(-2.0 * np.pi * params.imu_dgyro_cutoff * inner),
+            np.tan(np.radians(params.mpc_tiltmax_air)),
+        ]
+    )
+
+
+def shared(aircraft: Aircraft, model: Model, inner_s: float) -> tuple[Array, Array]:
+    """Return (constants (21,), of rotors (n, 16)) of all lanes, for rotor steps of ``inner_s``."""
+    k = np.zeros(lanes.N_CONSTANT)
+    k[lanes.INERTIA : lanes.INERTIA + 9] = model.inertia.ravel()
+    k[lanes.INVERSE : lanes.INVERSE + 9] = model.inertia_inverse.ravel()
+    k[lanes.AVIONICS_W] = model.body[dynamics.AVIONICS_W]
+    k[lanes.SPEED_PER_VOLT] = model.body[dynamics.SPEED_PER_VOLT]
+    k[lanes.SPIN_INERTIA] = model.body[dynamics.SPIN_INERTIA]
+    rotors = np.zeros((aircraft.rotor_count, lanes.N_ROTOR_CONSTANT))
+    for column, source in (
+        (lanes.RX, dynamics.RX),
+        (lanes.RY, dynamics.RY),
+        (lanes.RZ, dynamics.RZ),
+        (lanes.TURN, dynamics.TURN),
+        (lanes.K_MOMENT, dynamics.K_MOMENT),
+        (lanes.K_ROLL, dynamics.K_ROLL),
+        (lanes.SPEED_MIN, dynamics.SPEED_MIN),
+        (lanes.K_POWER, dynamics.K_POWER),
+    ):
+        rotors[:, column] = model.rotors[:, source]
+    rotors[:, lanes.SPEED_SPAN] = (
+        model.rotors[:, dynamics.SPEED_MAX] - model.rotors[:, dynamics.SPEED_MIN]
+    )
+    for keep, mean, source in (
+        (lanes.KEEP_UP, lanes.MEAN_UP, dynamics.TAU_UP),
+        (lanes.KEEP_DOWN, lanes.MEAN_DOWN, dynamics.TAU_DOWN),
+    ):
+        tau = model.rotors[:, source]
+        rotors[:, keep] = np.exp(-inner_s / tau)
+        rotors[:, mean] = (1.0 - rotors[:, keep]) * tau / inner_s
+    rotors[:, lanes.SHARE_ROLL : lanes.SHARE_YAW + 1] = law.mixer(aircraft)
+    return k, rotors
+
+
+def block(
+    model: Model, params: Px4Params, factors: Array, starts: Array, trims: Array, charge_c: float
+) -> tuple[Array, Array]:
+    """Return (s (ROWS L,), r (n, ROTOR_ROWS L)) of L lanes that have flown for a while.
+
+    factors: (L, 5 + n), starts: (L, 13), trims: (L, 2) [m/s^2 north, east] what the velocity's
+    integral holds against drag.
+    """
+    n = model.rotors.shape[0]
+    s, r = np.zeros((lanes.ROWS, L)), np.zeros((n, lanes.ROTOR_ROWS, L))
+
+    def put(row: int, values: Array) -> None:
+        wide = np.atleast_2d(values)
+        s[row // L : row // L + wide.shape[0]] = wide
+
+    mass = model.body[dynamics.MASS] * factors[:, F_MASS]
+    lift = (
+        (model.rotors[:, dynamics.K_THRUST] * model.rotors[:, dynamics.EFFECT])[:, None]
+        * factors[:, F_THRUST]
+        * factors[:, F_ROTOR:].T
+    )
+    speed = np.sqrt(mass * GRAVITY_M_S2 / np.sum(lift, axis=0))
+    low, high = model.rotors[0, dynamics.SPEED_MIN], model.rotors[0, dynamics.SPEED_MAX]
+    hover = np.clip((speed - low) / (high - low), 0.1, 0.9)
+    put(lanes.POS, starts.T)
+    put(lanes.CHARGE, np.full(L, charge_c))
+    put(lanes.VEL_INT, trims.T)
+    put(lanes.VEL_LAST, starts[:, 3:6].T)
+    put(lanes.RATE_LP, starts[:, 10:13].T)
+    put(lanes.HOVER, hover)
+    put(lanes.TRACK, starts[:, :6].T)
+    q = starts[:, 6:10]
+    yaw = np.arctan2(
+        2 * (q[:, 0] * q[:, 3] + q[:, 1] * q[:, 2]), 1 - 2 * (q[:, 2] ** 2 + q[:, 3] ** 2)
+    )
+    put(lanes.YAW, yaw)
+    put(lanes.SPEED_MOST, np.full(L, 1e4))  # the battery is looked at after a step
+    put(lanes.MASS, mass)
+    put(lanes.DRAG, np.outer(model.body[dynamics.CDA_X : dynamics.CDA_Z + 1], factors[:, F_DRAG]))
+    r[:, lanes.ROTOR // L] = speed
+    r[:, lanes.LIFT // L] = lift
+    r[:, lanes.IN_PLANE // L] = np.outer(model.rotors[:, dynamics.K_DRAG], factors[:, F_DRAG])
+    r[:, lanes.INFLOW // L] = model.rotors[:, dynamics.K_INFLOW][:, None]
+    return s.ravel(), r.reshape(n, lanes.ROTOR_ROWS * L)
+
+
+def batteries(aircraft: Aircraft, factors: Array) -> tuple[Array, Array]:
+    """Return (cells (L, 12), curve (m,)) as ``battery.model`` takes them."""
+    vector, curve = battery.pack(aircraft.battery)
+    cells = np.tile(vector, (factors.shape[0], 1))
+    cells[:, battery.RESISTANCE] *= factors[:, F_RESISTANCE]
+    cells[:, battery.CAPACITY_SHARE] *= factors[:, F_CAPACITY]
+    return cells, curve
+
+
+def level_drag(model: Model, factors: Array, velocity: Array, winds: Array) -> Array:
+    """Return (L, 2) [m/s^2 north, east]: what it takes against drag, level, nose to the north.
+
+    The same as minus ``dynamics.derivative`` with the rotors at trim.
+    """
+    air = velocity[:, :2] - winds[:, :2]
+    mass = model.body[dynamics.MASS] * factors[:, F_MASS]
+    lift = model.rotors[:, dynamics.K_THRUST] * model.rotors[:, dynamics.EFFECT]
+    total = factors[:, F_THRUST] * (factors[:, F_ROTOR:] @ lift)
+    speed = np.sqrt(mass * GRAVITY_M_S2 / total)
+    flat = 0.5 * dynamics.AIR_DENSITY_KG_M3 * model.body[dynamics.CDA_X : dynamics.CDA_X + 2]
+    disc = np.sum(model.rotors[:, dynamics.K_DRAG]) * speed
+    force = flat * np.abs(air) * air + disc[:, None] * air
+    return np.asarray(force * (factors[:, F_DRAG] / mass)[:, None])

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many futures of one multirotor: sampled state, aircraft and wind, flown in closed loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.types import Array, Identification, TwinState
+from airtwin_physics import dynamics
+from airtwin_physics.control.px4_params import Px4Params
+from airtwin_physics.rollout import draw, kernel, pack
+from airtwin_physics.rollout.draw import Draws, Spread, Wind
+from airtwin_physics.rollout.lanes import L
+from airtwin_physics.rollout.plan import Corridor, Plan
+
+LONGEST_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rollouts:
+    """What n aircraft do: T times from 0 to the horizon.
+
+    ``times_s`` (T,); ``position_ned_m``, ``velocity_ned_m_s`` (n, T, 3); ``q_ned_frd`` (n, T, 4);
+    ``energy_j`` (n, T) taken from the battery; ``lost_s`` (n,) when the aircraft left what the
+    model knows, NaN if never: its numbers stand still from then on and are in no distribution.
+    ``lowest_down_m`` (n,) the largest down met, for there is no ground in a rollout; ``factors``
+    (n, 5 + rotors) and ``winds_ned_m_s`` (n, 3) what was drawn; ``line_ne_m`` (k, 2) the plan.
+    """
+
+    times_s: Array
+    position_ned_m: Array
+    velocity_ned_m_s: Array
+    q_ned_frd: Array
+    energy_j: Array
+    lost_s: Array
+    lowest_down_m: Array
+    factors: Array
+    winds_ned_m_s: Array
+    line_ne_m: Array
+
+    @property
+    def kept(self) -> Array:
+        """Return (n,) true for those that were not lost."""
+        return np.isnan(self.lost_s)
+
+    def mean_ned_m(self) -> Array:
+        """Return (T, 3) the mean position; NaN if all were lost."""
+        kept = self.position_ned_m[self.kept]
+        return kept.mean(axis=0) if kept.size else np.full(self.position_ned_m.shape[1:], np.nan)
+
+    def covariance_m2(self) -> Array:
+        """Return (T, 3, 3) the covariance of the position [m^2]; NaN with fewer than two kept."""
+        kept = self.position_ned_m[self.kept]
+        if kept.shape[0] < 2:
+            return np.full((self.times_s.size, 3, 3), np.nan)
+        away = kept - kept.mean(axis=0)
+        total = np.einsum("nti,ntj->tij", away, away)
+        return np.asarray(total / (kept.shape[0] - 1))
+
+    def quantiles_ned_m(self, shares: tuple[float, ...] = (0.05, 0.5, 0.95)) -> Array:
+        """Return (len(shares), T, 3): quantiles of each coordinate; NaN if all were lost."""
+        kept = self.position_ned_m[self.kept]
+        if not kept.size:
+            return np.full((len(shares), *self.position_ned_m.shape[1:]), np.nan)
+        return np.asarray(np.quantile(kept, shares, axis=0))
+
+    def leaves(self, corridor: Corridor) -> float:
+        """Return the probability that the corridor is left at one of the times; lost has left."""
+        outside = corridor.outside(self.position_ned_m, self.line_ne_m).any(axis=1)
+        return float(np.mean(outside | ~self.kept))
+
+    def descends_below(self, down_m: float) -> float:
+        """Return the probability of being lower than ``down_m`` once; lost counts as lower."""
+        return float(np.mean(~(self.lowest_down_m <= down_m) | ~self.kept))
+
+
+def rollout(
+    belief: TwinState,
+    plan: Plan,
+    wind: Wind,
+    n: int,
+    horizon_s: float,
+    rng: np.random.Generator,
+    *,
+    aircraft: Aircraft,
+    params: Px4Params | None = None,
+    spread: Spread | None = None,
+    identified: Identification | None = None,
+    charge_c: float = 0.0,
+    interval_s: float = 0.1,
+    sampled: bool = True,
+) -> Rollouts:
+    """Fly ``plan`` from ``belief`` for ``horizon_s`` [s], n times; state every ``interval_s``.
+
+    Sampled are the belief's position, velocity, attitude and rate, the aircraft (``identified``
+    where known, else ``spread`` around its file), the mean wind and gusts; ``sampled`` false is
+    the nominal prediction. Rollout i depends on the rng and i, not on n. ``charge_c`` [C] is what
+    was drawn from the battery already.
+
+    Raises:
+        ValueError: n < 1, a horizon or interval that is no number of steps of 10 ms, a belief,
+            plan or wind that is not finite, or a negative covariance.
+    """
+    params = Px4Params() if params is None else params
+    every = round(interval_s / kernel.STEP_S) if 0.0 < interval_s <= LONGEST_S else 0
+    rows = int(horizon_s / interval_s + 1e-6) + 1 if 0.0 < horizon_s <= LONGEST_S else 0
+    if n < 1 or every < 1 or rows < 2 or abs(every * kernel.STEP_S - interval_s) > 1e-9:
+        raise ValueError(f"no rollouts: n {n}, horizon {horizon_s} s, interval {interval_s} s")
+    if not (np.isfinite(charge_c) and charge_c >= 0.0):
+        raise ValueError(f"charge drawn {charge_c} C: expected a number >= 0")
+    drawn = draw.draws(
+        rng,
+        n,
+        aircraft.rotor_count,
+        belief,
+        wind,
+        spread or Spread(),
+        identified,
+        sampled=sampled,
+    )
+    legs = plan.legs(belief.position_ned_m, params)
+    line = np.vstack((belief.position_ned_m[None, :2], legs[:, :2]))
+    return fly(drawn, legs, line, aircraft, params, wind.gust, charge_c, every, rows)
+
+
+def fly(
+    drawn: Draws,
+    legs: Array,
+    line_ne_m: Array,
+    aircraft: Aircraft,
+    params: Px4Params,
+    strength: float,
+    charge_c: float,
+    every: int,
+    rows: int,
+) -> Rollouts:
+    """Fly what was drawn: ``rows`` of output, ``every`` steps of 10 ms apart."""
+    n = drawn.starts.shape[0]
+    model = dynamics.pack(aircraft)
+    filters = pack.filters(params, kernel.STEP_S, kernel.SUBSTEPS)
+    k, rotor_k = pack.shared(aircraft, model, kernel.STEP_S / kernel.SUBSTEPS)
+    looks = kernel.looks((rows - 1) * every)
+    normals = np.zeros((L, looks, 5))
+    out = np.empty((-(-n // L) * L, rows, kernel.N_OUT))
+    lost, lowest = np.empty(out.shape[0]), np.empty(out.shape[0])
+    for first in range(0, n, L):
+        # a block that is not full is filled with the last rollout
+        who, part = np.minimum(np.arange(first, first + L), n - 1), slice(first, first + L)
+        factors, starts, winds = drawn.factors[who], drawn.starts[who], drawn.winds[who]
+        trims = pack.level_drag(model, factors, starts[:, 3:6], winds)
+        s, r = pack.block(model, params, factors, starts, trims, charge_c)
+        cells, curve = pack.batteries(aircraft, factors)
+        if drawn.gusts is not None:
+            drawn.gusts.standard_normal(out=normals)
+        out[part, 0, :10], out[part, 0, kernel.OUT_ENERGY] = starts[:, :10], 0.0
+        kernel.fly_block(
+            s, r, k, rotor_k, params, filters, legs, cells, curve, winds,
+            strength if drawn.gusts is not None else 0.0, normals, every, out[part], lost[part],
+            lowest[part],
+        )  # fmt: skip
+    return Rollouts(
+        times_s=np.arange(rows) * (every * kernel.STEP_S),
+        position_ned_m=out[:n, :, kernel.OUT_POS],
+        velocity_ned_m_s=out[:n, :, kernel.OUT_VEL],
+        q_ned_frd=out[:n, :, kernel.OUT_QUAT],
+        energy_j=out[:n, :, kernel.OUT_ENERGY],
+        lost_s=lost[:n],
+        lowest_down_m=lowest[:n],
+        factors=drawn.factors,
+        winds_ned_m_s=drawn.winds,
+        line_ne_m=line_ne_m,
+    )
