@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,7 @@ class Corridor:
         """
         place = position_ned_m[..., :2]
         nearest = np.linalg.norm(place - line_ne_m[0], axis=-1)
-        for a, b in zip(line_ne_m[:-1], line_ne_m[1:], strict=True):
+        for a, b in itertools.pairwise(line_ne_m):
             way = b - a
             share = np.clip((place - a) @ way / max(float(way @ way), 1e-12), 0.0, 1.0)
             apart = np.linalg.norm(place - a - share[..., None] * way, axis=-1)

@@ -102,8 +102,8 @@ from airtwin_physics.rollout.lanes import (
 PI = math.pi
 FADE_RATE = math.radians(400.0)
 
-# nsz and contract (fused multiply-add) keep NaN and infinity as they are; numpy's division does not
-# raise, which would be a branch
+# nsz and contract (fused multiply-add) keep NaN and infinity as they are; numpy's division does
+# not raise, which would be a branch
 vector = numba.njit(cache=True, error_model="numpy", fastmath={"nsz", "contract"})
 
 
