@@ -169,9 +169,10 @@ def test_the_rigid_body_is_that_of_dynamics(seed: int) -> None:
     s, r, _, _, drawn = _random_lanes(seed)
     nominal = dynamics.pack(X500)
     k, rotor_k = pack.shared(X500, nominal, dt)
-    cells, curve = pack.batteries(X500, drawn.factors)
+    cells = pack.batteries(nominal, drawn.factors)
     _put(s, lanes.WIND, drawn.winds.T)
-    kernel.look(s, cells, curve, np.zeros(L), np.full(L, 25.0), np.zeros(L), 0.04)
+    inside = np.tile([0.0, 25.0], (L, 1))
+    kernel.look(s, cells, nominal.ocv, inside, np.zeros(L), kernel.GUST_S)
     commands = np.random.default_rng(seed).uniform(0.0, 1.0, (4, L))
     r[:, lanes.COMMAND : lanes.COMMAND + L] = commands
     _put(s, lanes.SHARE, np.zeros(L))

@@ -155,11 +155,16 @@ class VirtualAircraft:
 
     ``x`` (14 + n,) is the state of ``dynamics``, ``control`` (26,) that of the controllers; a
     copy of both is a snapshot. Same calls: same state, to the bit.
+
+    Raises:
+        ValueError: the aircraft has wings: there are control laws of multirotors only.
     """
 
     def __init__(self, aircraft: Aircraft, params: Px4Params | None = None) -> None:
         self.params = Px4Params() if params is None else params
         self.model = dynamics.pack(aircraft)
+        if self.model.surfaces.shape[0] > 0:
+            raise ValueError(f"{aircraft.name} has wings; only multirotors can be flown")
         self.shares = law.mixer(aircraft)
         self.x = dynamics.at_rest(self.model)
         self.control = law.new_control(self.params)

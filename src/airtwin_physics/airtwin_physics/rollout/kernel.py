@@ -14,6 +14,7 @@ from airtwin_core.types import Array
 from airtwin_physics.battery import model as battery
 from airtwin_physics.control import track
 from airtwin_physics.control.px4_params import Px4Params
+from airtwin_physics.dynamics.model import AMBIENT_C
 from airtwin_physics.gusts import gust
 from airtwin_physics.rollout import lanes, stages
 from airtwin_physics.rollout.lanes import L
@@ -59,25 +60,34 @@ def _advance_legs(s: Array, legs: Array, at: Array, waited: Array, dt_s: float) 
 
 
 @numba.njit(cache=True)
-def _look(s: Array, cells: Array, curve: Array) -> None:
-    """Renew the battery's open-circuit voltage and resistance; ``cells``: (L, 12)."""
+def look(s: Array, cells: Array, curve: Array, inside: Array, last_c: Array, dt_s: float) -> None:
+    """Renew what each battery gives: open-circuit voltage less polarisation, and resistance.
+
+    cells: (L, 12) of ``battery.model``; inside: (L, 2) polarisation [V] and temperature [deg C],
+    which move by the mean current since the charge was ``last_c`` (L,) [C], ``dt_s`` ago.
+    """
     for lane in range(L):
-        charge = s[lanes.CHARGE + lane]
-        s[lanes.INNER + lane] = battery.ocv(cells[lane], curve, charge)
-        s[lanes.RESISTANCE + lane] = cells[lane, battery.RESISTANCE]
+        cell, charge = cells[lane], s[lanes.CHARGE + lane]
+        current = (charge - last_c[lane]) / dt_s
+        volts, heat = inside[lane, 0], inside[lane, 1]
+        swing, warming = battery.rates(cell, charge, volts, heat, current, AMBIENT_C)
+        volts, heat = volts + dt_s * swing, heat + dt_s * warming
+        inside[lane, 0], inside[lane, 1] = volts, heat
+        last_c[lane] = charge
+        s[lanes.INNER + lane] = battery.ocv(cell, curve, charge) - volts
+        factor = battery.growth(cell, charge, heat)
+        s[lanes.RESISTANCE + lane] = cell[battery.RESISTANCE] * factor
 
 
 @numba.njit(cache=True)
-def _blow(
-    s: Array, state: Array, normals: Array, look: int, steady: Array, strength: float
-) -> None:
+def blow(s: Array, state: Array, normals: Array, at: int, steady: Array, strength: float) -> None:
     velocity = np.empty(3)
     for lane in range(L):
         for axis in range(3):
             velocity[axis] = s[lanes.VEL + axis * L + lane]
         height = -s[lanes.POS + lanes.D + lane]
         wind = steady[lane]
-        n, e, d = gust(state[lane], normals[lane, look], wind, velocity, height, strength, GUST_S)
+        n, e, d = gust(state[lane], normals[lane, at], wind, velocity, height, strength, GUST_S)
         s[lanes.WIND + lane] = wind[0] + n
         s[lanes.WIND + lanes.E + lane] = wind[1] + e
         s[lanes.WIND + lanes.D + lane] = wind[2] + d
@@ -158,15 +168,16 @@ def fly_block(
     gusts = np.zeros((L, 5))
     for lane in range(L):
         _begin_leg(s, lane, legs[0])
-    _look(s, cells, curve)
+    inside, last_c = np.zeros((L, 2)), s[lanes.CHARGE : lanes.CHARGE + L].copy()
+    inside[:, 1] = AMBIENT_C
     lost_s[:] = np.nan
     lowest_m[:] = -np.inf
     rows = 0
     for i in range((out.shape[1] - 1) * every + 1):
         if i % SLOW_STEPS == 0:
             _find_lost(s, r, lost_s, i * STEP_S, out[:, max(rows - 1, 0), :3])
-            _look(s, cells, curve)
-            _blow(s, gusts, normals, i // SLOW_STEPS, steady, strength)
+            look(s, cells, curve, inside, last_c, GUST_S)
+            blow(s, gusts, normals, i // SLOW_STEPS, steady, strength)
             for lane in range(L):
                 lowest_m[lane] = max(lowest_m[lane], s[lanes.POS + lanes.D + lane])
         if i % every == 0:

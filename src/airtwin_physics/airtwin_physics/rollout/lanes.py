@@ -34,7 +34,8 @@ ROTOR_ROWS = 5
 # what all lanes share of one rotor: columns of rotor constants
 (RX, RY, RZ, TURN, K_MOMENT, K_ROLL, SPEED_MIN, SPEED_SPAN, K_POWER) = range(9)
 (KEEP_UP, KEEP_DOWN, MEAN_UP, MEAN_DOWN, SHARE_ROLL, SHARE_PITCH, SHARE_YAW) = range(9, 16)
-N_ROTOR_CONSTANT = 16
+K_INFLOW_2 = 16
+N_ROTOR_CONSTANT = 17
 
 # what all lanes share: constants of one aircraft
 INERTIA, INVERSE = 0, 9  # row by row

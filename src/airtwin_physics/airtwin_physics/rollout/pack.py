@@ -7,11 +7,11 @@ import numpy as np
 
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
-from airtwin_physics import dynamics
 from airtwin_physics.battery import model as battery
 from airtwin_physics.control import multirotor as law
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.dynamics import GRAVITY_M_S2, Model
+from airtwin_physics.dynamics import model as columns
 from airtwin_physics.rollout import lanes
 from airtwin_physics.rollout.draw import (
     F_CAPACITY,
@@ -26,15 +26,15 @@ from airtwin_physics.rollout.lanes import L
 
 def varied(model: Model, factors: Array) -> Model:
     """Return the model of one sample, ``factors`` (5 + n,) as ``draw.factors`` has them."""
-    body, rotors = model.body.copy(), model.rotors.copy()
-    body[dynamics.MASS] *= factors[F_MASS]
-    body[dynamics.CDA_X : dynamics.CDA_Z + 1] *= factors[F_DRAG]
-    body[dynamics.RESISTANCE] *= factors[F_RESISTANCE]
-    body[dynamics.CAPACITY_SHARE] *= factors[F_CAPACITY]
-    rotors[:, dynamics.K_THRUST] *= factors[F_THRUST]
-    rotors[:, dynamics.K_DRAG] *= factors[F_DRAG]
-    rotors[:, dynamics.EFFECT] *= factors[F_ROTOR:]
-    return model._replace(body=body, rotors=rotors)
+    body, rotors, cells = model.body.copy(), model.rotors.copy(), model.battery.copy()
+    body[columns.MASS] *= factors[F_MASS]
+    body[columns.CDA_X : columns.CDA_Z + 1] *= factors[F_DRAG]
+    cells[columns.RESISTANCE] *= factors[F_RESISTANCE]
+    cells[columns.CAPACITY_SHARE] *= factors[F_CAPACITY]
+    rotors[:, columns.K_THRUST] *= factors[F_THRUST]
+    rotors[:, columns.K_DRAG] *= factors[F_DRAG]
+    rotors[:, columns.EFFECT] *= factors[F_ROTOR:]
+    return model._replace(body=body, rotors=rotors, battery=cells)
 
 
 def filters(params: Px4Params, dt_s: float, substeps: int) -> Array:
@@ -51,31 +51,41 @@ def filters(params: Px4Params, dt_s: float, substeps: int) -> Array:
 
 
 def shared(aircraft: Aircraft, model: Model, inner_s: float) -> tuple[Array, Array]:
-    """Return (constants (21,), of rotors (n, 16)) of all lanes, for rotor steps of ``inner_s``."""
+    """Return (constants (21,), of rotors (n, 17)) of all lanes, for rotor steps of ``inner_s``.
+
+    Raises:
+        ValueError: not a multirotor with upright rotors: lanes know no wings and no tilt.
+    """
+    upright = np.allclose(model.rotors[:, columns.AX : columns.AZ + 1], (0.0, 0.0, -1.0))
+    if model.surfaces.shape[0] > 0 or not upright:
+        raise ValueError(
+            f"{aircraft.name} has wings or tilted rotors; rollouts are of multirotors"
+        )
     k = np.zeros(lanes.N_CONSTANT)
     k[lanes.INERTIA : lanes.INERTIA + 9] = model.inertia.ravel()
     k[lanes.INVERSE : lanes.INVERSE + 9] = model.inertia_inverse.ravel()
-    k[lanes.AVIONICS_W] = model.body[dynamics.AVIONICS_W]
-    k[lanes.SPEED_PER_VOLT] = model.body[dynamics.SPEED_PER_VOLT]
-    k[lanes.SPIN_INERTIA] = model.body[dynamics.SPIN_INERTIA]
+    k[lanes.AVIONICS_W] = model.body[columns.AVIONICS_W]
+    k[lanes.SPEED_PER_VOLT] = model.body[columns.SPEED_PER_VOLT]
+    k[lanes.SPIN_INERTIA] = model.body[columns.SPIN_INERTIA]
     rotors = np.zeros((aircraft.rotor_count, lanes.N_ROTOR_CONSTANT))
     for column, source in (
-        (lanes.RX, dynamics.RX),
-        (lanes.RY, dynamics.RY),
-        (lanes.RZ, dynamics.RZ),
-        (lanes.TURN, dynamics.TURN),
-        (lanes.K_MOMENT, dynamics.K_MOMENT),
-        (lanes.K_ROLL, dynamics.K_ROLL),
-        (lanes.SPEED_MIN, dynamics.SPEED_MIN),
-        (lanes.K_POWER, dynamics.K_POWER),
+        (lanes.RX, columns.RX),
+        (lanes.RY, columns.RY),
+        (lanes.RZ, columns.RZ),
+        (lanes.TURN, columns.TURN),
+        (lanes.K_MOMENT, columns.K_MOMENT),
+        (lanes.K_ROLL, columns.K_ROLL),
+        (lanes.K_INFLOW_2, columns.K_INFLOW_2),
+        (lanes.SPEED_MIN, columns.SPEED_MIN),
+        (lanes.K_POWER, columns.K_POWER),
     ):
         rotors[:, column] = model.rotors[:, source]
     rotors[:, lanes.SPEED_SPAN] = (
-        model.rotors[:, dynamics.SPEED_MAX] - model.rotors[:, dynamics.SPEED_MIN]
+        model.rotors[:, columns.SPEED_MAX] - model.rotors[:, columns.SPEED_MIN]
     )
     for keep, mean, source in (
-        (lanes.KEEP_UP, lanes.MEAN_UP, dynamics.TAU_UP),
-        (lanes.KEEP_DOWN, lanes.MEAN_DOWN, dynamics.TAU_DOWN),
+        (lanes.KEEP_UP, lanes.MEAN_UP, columns.TAU_UP),
+        (lanes.KEEP_DOWN, lanes.MEAN_DOWN, columns.TAU_DOWN),
     ):
         tau = model.rotors[:, source]
         rotors[:, keep] = np.exp(-inner_s / tau)
@@ -99,14 +109,14 @@ def block(
         wide = np.atleast_2d(values)
         s[row // L : row // L + wide.shape[0]] = wide
 
-    mass = model.body[dynamics.MASS] * factors[:, F_MASS]
+    mass = model.body[columns.MASS] * factors[:, F_MASS]
     lift = (
-        (model.rotors[:, dynamics.K_THRUST] * model.rotors[:, dynamics.EFFECT])[:, None]
+        (model.rotors[:, columns.K_THRUST] * model.rotors[:, columns.EFFECT])[:, None]
         * factors[:, F_THRUST]
         * factors[:, F_ROTOR:].T
     )
     speed = np.sqrt(mass * GRAVITY_M_S2 / np.sum(lift, axis=0))
-    low, high = model.rotors[0, dynamics.SPEED_MIN], model.rotors[0, dynamics.SPEED_MAX]
+    low, high = model.rotors[0, columns.SPEED_MIN], model.rotors[0, columns.SPEED_MAX]
     hover = np.clip((speed - low) / (high - low), 0.1, 0.9)
     put(lanes.POS, starts.T)
     put(lanes.CHARGE, np.full(L, charge_c))
@@ -122,21 +132,20 @@ def block(
     put(lanes.YAW, yaw)
     put(lanes.SPEED_MOST, np.full(L, 1e4))  # the battery is looked at after a step
     put(lanes.MASS, mass)
-    put(lanes.DRAG, np.outer(model.body[dynamics.CDA_X : dynamics.CDA_Z + 1], factors[:, F_DRAG]))
+    put(lanes.DRAG, np.outer(model.body[columns.CDA_X : columns.CDA_Z + 1], factors[:, F_DRAG]))
     r[:, lanes.ROTOR // L] = speed
     r[:, lanes.LIFT // L] = lift
-    r[:, lanes.IN_PLANE // L] = np.outer(model.rotors[:, dynamics.K_DRAG], factors[:, F_DRAG])
-    r[:, lanes.INFLOW // L] = model.rotors[:, dynamics.K_INFLOW][:, None]
+    r[:, lanes.IN_PLANE // L] = np.outer(model.rotors[:, columns.K_DRAG], factors[:, F_DRAG])
+    r[:, lanes.INFLOW // L] = model.rotors[:, columns.K_INFLOW][:, None]
     return s.ravel(), r.reshape(n, lanes.ROTOR_ROWS * L)
 
 
-def batteries(aircraft: Aircraft, factors: Array) -> tuple[Array, Array]:
-    """Return (cells (L, 12), curve (m,)) as ``battery.model`` takes them."""
-    vector, curve = battery.pack(aircraft.battery)
-    cells = np.tile(vector, (factors.shape[0], 1))
+def batteries(model: Model, factors: Array) -> Array:
+    """Return (L, 12): each lane's battery as ``battery.model`` takes it."""
+    cells = np.tile(model.battery, (factors.shape[0], 1))
     cells[:, battery.RESISTANCE] *= factors[:, F_RESISTANCE]
     cells[:, battery.CAPACITY_SHARE] *= factors[:, F_CAPACITY]
-    return cells, curve
+    return cells
 
 
 def level_drag(model: Model, factors: Array, velocity: Array, winds: Array) -> Array:
@@ -145,11 +154,11 @@ def level_drag(model: Model, factors: Array, velocity: Array, winds: Array) -> A
     The same as minus ``dynamics.derivative`` with the rotors at trim.
     """
     air = velocity[:, :2] - winds[:, :2]
-    mass = model.body[dynamics.MASS] * factors[:, F_MASS]
-    lift = model.rotors[:, dynamics.K_THRUST] * model.rotors[:, dynamics.EFFECT]
+    mass = model.body[columns.MASS] * factors[:, F_MASS]
+    lift = model.rotors[:, columns.K_THRUST] * model.rotors[:, columns.EFFECT]
     total = factors[:, F_THRUST] * (factors[:, F_ROTOR:] @ lift)
     speed = np.sqrt(mass * GRAVITY_M_S2 / total)
-    flat = 0.5 * dynamics.AIR_DENSITY_KG_M3 * model.body[dynamics.CDA_X : dynamics.CDA_X + 2]
-    disc = np.sum(model.rotors[:, dynamics.K_DRAG]) * speed
+    flat = 0.5 * columns.AIR_DENSITY_KG_M3 * model.body[columns.CDA_X : columns.CDA_X + 2]
+    disc = np.sum(model.rotors[:, columns.K_DRAG]) * speed
     force = flat * np.abs(air) * air + disc[:, None] * air
     return np.asarray(force * (factors[:, F_DRAG] / mass)[:, None])

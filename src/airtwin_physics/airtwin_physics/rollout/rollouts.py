@@ -102,7 +102,7 @@ def rollout(
 
     Raises:
         ValueError: n < 1, a horizon or interval that is no number of steps of 10 ms, a belief,
-            plan or wind that is not finite, or a negative covariance.
+            plan or wind that is not finite, a negative covariance, or an aircraft with wings.
     """
     params = Px4Params() if params is None else params
     every = round(interval_s / kernel.STEP_S) if 0.0 < interval_s <= LONGEST_S else 0
@@ -152,12 +152,12 @@ def fly(
         factors, starts, winds = drawn.factors[who], drawn.starts[who], drawn.winds[who]
         trims = pack.level_drag(model, factors, starts[:, 3:6], winds)
         s, r = pack.block(model, params, factors, starts, trims, charge_c)
-        cells, curve = pack.batteries(aircraft, factors)
+        cells = pack.batteries(model, factors)
         if drawn.gusts is not None:
             drawn.gusts.standard_normal(out=normals)
         out[part, 0, :10], out[part, 0, kernel.OUT_ENERGY] = starts[:, :10], 0.0
         kernel.fly_block(
-            s, r, k, rotor_k, params, filters, legs, cells, curve, winds,
+            s, r, k, rotor_k, params, filters, legs, cells, model.ocv, winds,
             strength if drawn.gusts is not None else 0.0, normals, every, out[part], lost[part],
             lowest[part],
         )  # fmt: skip

@@ -39,6 +39,7 @@ from airtwin_physics.rollout.lanes import (
     INFLOW,
     INNER,
     INVERSE,
+    K_INFLOW_2,
     K_MOMENT,
     K_POWER,
     K_ROLL,
@@ -539,7 +540,7 @@ def rotor(s: Array, r: Array, k: Array, spin_inertia: float, dt: float) -> None:
     moment, roll, power = k[K_MOMENT], k[K_ROLL], k[K_POWER]
     slowest, span, yaw = k[SPEED_MIN], k[SPEED_SPAN], k[SHARE_YAW]
     up, down, mean_up, mean_down = k[KEEP_UP], k[KEEP_DOWN], k[MEAN_UP], k[MEAN_DOWN]
-    per_s = 1.0 / dt
+    per_s, square = 1.0 / dt, k[K_INFLOW_2]
     for i in range(L):
         command = r[COMMAND + i] + s[SHARE + i] * yaw * s[TORQUE + D + i]
         target = min(slowest + min(max(command, 0.0), 1.0) * span, s[SPEED_MOST + i])
@@ -552,7 +553,9 @@ def rotor(s: Array, r: Array, k: Array, spin_inertia: float, dt: float) -> None:
         p, q, n = s[RATE + i], s[RATE + E + i], s[RATE + D + i]
         vx, vy = s[AIR + i] + q * rz - n * ry, s[AIR + E + i] + n * rx - p * rz
         vz = s[AIR + D + i] + p * ry - q * rx
-        thrust = max(r[LIFT + i] * w * w + r[INFLOW + i] * w * vz, 0.0)
+        climb = max(-vz, 0.0)
+        loss = square * climb * climb - r[INFLOW + i] * w * vz
+        thrust = max(r[LIFT + i] * w * w - loss, 0.0)
         dx, dy = -r[IN_PLANE + i] * w * vx, -r[IN_PLANE + i] * w * vy
         s[FORCE + i] += dx
         s[FORCE + E + i] += dy
