@@ -75,8 +75,9 @@ def guide(
 ) -> None:
     """Write position, velocity, acceleration and yaw of a row of setpoints along ``legs`` (k, 6).
 
-    A leg: goal (3,) [m NED], speed [m/s], yaw [rad], hold [s]; a yaw of NaN keeps the heading. The
-    next leg begins within NEAR_M and NAV_MC_ALT_RAD of the goal after its hold; the last one stays.
+    A leg: goal (3,) [m NED], speed [m/s], yaw [rad], hold [s]; a yaw of NaN keeps the heading.
+    The next leg begins within NEAR_M and NAV_MC_ALT_RAD of the goal after its hold; the last one
+    stays.
     """
     leg = int(state[G_LEG])
     dx, dy, dz = legs[leg, 0] - pos[0], legs[leg, 1] - pos[1], legs[leg, 2] - pos[2]

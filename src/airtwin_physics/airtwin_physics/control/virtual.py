@@ -107,7 +107,7 @@ def advance_along(
     The track is renewed at the first tick and then every ``track.GUIDE_S``.
     """
     work = np.empty((5, x.shape[0]))
-    way, every = 0.0, int(round(track.GUIDE_S / dt_s))
+    way, every = 0.0, round(track.GUIDE_S / dt_s)
     for i in range(ticks):
         if i % every == 0:
             track.guide(guide, setpoint, x[:3], legs, p, every * dt_s)
@@ -127,8 +127,9 @@ def in_flight(
 ) -> tuple[Array, Array]:
     """Return (x (14 + n,), control (26,)) of an aircraft that has flown like this for a while.
 
-    motion: (13,) position, velocity [m, m/s NED], q_ned_frd, rate [rad/s FRD]. Rotors turn at trim, the hover thrust is learnt, the velocity's integral holds against drag:
-    PX4 does not tell them, and a second of flight forgets the difference.
+    motion: (13,) position, velocity [m, m/s NED], q_ned_frd, rate [rad/s FRD]. Rotors turn at
+    trim, the hover thrust is learnt, the velocity's integral holds against drag: PX4 does not
+    tell them, and a second of flight forgets the difference.
     """
     x = dynamics.at_rest(model)
     x[:13] = motion

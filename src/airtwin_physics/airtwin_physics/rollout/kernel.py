@@ -161,8 +161,8 @@ def fly_block(
 
     s, r, k, rotor_k, filters: see ``stages.step``; cells: (L, 12) and curve: the batteries of
     ``battery.model``; steady: (L, 3) [m/s NED]; strength: of the gusts [-]; normals: (L,
-    ``looks``, 5); every: steps between two rows of ``out``, the first is the start; lost_s: (L,) [s] NaN
-    unless lost; lowest_m: (L,) [m] the largest down met.
+    ``looks``, 5); every: steps between two rows of ``out``, the first is the start; lost_s: (L,)
+    [s] NaN unless lost; lowest_m: (L,) [m] the largest down met.
     """
     at, waited = np.zeros(L, dtype=np.int64), np.zeros(L)
     gusts = np.zeros((L, 5))

@@ -15,7 +15,7 @@ from airtwin_physics.control.px4_params import Px4Params
 
 @dataclass(frozen=True, slots=True)
 class Waypoint:
-    """A place [m NED] to be flown to at ``speed_m_s`` (None: MPC_XY_CRUISE) and held ``hold_s``."""
+    """A place [m NED] to fly to at ``speed_m_s`` (None: MPC_XY_CRUISE) and to hold ``hold_s``."""
 
     position_ned_m: tuple[float, float, float]
     speed_m_s: float | None = None
@@ -55,7 +55,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Corridor:
-    """Within ``half_width_m`` of the horizontal line through the plan and between two downs [m]."""
+    """Within ``half_width_m`` of the plan's line on the ground and between two downs [m]."""
 
     half_width_m: float = np.inf
     top_down_m: float = -np.inf

@@ -5,7 +5,7 @@
 Each stage is a loop over lanes that LLVM turns into vector instructions; ``s``, ``r`` and the
 constants are laid out in ``lanes``. Conditions are selections, a divisor that may be zero is
 kept away from it, NaN is carried, not hidden. Differences to the plain laws are those of rounding,
-except: sine and cosine are polynomials (error < 1e-9), the rigid body is integrated by the
+except: sine and cosine are polynomials (error < 2e-9), the rigid body is integrated by the
 midpoint rule, rotors by the exact exponential, controllers see the state half a step ahead (what
 they command is held for a whole one), and there is no ground.
 """
@@ -110,7 +110,7 @@ vector = numba.njit(cache=True, error_model="numpy", fastmath={"nsz", "contract"
 
 @vector
 def sine_cosine(angle: float) -> tuple[float, float]:
-    """Return (sin, cos) of an angle within -pi to pi, error < 1e-9: Taylor at half the angle."""
+    """Return (sin, cos) of an angle within -pi to pi, error < 2e-9: Taylor at half the angle."""
     h = 0.5 * angle
     h2 = h * h
     s = h * (
