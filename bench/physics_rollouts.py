@@ -10,8 +10,8 @@ rollouts by classical Runge-Kutta and the whole cascade at 1 kHz, as a share of 
 ``rollout_error_flights``: how many, each with random legs of 3 to 12 m/s, holds, start, wind up to
 8 m/s, gusts, aircraft. ``rollouts_ratio_rotorpy``, ``rollouts_ratio_crazyflow``: our figure over
 the peer's, for the peer's best batch, on one core, in CPU time; null where the peer can't be
-installed or run, with the reason in ``rollouts_peer_notes``. Peers simulate less (no battery, gusts,
-waypoints; one core, no output), and their own quad and controller.
+installed or run, with the reason in ``rollouts_peer_notes``. Peers simulate less (no
+battery, gusts, waypoints, no output), and their own quad and controller.
 """
 
 from __future__ import annotations
@@ -164,7 +164,9 @@ def _random_plan(rng: np.random.Generator) -> Plan:
     place, points = np.array([0.0, 0.0, -40.0]), []
     for _ in range(int(rng.integers(1, 4))):
         bearing, far = rng.uniform(-np.pi, np.pi), rng.uniform(15.0, 90.0)
-        place = place + [far * np.cos(bearing), far * np.sin(bearing), rng.uniform(-5.0, 5.0)]
+        place = place + np.array(
+            [far * np.cos(bearing), far * np.sin(bearing), rng.uniform(-5, 5)]
+        )
         speed, hold = rng.choice([3.0, 5.0, 8.0, 12.0]), rng.choice([0.0, 0.0, 1.0])
         points.append(
             Waypoint(
