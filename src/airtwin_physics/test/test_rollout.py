@@ -265,12 +265,14 @@ def test_distributions() -> None:
     np.testing.assert_allclose(fan.mean_ned_m()[0], [0.0, 0.0, -40.0], atol=0.15)
     np.testing.assert_allclose(np.diag(fan.covariance_m2()[0]), SIGMAS[:3] ** 2, rtol=0.2)
     low, middle, high = fan.quantiles_ned_m((0.05, 0.5, 0.95))
-    assert np.all(low <= middle) and np.all(middle <= high)
+    assert np.all(low <= middle)
+    assert np.all(middle <= high)
     assert high[0, 0] - low[0, 0] == pytest.approx(2 * 1.645 * 0.5, rel=0.2)
     assert fan.leaves(Corridor(half_width_m=1e3)) == 0.0
     assert fan.leaves(Corridor(half_width_m=1e-3)) == 1.0
     wide = [fan.leaves(Corridor(half_width_m=w)) for w in (0.5, 1.0, 2.0, 4.0)]
-    assert all(a >= b for a, b in zip(wide, wide[1:], strict=False)) and wide[0] > wide[-1]
+    assert all(a >= b for a, b in zip(wide, wide[1:], strict=False))
+    assert wide[0] > wide[-1]
     assert fan.leaves(Corridor(top_down_m=-41.0)) > 0.5  # the plan climbs to 42 m
     assert fan.descends_below(0.0) == 0.0
     assert np.all(np.diff(fan.energy_j, axis=1) > 0.0)
@@ -343,7 +345,9 @@ def test_what_is_no_question_is_refused() -> None:
         {"plan": Plan((Waypoint((1.0, 0.0, 0.0), -1.0),))},
         {"charge_c": float("nan")},
     ):
-        with pytest.raises(ValueError):
+        with pytest.raises(
+            ValueError, match=r"finite|no rollouts|eigen|no wind|gusts|waypoint|drawn"
+        ):
             ask(**changes)
 
 
