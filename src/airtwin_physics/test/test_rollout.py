@@ -13,7 +13,17 @@ from airtwin_core.types import Array, Identification, Parameter, TwinState
 from airtwin_physics import dynamics
 from airtwin_physics.control import multirotor as law
 from airtwin_physics.control import px4_params, track, virtual
-from airtwin_physics.rollout import draw, kernel, lanes, pack, reference, rollouts, stages
+from airtwin_physics.rollout import (
+    cascade,
+    draw,
+    kernel,
+    lanes,
+    pack,
+    reference,
+    rollouts,
+    stages,
+    vector,
+)
 from airtwin_physics.rollout.lanes import L
 from airtwin_physics.rollout.plan import Corridor, Plan, Waypoint
 
@@ -103,8 +113,8 @@ def test_the_position_loop_is_the_plain_one(seed: int) -> None:
     s, _, _, _, _ = _random_lanes(seed)
     rows = s.copy()
     smooth = 1.0 - np.exp(-2.0 * np.pi * P.mpc_veld_lp * 0.01)
-    stages.position(s, P, smooth, np.tan(np.radians(P.mpc_tiltmax_air)), 0.01)
-    stages.wanted_attitude(s)
+    cascade.position(s, P, smooth, np.tan(np.radians(P.mpc_tiltmax_air)), 0.01)
+    cascade.wanted_attitude(s)
     for lane in range(L):
         control, setpoint = law.new_control(P), virtual.new_setpoint(P)
         for column, row in ((0, lanes.VEL_INT), (3, lanes.VEL_LAST), (6, lanes.VEL_DOT)):
@@ -136,7 +146,7 @@ def test_attitude_rate_and_mixer_are_the_plain_ones(seed: int) -> None:
     _put(s, lanes.RATE_LP, rng.normal(0.0, 0.5, (3, L)))
     _put(s, lanes.RATE_INT, rng.normal(0.0, 0.1, (3, L)))
     before, smooth = s.copy(), pack.filters(P, 0.01, 1)
-    stages.attitude_and_rate(s, P, smooth[1], smooth[2], 0.01)
+    cascade.attitude_and_rate(s, P, smooth[1], smooth[2], 0.01)
     s[lanes.LOW : lanes.LOW + L], s[lanes.HIGH : lanes.HIGH + L] = np.inf, -np.inf
     for j in range(4):
         stages.mix_level(s, r[j], rotor_k[j])
@@ -197,9 +207,9 @@ def test_the_rigid_body_is_that_of_dynamics(seed: int) -> None:
 
 def test_sine_and_cosine_are_as_exact_as_said() -> None:
     for angle in np.linspace(-np.pi, np.pi, 721):
-        assert stages.sine_cosine(angle) == pytest.approx((np.sin(angle), np.cos(angle)), abs=2e-9)
+        assert vector.sine_cosine(angle) == pytest.approx((np.sin(angle), np.cos(angle)), abs=2e-9)
         half = angle / 2.0
-        assert stages.quarter_turn(np.cos(half), np.sin(half)) == pytest.approx(half, abs=2e-6)
+        assert vector.quarter_turn(np.cos(half), np.sin(half)) == pytest.approx(half, abs=2e-6)
 
 
 # --- whole flights ------------------------------------------------------------------------------

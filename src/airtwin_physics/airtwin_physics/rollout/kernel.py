@@ -16,7 +16,7 @@ from airtwin_physics.control import track
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.dynamics.model import AMBIENT_C
 from airtwin_physics.gusts import gust
-from airtwin_physics.rollout import lanes, stages
+from airtwin_physics.rollout import cascade, lanes, stages
 from airtwin_physics.rollout.lanes import L
 
 STEP_S = 0.01
@@ -184,7 +184,7 @@ def fly_block(
             _record(s, out, rows, lost_s)
             rows += 1
         if i % GUIDE_STEPS == 0:
-            stages.near(s, p)
+            cascade.near(s, p)
             _advance_legs(s, legs, at, waited, GUIDE_STEPS * STEP_S)
-            stages.guide(s, p, GUIDE_STEPS * STEP_S)
+            cascade.guide(s, p, GUIDE_STEPS * STEP_S)
         stages.step(s, r, k, rotor_k, p, filters, STEP_S, SUBSTEPS)
