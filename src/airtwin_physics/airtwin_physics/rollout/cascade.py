@@ -4,8 +4,9 @@ written without branches and without transcendental functions.
 
 Each stage is a loop over lanes that LLVM turns into vector instructions; ``s``, ``r`` and the
 constants are laid out in ``lanes``. Conditions are selections, a divisor that may be zero is kept
-away from it, NaN is carried, not hidden. Differences to the plain laws are those of rounding, except:
-sine and cosine are polynomials (errors in ``vector``), and controllers see the state half a step
+away from it, NaN is carried, not hidden.
+
+Differences to the plain laws are those of rounding, except: sine and cosine are polynomials (errors in ``vector``), and controllers see the state half a step
 ahead, for what they command is held for a whole one.
 """
 
@@ -53,6 +54,14 @@ from airtwin_physics.rollout.vector import half_angle, quarter_turn, sine_cosine
 
 PI = math.pi
 FADE_RATE = math.radians(400.0)
+
+
+@vector
+def braking(distance: float, acceleration: float, jerk: float) -> float:
+    """As ``control.track.braking``."""
+    b = 2.0 * acceleration * acceleration / jerk
+    speed = -0.5 * b + math.sqrt(0.25 * b * b + 2.0 * acceleration * distance)
+    return min(speed, 1.5 * distance + 0.02)
 
 
 @vector
