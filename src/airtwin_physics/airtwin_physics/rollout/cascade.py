@@ -6,8 +6,9 @@ Each stage is a loop over lanes that LLVM turns into vector instructions; ``s``,
 constants are laid out in ``lanes``. Conditions are selections, a divisor that may be zero is kept
 away from it, NaN is carried, not hidden.
 
-Differences to the plain laws are those of rounding, except: sine and cosine are polynomials (errors in ``vector``), and controllers see the state half a step
-ahead, for what they command is held for a whole one.
+Differences to the plain laws are those of rounding, except: sine and cosine are polynomials
+(errors in ``vector``), and controllers see the state half a step ahead, for what they command is
+held for a whole one.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Each stage is a loop over lanes that LLVM turns into vector instructions; ``s``,
 constants are laid out in ``lanes``. Conditions are selections, a divisor that may be zero is kept
 away from it, NaN is carried, not hidden.
 
-Differences to the plain ones are those of rounding, except: the rigid body is integrated by the midpoint rule, rotors by the exact exponential, and there is
-no ground.
+Differences to the plain ones are those of rounding, except: the rigid body is integrated by
+the midpoint rule, rotors by the exact exponential, and there is no ground.
 """
 
 from __future__ import annotations
