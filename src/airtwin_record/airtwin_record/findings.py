@@ -254,7 +254,9 @@ def figures(value: float, sigma: float) -> str:
     """Return ``value`` to two figures of its sigma, as a power of ten if zeros would fill it."""
     if not math.isfinite(value):
         return "–"
-    if value != 0.0 and not 1e-3 <= abs(value) < 1e5:
+    if value == 0.0:
+        return "0"
+    if not 1e-3 <= abs(value) < 1e5:
         mantissa, exponent = f"{value:.2e}".split("e")
         return f"{mantissa}·10{str(int(exponent)).translate(_RAISED)}"
     if not (math.isfinite(sigma) and sigma > 0.0):
