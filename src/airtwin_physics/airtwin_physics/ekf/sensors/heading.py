@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Heading: by the magnetometer, else by PX4's own heading."""
+"""Heading: by two GNSS antennas, by a pose from outside, by the magnetometer, else by PX4's own."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from airtwin_core import frames
-from airtwin_core.types import Attitude, Magnetometer
+from airtwin_core.types import Array, Attitude, GnssFix, Magnetometer
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import correction, kernel, models
+from airtwin_physics.ekf import aiding_models, correction, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import NEVER_S
 
 _STEEP_MAX = 10.0  # tangent of the dip beyond which a compass shows nothing
+_LEVEL_MIN = 0.5  # of a line between antennas: steeper than 60 deg it shows no heading (EKF2)
+_NO_OFFSET_RAD = 1e-3  # of a source whose heading has no lasting error of its own
 
 
 class Heading:
@@ -26,6 +28,8 @@ class Heading:
         self._anchor = anchor
         self.compass = Source("magnetometer", 1, config)
         self.px4 = Source("heading", 1, config)
+        self.antennas = Source("gnss_heading", 1, config)
+        self.pose = Source("pose_heading", 1, config)
         self.start_over()
 
     def start_over(self) -> None:
@@ -33,13 +37,96 @@ class Heading:
         self.using = ""
         self._declination = 0.0
         self._compass_since_s = NEVER_S
-        self.compass.start_over()
-        self.px4.start_over()
+        for source in (self.compass, self.px4, self.antennas, self.pose):
+            source.start_over()
 
     @property
     def passed_s(self) -> float:
         """When a heading was last fused."""
-        return max(self.compass.gate.passed_s, self.px4.gate.passed_s)
+        return max(
+            source.gate.passed_s for source in (self.compass, self.px4, self.antennas, self.pose)
+        )
+
+    def shown_by_others(self, at_s: float) -> bool:
+        """Return whether something else than a pose has shown north lately."""
+        passed_s = max(s.gate.passed_s for s in (self.compass, self.px4, self.antennas))
+        return self.using != "pose_heading" and at_s - passed_s < self._config.recover_s
+
+    def _leads(self, source: Source, at_s: float) -> bool:
+        return at_s - source.gate.passed_s < self._config.recover_s
+
+    def gnss(self, fix: GnssFix, at_s: float, lag_s: float) -> None:
+        """Fuse the heading of the line between two antennas; it has no lasting offset."""
+        c, source, belief = self._config, self.antennas, self._belief
+        if np.isnan(fix.heading_rad) or source.unusable(at_s, lag_s, fix.heading_rad, belief):
+            return
+        h = np.empty((1, kernel.N))
+        shown, level = aiding_models.antenna_heading(belief.x, fix.antenna_yaw_frd_rad, h[0])
+        cause = ""
+        if not abs(fix.heading_rad) < 10.0:
+            cause = "impossible heading"
+        elif not level > _LEVEL_MIN:
+            cause = "antennas above each other"
+        if cause:
+            source.tally.refuse(cause)
+            return
+        # what the turn since the fix adds: its age is GNSS's
+        residual = frames.wrap_pi(fix.heading_rad + fix.antenna_yaw_frd_rad - shown)
+        claim = fix.heading_accuracy_rad
+        noise_rad = max(claim if claim > 0.0 else 0.0, c.gnss_heading_noise_rad)
+        self._fuse_or_take(source, h, residual, noise_rad, at_s, fix.stamp_ns)
+
+    def by_pose(
+        self,
+        off_rad: float,
+        noise_rad: float,
+        h: Array,
+        at_s: float,
+        stamp_ns: int,
+        *,
+        may_turn: bool,
+    ) -> None:
+        """Fuse how far a pose says that the heading is off; h (1, 26) is ``models.heading``'s.
+
+        ``may_turn``: it may take over from a compass, as nothing ties the position to true north.
+        """
+        source = self.pose
+        source.seen_s = at_s
+        if self._leads(self.antennas, at_s):
+            source.tally.refuse("beside GNSS heading")
+            return
+        h[0, kernel.HEADING] = 0.0
+        if not may_turn and self.using not in ("", source.tally.source):
+            source.tally.refuse("beside another heading")
+            return
+        if self.using != source.tally.source:
+            self._turn_to(source, off_rad, noise_rad, at_s)
+            off_rad = 0.0
+        self._fuse_or_take(source, h, off_rad, noise_rad, at_s, stamp_ns)
+
+    def _fuse_or_take(
+        self,
+        source: Source,
+        h: Array,
+        residual: float,
+        noise_rad: float,
+        at_s: float,
+        stamp_ns: int,
+    ) -> None:
+        if not self.using:
+            self._turn_to(source, residual, noise_rad, at_s)
+            residual = 0.0
+        left, noise = np.array([residual]), np.array([noise_rad**2])
+        if source.judge(self._belief, h, left, noise, at_s, stamp_ns):
+            return
+        if source.gate.shut_for_s(at_s) > self._config.recover_s:
+            self._turn_to(source, residual, noise_rad, at_s)
+            source.take_back(at_s)
+
+    def _turn_to(self, source: Source, angle_rad: float, noise_rad: float, at_s: float) -> None:
+        self._belief.take_heading(angle_rad, noise_rad, _NO_OFFSET_RAD)
+        self.using = source.tally.source
+        source.gate.open(at_s)
 
     def magnetometer(self, sample: Magnetometer, at_s: float, lag_s: float) -> None:
         """Fuse the direction of the level part of the field."""
@@ -49,6 +136,10 @@ class Heading:
         tally, gate = source.tally, source.gate
         h, tilted = np.empty((1, kernel.N)), np.empty(kernel.N)
         shown = models.magnetic_declination(belief.x, sample.field_frd_gauss, h[0], tilted)
+        for better in (self.antennas, self.pose):
+            if self.using == better.tally.source and self._leads(better, at_s):
+                tally.refuse(f"beside {self.using}")
+                return
         declination = self._anchor.declination_rad or 0.0
         if declination != self._declination and self.using == "magnetometer":
             # the heading so far was from another north
@@ -80,6 +171,8 @@ class Heading:
         c, source = self._config, self.px4
         recent = at_s - self.compass.gate.passed_s < c.recover_s
         if self.using == "magnetometer" and recent:
+            return
+        if self._leads(self.antennas, at_s) or self._leads(self.pose, at_s):
             return
         if source.unusable(at_s, lag_s, sample.q_ned_frd.tobytes(), self._belief):
             return
