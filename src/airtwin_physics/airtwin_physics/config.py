@@ -83,6 +83,33 @@ class EstimatorConfig:
     sideslip_noise_rad: float = 0.3  # [rad] EKF2_BETA_NOISE
     terrain_walk: float = 0.5  # [m/sqrt(s)] EKF2_TERR_NOISE 5 m/s per 10 ms step
 
+    # Ground below: rangefinder and optical flow. Sources: EKF2's defaults of PX4 v1.18.
+    terrain_walk_near: float = 0.05  # [m/sqrt(s)] where flight is slow and low: ground stays put
+    range_aid_height_m: float = 5.0  # [m] EKF2_RNG_A_HMAX: below it is low
+    range_aid_speed_m_s: float = 1.0  # [m/s] EKF2_RNG_A_VMAX: below it is slow
+    range_noise_m: float = 0.1  # [m] EKF2_RNG_NOISE; no claim below is believed
+    range_noise_share: float = 0.05  # [-] of the distance, EKF2_RNG_SFE
+    range_max_m: float = 1000.0  # [m]
+    range_cos_tilt_min: float = 0.7071  # [-] cosine of the tilt; EKF2 stops at 45 deg
+    range_recover_s: float = 1.0  # [s] after so long the ground is elsewhere
+    range_period_s: float = 0.05  # [s] samples between are skipped
+    range_delay_s: float = 0.005  # [s] EKF2_RNG_DELAY
+    ground_clearance_m: float = 0.1  # [m] of a standing aircraft, EKF2_MIN_RNG
+    ground_clearance_sigma_m: float = 0.3  # [m]
+    flow_noise_rad_s: float = 0.15  # [rad/s] at best quality, EKF2_OF_N_MIN
+    flow_noise_worst_rad_s: float = 0.5  # [rad/s] at flow_quality_min, EKF2_OF_N_MAX
+    flow_quality_min: float = 0.004  # [-] of 1, EKF2_OF_QMIN 1 of 255
+    flow_period_s: float = 0.02  # [s]
+    flow_delay_s: float = 0.02  # [s] EKF2_OF_DELAY
+
+    # Pose from outside, heading by two antennas
+    pose_noise_m: float = 0.1  # [m] EKF2_EVP_NOISE; no claim below is believed
+    pose_speed_noise_m_s: float = 0.1  # [m/s] EKF2_EVV_NOISE
+    pose_heading_noise_rad: float = 0.1  # [rad] EKF2_EVA_NOISE
+    pose_period_s: float = 0.03  # [s]
+    pose_delay_s: float = 0.0  # [s] EKF2_EV_DELAY
+    gnss_heading_noise_rad: float = 0.1  # [rad] EKF2's gnss_heading_noise; no claim below
+
     # Noise as the innovations show it, sigma over the claim
     adapt_samples: float = 100.0  # [-] that it remembers; 0: take the claims as they are
     adapt_min: float = 0.3  # [-] bounds of the factor
@@ -113,7 +140,12 @@ class EstimatorConfig:
             )
             if value == 0.0 and not may_be_zero:
                 raise ValueError(f"{spec.name} is zero")
-        for name in ("gate_probability", "gnss_white_share"):
+        for name in (
+            "gate_probability",
+            "gnss_white_share",
+            "range_cos_tilt_min",
+            "flow_quality_min",
+        ):
             if not getattr(self, name) < 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected below 1")
         if self.horizon_s > 1.0:

@@ -24,11 +24,14 @@ from airtwin_core.types import (
     Airspeed,
     Attitude,
     Barometer,
+    ExternalPose,
     GnssFix,
     Imu,
     LandDetected,
     LocalPosition,
     Magnetometer,
+    OpticalFlow,
+    Rangefinder,
     Sample,
     TwinState,
     VehicleStatus,
@@ -47,6 +50,8 @@ from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S, TOO_LATE
 
 _AGE_MAX_S = 0.5  # a stamp further from the IMU's is of another clock: go by arrival
 _AGE_STAMPED_S = 0.04
+_FLOW_MAX_RAD_S = 50.0  # beyond the gyro's and any lens
+_POSE_MAX = 1e5  # [m] or [m/s]
 _AGE_CREEP_S = 0.005  # the smallest age counts, but not for ever
 _ALTITUDE_MAX_M = 1e5
 _ROTARY, _WING = 1, 2  # PX4's vehicle_type
@@ -80,11 +85,14 @@ class Estimator:
             VehicleStatus: self._on_status,
             VtolState: self._on_vtol,
             Airspeed: self._on_airspeed,
+            Rangefinder: self._on_rangefinder,
+            OpticalFlow: self._on_flow,
+            ExternalPose: self._on_pose,
         }
         self._track = ImuTrack(self._config)
         self._anchor = Anchor()
         self._belief = Belief(self._config, Air(self._config, aircraft))
-        self._sensors = Sensors(self._config, self._belief, self._anchor)
+        self._sensors = Sensors(self._config, self._belief, self._anchor, self._track)
         self._landed: bool | None = None
         self._armed: bool | None = None
         self._status: VehicleStatus | None = None
@@ -112,6 +120,8 @@ class Estimator:
         acceleration = frames.rotation_from_quat(q) @ (imu.specific_force_frd_m_s2 - x[13:16])
         acceleration[2] += kernel.GRAVITY_M_S2
         sensors = self._sensors
+        covariance = p[:15, :15].copy()
+        covariance[0:3, 0:3] += sensors.pose.aside
         at_s = self._track.now_s - self._config.horizon_s
         since_s = at_s - self._config.valid_s
         return TwinState(
@@ -124,7 +134,7 @@ class Estimator:
             acceleration_ned_m_s2=acceleration,
             gyro_bias_frd_rad_s=x[10:13],
             accel_bias_frd_m_s2=x[13:16],
-            covariance=p[:15, :15].copy(),
+            covariance=covariance,
             origin=self._anchor.origin,
             aligned=True,
             horizontal_valid=sensors.horizontal(since_s),
@@ -153,7 +163,8 @@ class Estimator:
         self._gnss_age_s = 0.2
         self._datum_free = True
         self._queued_s = dict.fromkeys(
-            ("barometer", "magnetometer", "heading", "airspeed"), NEVER_S
+            ("barometer", "magnetometer", "heading", "airspeed", "rangefinder", "flow", "pose"),
+            NEVER_S,
         )
 
     # --- samples in -----------------------------------------------------------------------------
@@ -192,7 +203,7 @@ class Estimator:
         delay_s = nominal_s + float(x[kernel.X_DELAY])
         delay_s = min(max(delay_s, -self._gnss_age_s), c.gnss_delay_max_s)
         x[kernel.X_DELAY] = delay_s - nominal_s
-        self._enqueue(fix, delay_s, self._sensors.gnss.fuse, self._sensors.gnss.position)
+        self._enqueue(fix, delay_s, self._sensors.fix, self._sensors.gnss.position)
 
     def _on_barometer(self, sample: Barometer) -> None:
         c = self._config
@@ -231,11 +242,11 @@ class Estimator:
         if sample.origin is not None:
             shift = self._anchor.offer(sample.origin)
             if shift is not None and self._sensors.gnss.started:
-                belief.shift(shift)
+                self._sensors.shift(shift)
         elif self._datum_free and self._aligned and sample.z_valid:
             down_m = float(sample.position_ned_m[2]) - float(belief.x[2])
             if abs(down_m) < _DATUM_MAX_M and not self._sensors.gnss.started:
-                belief.shift(np.array([0.0, 0.0, down_m]))
+                self._sensors.shift(np.array([0.0, 0.0, down_m]))
                 self._datum_free = False
 
     def _on_land_detected(self, sample: LandDetected) -> None:
@@ -255,6 +266,33 @@ class Estimator:
             source.airspeed.tally.refuse("not finite")
         elif self._due("airspeed", self._config.airspeed_period_s):
             self._enqueue(sample, 0.0, source.fuse, source.airspeed)
+
+    def _on_rangefinder(self, sample: Rangefinder) -> None:
+        c, ground = self._config, self._sensors.ground
+        if not math.isfinite(sample.distance_m):
+            ground.range.tally.refuse("not finite")
+        elif self._due("rangefinder", c.range_period_s):
+            self._enqueue(sample, c.range_delay_s, ground.distance, ground.range)
+
+    def _on_flow(self, sample: OpticalFlow) -> None:
+        c, ground = self._config, self._sensors.ground
+        size = square(sample.flow_rad) / sample.dt_s**2 if sample.dt_s > 0.0 else math.nan
+        if not size < _FLOW_MAX_RAD_S**2:
+            ground.flow.tally.refuse("impossible flow")
+            return
+        if self._due("flow", c.flow_period_s):
+            # its stamp is the end of its time; what it shows is true in the middle
+            delay_s = c.flow_delay_s + 0.5 * sample.dt_s
+            self._enqueue(sample, delay_s, ground.optical_flow, ground.flow)
+
+    def _on_pose(self, sample: ExternalPose) -> None:
+        c, pose = self._config, self._sensors.pose
+        parts = (sample.position_ned_m, sample.velocity_ned_m_s, sample.velocity_frd_m_s,
+                 sample.q_ned_frd)  # fmt: skip
+        if not all(part is None or square(part) < _POSE_MAX**2 for part in parts):
+            pose.position.tally.refuse("impossible pose")
+        elif self._due("pose", c.pose_period_s):
+            self._enqueue(sample, c.pose_delay_s, pose.fuse, pose.position)
 
     def _due(self, source: str, period_s: float) -> bool:
         now_s = self._track.now_s
@@ -350,6 +388,8 @@ class Estimator:
                 unaided=sensors.unaided(at_s),
                 bridged=sensors.bridged(at_s),
             )
+            if sensors.rest.passed_s == at_s:
+                sensors.ground.stands(at_s)
 
     def _flying(self) -> air.Flying:
         """Return what carries the aircraft, as far as PX4 says."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from airtwin_physics import battery
-from airtwin_physics.ekf import correction, kernel, models
+from airtwin_physics.ekf import aiding_models, correction, kernel, models
 from airtwin_physics.ekf import imu as imu_kernels
 
 
@@ -35,6 +35,10 @@ def warm_up() -> None:
     models.drag(x, 1.0, np.ones(2), h[:2], np.empty(2))
     models.airspeed(x, h[0])
     models.sideslip(x, h[0])
+    aiding_models.rangefinder(x, 0.0, h[0])
+    aiding_models.flow(x, h[:2], np.empty(2))
+    aiding_models.body_velocity(x, h, np.empty(3))
+    aiding_models.antenna_heading(x, 0.0, h[0])
     correction.spread(p, h[1])
     correction.statistic(p, h, three, three)
     correction.update(x, p, h, three, three)

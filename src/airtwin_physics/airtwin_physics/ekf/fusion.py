@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from airtwin_core.types import Array, Fusion, SensorHealth, WindEstimate
+from airtwin_core.types import Array, Fusion, GnssFix, SensorHealth, WindEstimate
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.ekf.sensors.air import AirData
 from airtwin_physics.ekf.sensors.gnss import Gnss
+from airtwin_physics.ekf.sensors.ground import Ground
 from airtwin_physics.ekf.sensors.heading import Heading
 from airtwin_physics.ekf.sensors.height import Height
+from airtwin_physics.ekf.sensors.pose import Pose
 from airtwin_physics.ekf.sensors.rest import Rest
+from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import NEVER_S
 
 _UNAIDED_S = 1.0
@@ -23,13 +27,19 @@ _UNAIDED_S = 1.0
 class Sensors:
     """The sensors of one aircraft; each fuses into ``belief`` at the horizon."""
 
-    def __init__(self, config: EstimatorConfig, belief: Belief, anchor: Anchor) -> None:
+    def __init__(
+        self, config: EstimatorConfig, belief: Belief, anchor: Anchor, track: ImuTrack
+    ) -> None:
         self._config = config
+        self._belief = belief
         self.gnss = Gnss(config, belief, anchor)
         self.height = Height(config, belief)
         self.heading = Heading(config, belief, anchor)
         self.rest = Rest(config, belief)
         self.air = AirData(config, belief)
+        self.pose = Pose(config, belief, self.gnss, self.heading)
+        others = (self.gnss.xy, self.gnss.velocity.gate, self.pose.position.gate)
+        self.ground = Ground(config, belief, track, others)
         self.sources = (
             self.gnss.position,
             self.gnss.velocity,
@@ -40,22 +50,57 @@ class Sensors:
             self.air.airspeed,
             self.air.sideslip,
         )
+        self.optional = (
+            self.ground.range,
+            self.ground.flow,
+            self.heading.antennas,
+            self.pose.position,
+            self.pose.velocity,
+            self.heading.pose,
+        )
 
     def start_over(self) -> None:
         """Forget all but the counts."""
-        for part in (self.gnss, self.height, self.heading, self.rest, self.air):
+        for part in (
+            self.gnss,
+            self.height,
+            self.heading,
+            self.rest,
+            self.air,
+            self.ground,
+            self.pose,
+        ):
             part.start_over()
+
+    def shift(self, by_ned_m: Array) -> None:
+        """Move the origin of NED."""
+        self._belief.shift(by_ned_m)
+        self.pose.shift(by_ned_m)
+
+    def fix(self, fix: GnssFix, at_s: float, lag_s: float) -> None:
+        """Fuse what a GNSS fix holds."""
+        self.heading.gnss(fix, at_s, lag_s)
+        self.pose.loosen(at_s)
+        self.gnss.fuse(fix, at_s, lag_s)
 
     def fusions(self) -> tuple[Fusion, ...]:
         """Return how each source fares."""
-        return tuple([source.tally.fusion() for source in self.sources])
+        return tuple([source.tally.fusion() for source in (*self.sources, *self._fitted())])
+
+    def _fitted(self) -> list[Source]:
+        """Return the optional sources that ever said something."""
+        return [
+            source
+            for source in self.optional
+            if source.seen_s > NEVER_S or source.tally.used or source.tally.rejected
+        ]
 
     def health(self, at_s: float) -> tuple[SensorHealth, ...]:
         """Return the health of each source."""
         gnss = self.gnss
         return (
             gnss.position.health(at_s, gnss.xy, gnss.z),
-            *[source.health(at_s) for source in self.sources[1:]],
+            *[source.health(at_s) for source in (*self.sources[1:], *self._fitted())],
         )
 
     def bridged(self, at_s: float) -> bool:
@@ -66,8 +111,17 @@ class Sensors:
 
     def unaided(self, at_s: float) -> bool:
         """Return whether nothing has shown the velocity over ground lately."""
-        passed_s = max(self.gnss.xy.passed_s, self.gnss.velocity.gate.passed_s)
-        return at_s - passed_s > _UNAIDED_S
+        return at_s - self._moving_s() > _UNAIDED_S
+
+    def _moving_s(self) -> float:
+        """When something outside the aircraft last showed its motion."""
+        return max(
+            self.gnss.xy.passed_s,
+            self.gnss.velocity.gate.passed_s,
+            self.pose.position.gate.passed_s,
+            self.pose.velocity.gate.passed_s,
+            self.ground.flow.gate.passed_s,
+        )
 
     def wind(self, x: Array, p: Array, at_s: float) -> WindEstimate | None:
         """Return wind and gust of a forecast x (29,), P (28, 28); None if never observed."""
@@ -83,13 +137,13 @@ class Sensors:
 
     def horizontal(self, since_s: float) -> bool:
         """Return whether something has shown the horizontal position since."""
-        return self.gnss.xy.passed_s > since_s
+        return max(self.gnss.xy.passed_s, self.pose.position.gate.passed_s) > since_s
 
     def vertical(self, since_s: float) -> bool:
         """Return whether something has shown the height since."""
-        return max(self.gnss.z.passed_s, self.height.barometer.gate.passed_s) > since_s
+        barometer_s = self.height.barometer.gate.passed_s
+        return max(self.gnss.z.passed_s, barometer_s, self.pose.height_s) > since_s
 
     def velocity(self, since_s: float) -> bool:
         """Return whether something has shown the velocity since."""
-        shown_s = max(self.gnss.velocity.gate.passed_s, self.rest.passed_s)
-        return shown_s > since_s or self.horizontal(since_s)
+        return max(self._moving_s(), self.rest.passed_s) > since_s

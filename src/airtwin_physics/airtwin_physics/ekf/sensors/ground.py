@@ -11,10 +11,9 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import aiding_models, correction, kernel
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import RING, ImuTrack
-from airtwin_physics.ekf.source import Source
-from airtwin_physics.ekf.tally import NEVER_S
+from airtwin_physics.ekf.source import Gate, Source
 
-_TERRAIN_WALK = kernel.DENSITY.start + kernel.N_DENSITY - 1
+_TERRAIN_WALK = kernel.DENSITY.start + 8  # its place in ``constants``
 _CLOSE_M = 0.05  # nearer to the ground flow over height means nothing
 _DOUBT_MAX = 0.3  # of the height's sigma over the height, for flow to show a speed
 _BIAS_SHARE = 0.01  # of the flow sensor's gyro bias learnt with each sample, as in EKF2
@@ -25,8 +24,11 @@ _FLOW_LATE_S = 0.1
 class Ground:
     """Fuses distances and flow; the height of the ground, ``terrain``, is a state."""
 
-    def __init__(self, config: EstimatorConfig, belief: Belief, track: ImuTrack) -> None:
+    def __init__(
+        self, config: EstimatorConfig, belief: Belief, track: ImuTrack, others: tuple[Gate, ...]
+    ) -> None:
         self._config = config
+        self._others = others  # gates of what shows the same speed
         self._belief = belief
         self._track = track
         self.range = Source("rangefinder", 1, config)
@@ -39,8 +41,6 @@ class Ground:
         self.flow.start_over()
         self._tied = False
         self._gyro_bias = np.zeros(2)
-        self._mean_flow = np.zeros(2)
-        self._mean_since_s = NEVER_S
 
     # --- rangefinder ----------------------------------------------------------------------------
 
@@ -74,6 +74,18 @@ class Ground:
             self._tie(sample.distance_m * down, noise, at_s)
             source.take_back(at_s)
         self._roughen(sample.distance_m * down)
+
+    def stands(self, at_s: float) -> None:
+        """Know where the ground is by standing on it, unless that is known better."""
+        c = self._config
+        if self._height_sigma_m() > c.ground_clearance_sigma_m:
+            self._tie(c.ground_clearance_m, c.ground_clearance_sigma_m**2, at_s)
+            self.range.gate.start_over()
+
+    def _height_sigma_m(self) -> float:
+        row = np.zeros(kernel.N)
+        row[kernel.TERRAIN], row[kernel.POS + 2] = 1.0, -1.0
+        return float(np.sqrt(correction.spread(self._belief.p, row)))
 
     def _tie(self, height_m: float, variance: float, at_s: float) -> None:
         """Read the ground off the height."""
@@ -120,16 +132,18 @@ class Ground:
         variance = np.full(2, sigma**2)
         if source.judge(belief, h, residual, variance, at_s, sample.stamp_ns):
             return
-        if source.gate.shut_for_s(at_s) > c.recover_s:
+        if source.gate.shut_for_s(at_s) > c.recover_s and not self._shown(at_s):
             self._take_velocity(measured, sigma)
             source.take_back(at_s)
+
+    def _shown(self, at_s: float) -> bool:
+        """Return whether something else shows the speed: then a flow that disagrees is wrong."""
+        return at_s - max(gate.passed_s for gate in self._others) < self._config.valid_s
 
     def _fault(self, sample: OpticalFlow, lag_s: float) -> str:
         c, belief = self._config, self._belief
         height_m = float(belief.x[kernel.X_TERRAIN] - belief.x[2])
-        row = np.zeros(kernel.N)
-        row[kernel.TERRAIN], row[kernel.POS + 2] = 1.0, -1.0
-        sigma_m = float(np.sqrt(correction.spread(belief.p, row)))
+        sigma_m = self._height_sigma_m()
         if lag_s > _FLOW_LATE_S:
             return "too late"
         if not sample.quality >= c.flow_quality_min:
@@ -163,7 +177,8 @@ class Ground:
         track = self._track
         total, weight = np.zeros(3), 0.0
         for index in range(track.last - 1, max(track.last - RING, -1), -1):
-            entry, end_s = track.ring[index % RING], track.at_s[index % RING]
+            entry = track.ring[index % RING]
+            end_s = float(entry[11])
             begin_s = end_s - float(entry[0])
             if begin_s >= to_s and index > max(track.last - RING, 0):
                 continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Heading: by two GNSS antennas, by a pose from outside, by the magnetometer, else by PX4's own."""
+"""Heading: by two GNSS antennas, a pose from outside, the magnetometer, else PX4's own."""
 
 from __future__ import annotations
 
@@ -118,6 +118,9 @@ class Heading:
             residual = 0.0
         left, noise = np.array([residual]), np.array([noise_rad**2])
         if source.judge(self._belief, h, left, noise, at_s, stamp_ns):
+            return
+        others = (s for s in (self.compass, self.px4, self.antennas, self.pose) if s is not source)
+        if any(self._leads(other, at_s) for other in others):
             return
         if source.gate.shut_for_s(at_s) > self._config.recover_s:
             self._turn_to(source, residual, noise_rad, at_s)

@@ -49,15 +49,18 @@ class Pose:
         self.aside[:] = 0.0
         self._source = ""
         self._counter: int | None = None
-        self._offset: Array | None = None  # NED of the frame's zero, while tied
+        self._tied: tuple[Array, Array] | None = None  # a place in NED, the same in the frame
+        self._north_count = 0
         self._north: float | None = None  # heading of the frame's x axis [rad]
+        self._north_variance = 0.0  # [rad^2]
         self._alone = False  # NED is where the pose says: the height is tied as well
         self._at_s = self._loosened_s = NEVER_S
+        self.height_s = NEVER_S  # when it last showed the height
 
     def shift(self, by_ned_m: Array) -> None:
         """Move with the origin of NED."""
-        if self._offset is not None:
-            self._offset = self._offset + by_ned_m
+        if self._tied is not None:
+            self._tied = (self._tied[0] + by_ned_m, self._tied[1])
 
     def loosen(self, at_s: float) -> None:
         """Give the position its doubt back: something absolute is about to be compared with it."""
@@ -70,7 +73,7 @@ class Pose:
         """Untie: the doubt that waited aside is the position's again."""
         self._belief.p[0:3, 0:3] += self.aside
         self.aside[:] = 0.0
-        self._offset = None
+        self._tied = None
         self._alone = False
 
     def fuse(self, sample: ExternalPose, at_s: float, lag_s: float) -> None:
@@ -101,6 +104,7 @@ class Pose:
         """Tie anew: the source says that its frame moved."""
         self._release()
         self._north = None
+        self._north_count = 0
         self.position.tally.refuse("frame reset by the source")
 
     # --- heading --------------------------------------------------------------------------------
@@ -120,11 +124,12 @@ class Pose:
         off = models.heading(belief.x, turned, h[0]) - belief.x[kernel.X_HEADING]
         off = frames.wrap_pi(off)
         if sample.local_frame and heading.shown_by_others(at_s):
-            if self._north is None:
-                self._north = frames.wrap_pi(-off)
-            elif self._offset is None or self._gnss_leads(at_s):
-                share = min((at_s - self._at_s) / _FOLLOW_S, 1.0)
-                self._north = frames.wrap_pi(self._north - share * off)
+            self._north_count += 1
+            share = max((at_s - self._at_s) / _FOLLOW_S, 1.0 / self._north_count)
+            self._north = frames.wrap_pi(north - min(share, 1.0) * off)
+            row = np.zeros(kernel.N)
+            row[kernel.ATT : kernel.ATT + 3] = frames.rotation_from_quat(belief.x[6:10])[2]
+            self._north_variance = correction.spread(belief.p, row) + noise_rad**2 * share
             return
         if self._north is None:
             self._north = 0.0  # nothing else shows north: it is where the frame says
@@ -139,19 +144,28 @@ class Pose:
         claim = np.nan_to_num(sample.velocity_variance_m2_s2, nan=0.0)
         variance = np.maximum(claim, self._config.pose_speed_noise_m_s**2)
         h, shown = np.zeros((3, kernel.N)), belief.x[3:6].copy()
-        if sample.velocity_frd_m_s is not None:
-            measured = sample.velocity_frd_m_s
+        velocity, q = sample.velocity_ned_m_s, sample.q_ned_frd
+        in_body = sample.velocity_frd_m_s
+        if velocity is not None and sample.local_frame and q is not None:
+            # seen from the body by the pose's own attitude: the frame's north drops out
+            in_body = frames.rotation_from_quat(q).T @ velocity
+            angle = np.nan_to_num(sample.orientation_variance_rad2, nan=0.0).max()
+            variance = variance + max(float(angle), self._config.pose_heading_noise_rad**2) * (
+                velocity @ velocity - in_body**2
+            )
+        if in_body is not None:
+            measured = in_body
             aiding_models.body_velocity(belief.x, h, shown)
             in_ned = frames.rotation_from_quat(belief.x[6:10]) @ measured
-        elif self._north is None or sample.velocity_ned_m_s is None:
+        elif velocity is None or sample.local_frame:
             source.tally.refuse("north of its frame unknown")
             return
         else:
-            measured = in_ned = _turned(sample.velocity_ned_m_s, self._north)
+            measured = in_ned = velocity
             h[:, 3:6] = np.eye(3)
         if source.judge(belief, h, measured - shown, variance, at_s, sample.stamp_ns):
             return
-        if source.gate.shut_for_s(at_s) > self._config.recover_s:
+        if source.gate.shut_for_s(at_s) > self._config.recover_s and not self._gnss_leads(at_s):
             belief.take_velocity(in_ned, np.full(3, float(variance.max())))
             source.take_back(at_s)
 
@@ -167,42 +181,49 @@ class Pose:
         if self._north is None:
             source.tally.refuse("north of its frame unknown")
             return
-        measured = _turned(place, self._north)
         claim = np.nan_to_num(sample.position_variance_m2, nan=0.0)
         variance = np.maximum(claim, self._config.pose_noise_m**2)
         if self._gnss_leads(at_s):
             self._release()
             source.tally.refuse("beside GNSS")
             return
-        if self._offset is None:
-            self._tie(measured, variance, at_s, lag_s)
+        if self._tied is None:
+            self._tie(place, variance, at_s, lag_s)
             source.tally.fused(sample.stamp_ns)
             return
+        since = _turned(place - self._tied[1], self._north)
+        if sample.local_frame and not self._alone:
+            # wrong by the north of the frame times the way since the tie; that lasts, so what
+            # comes in one second counts once
+            away2 = float(np.sum(since[:2] ** 2))
+            variance = variance + self._north_variance * away2 / self._config.pose_period_s
         axes = 3 if self._alone else 2  # a height that GNSS and barometer knew stays theirs
         h = np.zeros((axes, kernel.N))
         for axis in range(axes):
             h[axis, kernel.POS + axis] = 1.0
             h[axis, kernel.VEL + axis] = -lag_s
         x = belief.x
-        residual = (measured + self._offset - x[0:3] + x[3:6] * lag_s)[:axes]
+        residual = (self._tied[0] + since - x[0:3] + x[3:6] * lag_s)[:axes]
         if source.judge(belief, h, residual, variance[:axes], at_s, sample.stamp_ns):
+            self.height_s = at_s if self._alone else self.height_s
             return
         if source.gate.shut_for_s(at_s) > self._config.recover_s:
             if self._alone:
-                belief.place(measured + self._offset, variance, lag_s, (0, 1, 2))
+                belief.place(self._tied[0] + since, variance, lag_s, (0, 1, 2))
             else:
                 self._untie()
             source.take_back(at_s)
 
-    def _tie(self, measured: Array, variance: Array, at_s: float, lag_s: float) -> None:
+    def _tie(self, place: Array, variance: Array, at_s: float, lag_s: float) -> None:
         """Hold the frame's zero where it is now; or take its zero for NED's if there is none."""
         belief, x, p = self._belief, self._belief.x, self._belief.p
         if not self._gnss.started:
-            self._offset = np.zeros(3)
+            self._tied = (np.zeros(3), np.zeros(3))
             self._alone = True
+            measured = _turned(place, self._north or 0.0)
             belief.place(measured, variance, lag_s, (0, 1, 2))
         else:
-            self._offset = x[0:3] - x[3:6] * lag_s - measured
+            self._tied = (x[0:3] - x[3:6] * lag_s, place)
             self.aside[0:2, 0:2] = p[0:2, 0:2]
             for axis in range(2):
                 correction.forget(p, kernel.POS + axis, float(variance[axis]))

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rangefinder, optical flow, external pose and heading by antennas, as a user drives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from airtwin_core import frames
+from airtwin_core.types import (
+    Array,
+    Barometer,
+    ExternalPose,
+    Fusion,
+    GnssFix,
+    Health,
+    LocalPosition,
+    Magnetometer,
+    OpticalFlow,
+    Rangefinder,
+    Sample,
+    TwinState,
+)
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf import kernel
+from airtwin_physics.estimator import Estimator
+
+import aided  # isort: skip
+import simulate  # isort: skip
+
+SECONDS = 40.0
+CONFIG = EstimatorConfig(gyro_noise=1e-6, accel_noise=1e-6, gyro_bias_sigma=3e-4)
+
+
+def _fly(seed: int, seconds: float = SECONDS) -> tuple[simulate.Flight, np.random.Generator]:
+    rng = np.random.default_rng(seed)
+    return simulate.fly(rng, seconds), rng
+
+
+def _run(
+    flight: simulate.Flight,
+    *,
+    origin: bool = True,
+    watch: Callable[[Estimator], None] | None = None,
+) -> list[TwinState]:
+    estimator = Estimator(CONFIG)
+    samples: list[Sample] = list(flight.samples)
+    if origin:
+        at, flags = simulate.START_NS, (True, True, True, True)
+        samples[1:1] = [
+            LocalPosition(
+                at, at, np.zeros(3), np.zeros(3), 0.0, *flags, simulate.ORIGIN,
+                1.0, 1.0, 0.1, 0.1, False, 0, 0, 0, 0, 0, np.zeros(2), 0.0, 0.0,
+            )
+        ] * 2  # fmt: skip
+    states = []
+    for sample in samples:
+        state = estimator.on(sample)
+        if state is not None:
+            states.append(state)
+            if watch is not None:
+                watch(estimator)
+    return states
+
+
+def _at(state: TwinState) -> float:
+    return (state.stamp_ns - simulate.START_NS) * 1e-9
+
+
+def _between(states: list[TwinState], from_s: float, to_s: float) -> list[TwinState]:
+    return [state for state in states if from_s < _at(state) < to_s]
+
+
+def _miss(flight: simulate.Flight, states: list[TwinState]) -> Array:
+    """Errors of position (n, 3) [m]."""
+    rows = [flight.index(s.stamp_ns) for s in states]
+    return np.asarray(flight.position[rows] - np.array([s.position_ned_m for s in states]))
+
+
+def _speed_miss(flight: simulate.Flight, states: list[TwinState]) -> Array:
+    rows = [flight.index(s.stamp_ns) for s in states]
+    return np.asarray(flight.velocity[rows] - np.array([s.velocity_ned_m_s for s in states]))
+
+
+def _yaw_miss(flight: simulate.Flight, states: list[TwinState]) -> Array:
+    out = []
+    for s in states:
+        turn = frames.quat_multiply(
+            frames.quat_conjugate(s.q_ned_frd), flight.attitude[flight.index(s.stamp_ns)]
+        )
+        out.append(frames.rotation_vector_from_quat(turn)[2])
+    return np.array(out)
+
+
+def _rms(errors: Array) -> float:
+    return float(np.sqrt(np.mean(np.sum(np.atleast_2d(errors) ** 2, axis=-1))))
+
+
+def _fusion(state: TwinState, source: str) -> Fusion:
+    return next(fusion for fusion in state.fusions if fusion.source == source)
+
+
+def _health(state: TwinState, source: str) -> Health:
+    found = {health.source: health.health for health in state.health}
+    return found.get(source, Health.MISSING)
+
+
+def _from(samples: list[Sample], from_s: float, to_s: float, change: Any) -> list[Sample]:
+    """Return the samples with those of a time changed."""
+    begin, end = (simulate.START_NS + int(t * 1e9) for t in (from_s, to_s))
+    return [change(s) if begin < s.stamp_ns < end else s for s in samples]
+
+
+# --- rangefinder and flow ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gyro", [True, False])
+def test_flow_and_range_bridge_an_outage_of_gnss(gyro: bool) -> None:
+    flight, rng = _fly(11)
+    out = aided.outage(flight, 15.0, 36.0)
+    more = aided.flows(flight, rng, gyro=gyro) + aided.distances(flight, rng)
+    flown = [_run(aided.merged(out, more)), _run(out)]
+    drifts = []
+    for states in flown:
+        misses = _miss(flight, _between(states, 15.2, 36.0))[:, :2]
+        drifts.append(float(np.abs(misses - misses[0]).max()))
+    bridged, alone = (_between(states, 33.0, 36.0) for states in flown)
+    assert drifts[0] < 2.0
+    assert drifts[0] < 0.5 * drifts[1]
+    assert _rms(_speed_miss(flight, bridged)) < 0.4
+    assert all(state.velocity_valid for state in bridged)
+    assert not any(state.velocity_valid for state in alone)
+    assert not any(state.horizontal_valid for state in bridged)  # no place is shown by them
+    assert _health(bridged[-1], "flow") is Health.GOOD
+
+
+def test_height_over_ground_is_known_where_the_barometer_walks() -> None:
+    flight, rng = _fly(12)
+    grounds: list[tuple[float, float]] = []
+
+    def watch(estimator: Estimator) -> None:
+        belief = estimator._belief
+        grounds.append((belief.x[kernel.X_TERRAIN] - belief.x[2], estimator._track.reached_s))
+
+    _run(aided.merged(flight, aided.distances(flight, rng)), watch=watch)
+    begin = (flight.samples[0].stamp_ns - simulate.START_NS) * 1e-9
+    misses = []
+    for height, reached_s in grounds[500:]:
+        k = round((reached_s + begin) * simulate.RATE_HZ)
+        misses.append(height - (aided.GROUND_M - flight.position[k, 2]))
+    assert np.std(misses) < 0.25  # of one sample: 0.1 m and 5 % of 8 m
+    assert abs(np.mean(misses)) < 0.1
+
+
+def test_range_holds_the_height_without_gnss_and_barometer() -> None:
+    """Only the ground tells the height, as far as it is believed to be level."""
+    flight, rng = _fly(13)
+    bare = aided.without(aided.outage(flight, 14.0, 40.0), Barometer)
+    aiding = aided.merged(bare, aided.distances(flight, rng))
+    height_alone = _miss(flight, _between(_run(bare), 35.0, 39.0))[:, 2]
+    height = _miss(flight, _between(_run(aiding), 35.0, 39.0))[:, 2]
+    assert np.abs(height).max() < 0.5 * np.abs(height_alone).max()
+
+
+def test_a_step_of_the_ground_moves_the_ground_and_not_the_aircraft() -> None:
+    flight, _ = _fly(14)
+
+    def roof(p: Array) -> float:
+        return aided.GROUND_M - (3.0 if p[0] > 5.0 else 0.0)
+
+    flat = aided.merged(flight, aided.distances(flight, np.random.default_rng(1)))
+    rough = aided.merged(flight, aided.distances(flight, np.random.default_rng(1), ground_m=roof))
+    a, b = _run(flat), _run(rough)
+    apart = np.abs([s.position_ned_m[2] - t.position_ned_m[2] for s, t in zip(a, b, strict=True)])
+    assert apart.max() < 0.7
+    assert _fusion(b[-1], "rangefinder").rejected["reset after a shut gate"] >= 1
+    assert "reset after a shut gate" not in _fusion(a[-1], "rangefinder").rejected
+
+
+def test_bad_flow_is_refused_and_said() -> None:
+    flight, rng = _fly(15)
+
+    def broken(sample: Any) -> Any:
+        if isinstance(sample, OpticalFlow):
+            return replace(sample, flow_rad=sample.flow_rad + 0.1)  # 5 rad/s
+        return sample
+
+    more = aided.distances(flight, rng) + _from(aided.flows(flight, rng), 15.0, 25.0, broken)
+    states = _run(aided.merged(flight, more))
+    good = _run(aided.merged(flight, aided.distances(flight, rng)))
+    assert _fusion(states[-1], "flow").rejected["gate"] > 300
+    assert _rms(_speed_miss(flight, _between(states, 15.5, 21.0))) < 0.3
+    assert _health(_between(states, 18.0, 19.0)[0], "flow") is Health.REJECTED
+    assert _rms(_speed_miss(flight, _between(states, 30.0, 39.0))) < 1.3 * _rms(
+        _speed_miss(flight, _between(good, 30.0, 39.0))
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "source", "cause"),
+    [
+        ({"quality": 0.0}, "flow", "quality too poor"),
+        ({"flow_rad": np.array([np.nan, 0.0])}, "flow", "impossible flow"),
+        ({"farthest_m": 1.0}, "flow", "too far from the ground"),
+        ({"distance_m": float("nan")}, "rangefinder", "not finite"),
+        ({"distance_m": 4.0}, "rangefinder", "stuck"),
+        ({"valid": False}, "rangefinder", "the sensor doubts it"),
+    ],
+)
+def test_each_refusal_has_its_cause(change: dict[str, Any], source: str, cause: str) -> None:
+    flight, rng = _fly(16, 20.0)
+    kind = OpticalFlow if source == "flow" else Rangefinder
+
+    def worse(sample: Any) -> Any:
+        return replace(sample, **change) if isinstance(sample, kind) else sample
+
+    more = _from(aided.distances(flight, rng) + aided.flows(flight, rng), 10.0, 20.0, worse)
+    states = _run(aided.merged(flight, more))
+    assert _fusion(states[-1], source).rejected[cause] > 50
+    assert np.abs(_miss(flight, states[400:])).max() < 4.0
+    assert np.isfinite(states[-1].covariance).all()
+
+
+# --- pose -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("velocity", "attitude", "compass"),
+    [("ned", True, False), ("frd", True, False), ("none", True, False), ("none", False, True)],
+)
+def test_a_pose_alone_is_enough(velocity: str, attitude: bool, compass: bool) -> None:
+    flight, rng = _fly(21)
+    gone = (GnssFix,) if compass else (GnssFix, Magnetometer)
+    more = aided.poses(flight, rng, velocity=velocity, attitude=attitude)
+    states = _run(aided.merged(aided.without(flight, *gone), more), origin=False)
+    late = _between(states, 8.0, 40.0)
+    assert _rms(_miss(flight, late)) < 0.15
+    assert _rms(_speed_miss(flight, late)) < 0.2
+    assert np.degrees(np.abs(_yaw_miss(flight, late)).max()) < 5.0
+    assert all(s.horizontal_valid and s.vertical_valid and s.heading_valid for s in late)
+
+
+@pytest.mark.parametrize("velocity", ["ned", "frd"])
+def test_a_local_frame_carries_the_position_through_an_outage(velocity: str) -> None:
+    flight, rng = _fly(22)
+    out = aided.outage(flight, 18.0, 34.0)
+    more = aided.poses(
+        flight, rng, local=True, zero_m=np.array([30.0, -20.0, 2.0]), north_rad=1.2,
+        velocity=velocity,
+    )  # fmt: skip
+    states = _run(aided.merged(out, more))
+    before = _miss(flight, _between(states, 16.0, 18.0))[:, :2].mean(axis=0)
+    during = _between(states, 19.0, 34.0)
+    assert np.abs(_miss(flight, during)[:, :2] - before).max() < 1.0
+    assert all(state.horizontal_valid for state in during)
+    # what the tie is wrong by stays in the claim
+    errors, claims = _miss(flight, during)[:, :2], [s.covariance[:2, :2] for s in during]
+    nees = [e @ np.linalg.solve(c, e) for e, c in zip(errors, claims, strict=True)]
+    assert max(nees) < 14.0
+    after = _between(states, 36.0, 39.0)
+    assert _rms(_miss(flight, after)[:, :2]) < 2.0
+    assert _fusion(states[-1], "gnss_position").rejected == {}
+
+
+def test_a_frame_that_jumps_with_its_counter_moves_nothing() -> None:
+    flight, rng = _fly(23)
+    out = aided.outage(flight, 15.0, 40.0)
+
+    def moved(sample: Any) -> Any:
+        place = sample.position_ned_m + np.array([8.0, -6.0, 1.0])
+        return replace(sample, position_ned_m=place, reset_counter=1)
+
+    more = aided.poses(flight, rng, local=True)
+    states = _run(aided.merged(out, _from(more, 25.0, 41.0, moved)))
+    for a, b in zip(
+        _between(states, 24.0, 30.0)[:-1], _between(states, 24.0, 30.0)[1:], strict=True
+    ):
+        step = b.position_ned_m - a.position_ned_m - 0.02 * a.velocity_ned_m_s
+        assert np.abs(step[:2]).max() < 0.5
+    assert _fusion(states[-1], "pose_position").rejected["frame reset by the source"] == 1
+
+
+@pytest.mark.parametrize("fault", ["jump", "nan", "stuck"])
+def test_a_broken_pose_is_rejected_and_said(fault: str) -> None:
+    flight, rng = _fly(24)
+
+    def broken(sample: Any) -> Any:
+        if fault == "jump":
+            return replace(
+                sample, position_ned_m=sample.position_ned_m + np.array([5.0, 0.0, 0.0])
+            )
+        if fault == "nan":
+            return replace(sample, position_ned_m=np.full(3, np.nan))
+        return replace(frozen, stamp_ns=sample.stamp_ns, received_ns=sample.received_ns)
+
+    more = aided.poses(flight, rng)
+    frozen = more[len(more) // 2]
+    assert isinstance(frozen, ExternalPose)
+    no_gnss = aided.without(flight, GnssFix)
+    states = _run(aided.merged(no_gnss, _from(more, 20.0, 24.0, broken)), origin=False)
+    rejected = _fusion(states[-1], "pose_position").rejected
+    cause = {"jump": "gate", "nan": "impossible pose", "stuck": "stuck"}[fault]
+    assert rejected[cause] > 50
+    during = _between(states, 20.0, 24.0)
+    assert np.abs(_miss(flight, during)[:, :2]).max() < 2.5  # by the IMU and what is left
+    late = _between(states, 27.0, 39.0)
+    assert _rms(_miss(flight, late)) < 0.3
+
+
+# --- heading by antennas ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("antenna_yaw_rad", [0.0, 1.5])
+def test_two_antennas_show_the_heading_without_a_magnetometer(antenna_yaw_rad: float) -> None:
+    flight, rng = _fly(31)
+    states = _run(aided.with_antennas(flight, rng, antenna_yaw_rad))
+    late = _between(states, 8.0, 40.0)
+    assert np.degrees(np.abs(_yaw_miss(flight, late)).max()) < 4.0
+    assert all(state.heading_valid for state in late)
+    assert _fusion(states[-1], "gnss_heading").used > 250
+
+
+def test_a_heading_that_jumps_is_refused_then_taken_back_aloud() -> None:
+    flight, rng = _fly(32)
+    bent = aided.with_antennas(flight, rng)
+
+    def turned(sample: Any) -> Any:
+        if isinstance(sample, GnssFix):
+            return replace(sample, heading_rad=float(frames.wrap_pi(sample.heading_rad + 1.5)))
+        return sample
+
+    states = _run(replace(bent, samples=_from(bent.samples, 15.0, 20.0, turned)))
+    rejected = _fusion(states[-1], "gnss_heading").rejected
+    assert rejected["gate"] > 30
+    assert "reset after a shut gate" not in rejected  # it was wrong for 5 s, not for 7
+    assert np.degrees(np.abs(_yaw_miss(flight, _between(states, 15.0, 39.0))).max()) < 6.0
+    states = _run(replace(bent, samples=_from(bent.samples, 15.0, 41.0, turned)))
+    assert _fusion(states[-1], "gnss_heading").rejected["reset after a shut gate"] >= 1
+    assert any(_health(s, "gnss_heading") is Health.RECOVERED for s in states)
+
+
+def test_a_compass_beside_antennas_does_not_turn_the_aircraft() -> None:
+    """Its offset is 0.15 rad; antennas have none, and the filter finds that out."""
+    flight, rng = _fly(33)
+    both = aided.with_antennas(flight, rng)
+    compass = [s for s in flight.samples if isinstance(s, Magnetometer)]
+    states = _run(aided.merged(both, list(compass)))
+    late = _between(states, 15.0, 40.0)
+    assert np.degrees(np.abs(_yaw_miss(flight, late)).max()) < 4.0
+
+
+# --- honesty ------------------------------------------------------------------------------------
+
+
+def test_nees_with_all_of_them_lies_where_it_should() -> None:
+    """Position, velocity over flights without GNSS, by pose; by flow and range: velocity."""
+    by_pose, by_flow = [], []
+    for seed in range(41, 45):
+        flight, rng = _fly(seed, 25.0)
+        no_gnss = aided.without(flight, GnssFix)
+        states = _between(
+            _run(aided.merged(no_gnss, aided.poses(flight, rng)), origin=False), 8, 25
+        )
+        errors = np.hstack([_miss(flight, states), _speed_miss(flight, states)])
+        covs = [s.covariance[:6, :6] for s in states]
+        by_pose.append(
+            np.mean([e @ np.linalg.solve(c, e) for e, c in zip(errors, covs, strict=True)])
+        )
+        out = aided.outage(flight, 12.0, 25.0)
+        more = aided.flows(flight, rng) + aided.distances(flight, rng)
+        states = _between(_run(aided.merged(out, more)), 14, 25)
+        errors, covs = _speed_miss(flight, states), [s.covariance[3:6, 3:6] for s in states]
+        by_flow.append(
+            np.mean([e @ np.linalg.solve(c, e) for e, c in zip(errors, covs, strict=True)])
+        )
+    # chi-square means of 6 and 3, correlated in time: a handful of independent values a flight
+    assert 4.0 < np.mean(by_pose) < 8.0
+    assert 1.8 < np.mean(by_flow) < 4.6
