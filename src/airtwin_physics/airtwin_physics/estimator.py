@@ -291,6 +291,8 @@ class Estimator:
                  sample.q_ned_frd)  # fmt: skip
         if not all(part is None or square(part) < _POSE_MAX**2 for part in parts):
             pose.position.tally.refuse("impossible pose")
+        elif sample.q_ned_frd is not None and not abs(square(sample.q_ned_frd) - 1.0) < 0.02:
+            pose.position.tally.refuse("not a unit quaternion")
         elif self._due("pose", c.pose_period_s):
             self._enqueue(sample, c.pose_delay_s, pose.fuse, pose.position)
 

@@ -35,6 +35,7 @@ def warm_up() -> None:
     models.drag(x, 1.0, np.ones(2), h[:2], np.empty(2))
     models.airspeed(x, h[0])
     models.sideslip(x, h[0])
+    x[kernel.X_TERRAIN] = x[2] + 1.0
     aiding_models.rangefinder(x, 0.0, h[0])
     aiding_models.flow(x, h[:2], np.empty(2))
     aiding_models.body_velocity(x, h, np.empty(3))

@@ -380,3 +380,35 @@ def test_nees_with_all_of_them_lies_where_it_should() -> None:
     # chi-square means of 6 and 3, correlated in time: a handful of independent values a flight
     assert 4.0 < np.mean(by_pose) < 8.0
     assert 1.8 < np.mean(by_flow) < 4.6
+
+
+def test_rubbish_of_every_kind_leaves_the_filter_finite() -> None:
+    flight, rng = _fly(51, 12.0)
+    values = [np.nan, np.inf, -np.inf, 0.0, 1e-30, 1e30, -1.0, 1.0, 5.0]
+
+    def any_of(n: int) -> Array:
+        return rng.choice(values, size=n)
+
+    more: list[Sample] = []
+    for k in range(500, 3000, 2):
+        at = simulate.stamp_ns(k)
+        v = any_of(30)
+        more.append(Rangefinder(at, at, v[0], v[1], bool(k % 3)))
+        more.append(OpticalFlow(at, at, v[2:4], v[4:7], v[7], v[8], v[9], v[10], v[11]))
+        q = v[12:16] if k % 5 == 0 else np.array([1.0, 0.0, 0.0, 0.0])
+        more.append(
+            ExternalPose(
+                at, at, v[16:19] if k % 3 else None, v[19:22] if k % 4 else None, q, any_of(3),
+                any_of(3), any_of(3), bool(k % 7), k % 11, any_of(3) if k % 13 == 0 else None,
+            )
+        )  # fmt: skip
+    spun = [
+        replace(s, heading_rad=any_of(1)[0], heading_accuracy_rad=any_of(1)[0],
+                antenna_yaw_frd_rad=any_of(1)[0])
+        if isinstance(s, GnssFix) else s
+        for s in flight.samples
+    ]  # fmt: skip
+    states = _run(aided.merged(replace(flight, samples=spun), more))
+    for state in states:
+        assert np.isfinite(state.position_ned_m).all()
+        assert (np.linalg.eigvalsh(state.covariance) > 0.0).all()

@@ -14,6 +14,7 @@ from airtwin_physics.ekf.imu import RING, ImuTrack
 from airtwin_physics.ekf.source import Gate, Source
 
 _TERRAIN_WALK = kernel.DENSITY.start + 8  # its place in ``constants``
+_CLAIM_MAX = 1e4  # [m^2] more says nothing
 _CLOSE_M = 0.05  # nearer to the ground flow over height means nothing
 _DOUBT_MAX = 0.3  # of the height's sigma over the height, for flow to show a speed
 _BIAS_SHARE = 0.01  # of the flow sensor's gyro bias learnt with each sample, as in EKF2
@@ -60,7 +61,7 @@ class Ground:
         if cause:
             source.tally.refuse(cause)
             return
-        claimed = sample.variance_m2 if sample.variance_m2 > 0.0 else 0.0
+        claimed = min(sample.variance_m2, _CLAIM_MAX) if sample.variance_m2 > 0.0 else 0.0
         noise = max(claimed, c.range_noise_m**2) + (c.range_noise_share * sample.distance_m) ** 2
         h, variance = np.empty((1, kernel.N)), np.array([noise])
         residual = np.array([sample.distance_m - aiding_models.rangefinder(belief.x, lag_s, h[0])])

@@ -73,7 +73,7 @@ class Heading:
         # what the turn since the fix adds: its age is GNSS's
         residual = frames.wrap_pi(fix.heading_rad + fix.antenna_yaw_frd_rad - shown)
         claim = fix.heading_accuracy_rad
-        noise_rad = max(claim if claim > 0.0 else 0.0, c.gnss_heading_noise_rad)
+        noise_rad = max(min(claim, np.pi) if claim > 0.0 else 0.0, c.gnss_heading_noise_rad)
         self._fuse_or_take(source, h, residual, noise_rad, at_s, fix.stamp_ns)
 
     def by_pose(
@@ -86,7 +86,7 @@ class Heading:
         *,
         may_turn: bool,
     ) -> None:
-        """Fuse how far a pose says that the heading is off; h (1, 26) is ``models.heading``'s.
+        """Fuse how far a pose says that the heading is off; h (1, 28) is ``models.heading``'s.
 
         ``may_turn``: it may take over from a compass, as nothing ties the position to true north.
         """

@@ -22,6 +22,7 @@ from airtwin_physics.ekf.sensors.heading import Heading
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import NEVER_S
 
+_CLAIM_MAX = 1e6  # a variance beyond says nothing more
 _GNSS_S = 1.0  # after so long without GNSS the pose carries the position
 _RETIE_S = 1.0
 _FOLLOW_S = 2.0  # time constant with which north of a local frame follows
@@ -116,8 +117,8 @@ class Pose:
             self._north = 0.0
         if sample.q_ned_frd is None:
             return
-        claim = float(sample.orientation_variance_rad2[2])
-        noise_rad = max(np.sqrt(claim) if claim > 0.0 else 0.0, c.pose_heading_noise_rad)
+        claim = float(_claim(sample.orientation_variance_rad2)[2])
+        noise_rad = max(float(np.sqrt(claim)), c.pose_heading_noise_rad)
         h = np.empty((1, kernel.N))
         north = self._north or 0.0
         turned = frames.quat_multiply(frames.quat_from_euler(0.0, 0.0, north), sample.q_ned_frd)
@@ -141,15 +142,16 @@ class Pose:
     def _fuse_velocity(self, sample: ExternalPose, at_s: float) -> None:
         source, belief = self.velocity, self._belief
         source.seen_s = at_s
-        claim = np.nan_to_num(sample.velocity_variance_m2_s2, nan=0.0)
-        variance = np.maximum(claim, self._config.pose_speed_noise_m_s**2)
+        variance = np.maximum(
+            _claim(sample.velocity_variance_m2_s2), self._config.pose_speed_noise_m_s**2
+        )
         h, shown = np.zeros((3, kernel.N)), belief.x[3:6].copy()
         velocity, q = sample.velocity_ned_m_s, sample.q_ned_frd
         in_body = sample.velocity_frd_m_s
         if velocity is not None and sample.local_frame and q is not None:
             # seen from the body by the pose's own attitude: the frame's north drops out
             in_body = frames.rotation_from_quat(q).T @ velocity
-            angle = np.nan_to_num(sample.orientation_variance_rad2, nan=0.0).max()
+            angle = _claim(sample.orientation_variance_rad2).max()
             variance = variance + max(float(angle), self._config.pose_heading_noise_rad**2) * (
                 velocity @ velocity - in_body**2
             )
@@ -181,8 +183,7 @@ class Pose:
         if self._north is None:
             source.tally.refuse("north of its frame unknown")
             return
-        claim = np.nan_to_num(sample.position_variance_m2, nan=0.0)
-        variance = np.maximum(claim, self._config.pose_noise_m**2)
+        variance = np.maximum(_claim(sample.position_variance_m2), self._config.pose_noise_m**2)
         if self._gnss_leads(at_s):
             self._release()
             source.tally.refuse("beside GNSS")
@@ -228,6 +229,11 @@ class Pose:
             for axis in range(2):
                 correction.forget(p, kernel.POS + axis, float(variance[axis]))
         self.position.gate.open(at_s)
+
+
+def _claim(variance: Array) -> Array:
+    """Return claimed variances (3,) within reason; 0 where there is no claim."""
+    return np.clip(np.nan_to_num(variance, nan=0.0), 0.0, _CLAIM_MAX)
 
 
 def _turned(v: Array, north_rad: float) -> Array:
