@@ -7,11 +7,13 @@ longest time [s] until it is named, over rotors, seeds, calm and wind; null if o
 another was named. ``rotor_false_alarms`` flights without rotor fault, as they are or with +20 %
 mass, in which a rotor was named, and ``rotor_false_alarm_flight_s`` the seconds of those flights.
 ``identify_step_us`` time per IMU sample, all values that come with it amortised, estimator left
-out. ``sysid``: see ``_sysid``.
+out. ``sysid``: per published table and axis, the share of variance explained (R^2) on the pieces
+of the flight that the fit did not see; null without ../shared/data/sysid.
 """
 
 from __future__ import annotations
 
+import csv
 import itertools
 import time
 from collections.abc import Iterator
@@ -20,9 +22,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from airtwin_bringup import paths
 from airtwin_core import aircraft
 from airtwin_core.types import Imu, Sample, TwinState
 from airtwin_physics.estimator import Estimator
+from airtwin_physics.identify import tables
 from airtwin_physics.identify.identifier import Identifier
 from airtwin_sim.commander import Command
 from airtwin_sim.samples import Flight
@@ -32,6 +36,8 @@ SEEDS = (101, 102, 103)
 FAULT_S, AFTER_S = 20.0, 10.0
 WINDS = (Wind(), Wind((6.0, -5.3, 0.0), 1.0))  # 8 m/s
 NAN = float("nan")
+IRIS_PLACES = np.array([[0.13, 0.22], [-0.13, -0.2], [0.13, -0.22], [-0.13, 0.2]])  # [m] FRD
+IRIS_TURNS = np.array([-1.0, -1.0, 1.0, 1.0])
 
 
 def measure(console: Console) -> dict[str, Any]:
@@ -65,6 +71,7 @@ def measure(console: Console) -> dict[str, Any]:
         "rotor_false_alarms": alarms,
         "rotor_false_alarm_flight_s": round(quiet_s),
         "identify_step_us": round(_step_us(craft), 1),
+        "sysid": _sysid(),
     }
 
 
@@ -112,3 +119,21 @@ def _step_us(craft: aircraft.Aircraft) -> float:
     for value in values:
         identifier.on(value)
     return (time.perf_counter() - began) / count * 1e6
+
+
+def _sysid() -> dict[str, dict[str, float]] | None:
+    folder = paths.root().parent / "shared" / "data" / "sysid"
+    if not folder.is_dir():
+        return None
+    fits = {
+        "quadrotor_model.csv": lambda table: tables.quadrotor(table, IRIS_PLACES, IRIS_TURNS),
+        "fixedwing_model.csv": tables.fixed_wing,
+    }
+    out = {}
+    for name, fit in fits.items():
+        with (folder / name).open() as file:
+            head, *rows = csv.reader(file)
+        columns = np.array([[float(x or "nan") for x in row] for row in rows]).T
+        found = fit(dict(zip(head, columns, strict=True)))
+        out[name] = {axis: round(share, 4) for axis, share in found.explained.items()}
+    return out

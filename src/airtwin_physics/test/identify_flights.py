@@ -46,6 +46,36 @@ def samples(
         yield sample
 
 
+def there_and_back(
+    seconds: float,
+    *,
+    seed: int,
+    windy: bool,
+    change: Callable[[Any], None] = lambda world: None,
+) -> Iterator[Sample]:
+    """Yield a flight with legs of 5 s at 6 m/s, north, south, east, west, in offboard mode."""
+    wind = Wind(WIND, 1.0) if windy else Wind()
+    flight = Flight(Scenario((VehicleSpec("px4_1"),), seed=seed, wind=wind, extra_topics=True))
+    world, name = flight.world, "px4_1"
+    change(world)
+    for _, _, sample in flight.run(5.0):
+        yield sample
+    world.command(name, Command(400, (1.0, 21196.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
+    for _, _, sample in flight.run(1.0):
+        yield sample
+    world.command(name, Command(22, (NAN,) * 7))
+    for _, _, sample in flight.run(10.0):
+        yield sample
+    legs = 6.0 * np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
+    for k in range(round(10.0 * seconds)):
+        world.offboard_mode(name, velocity=True)
+        world.setpoint(name, np.full(3, NAN), legs[k // 50 % 4], yaw_rad=0.0)
+        if k == 5:
+            world.command(name, Command(176, (1.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
+        for _, _, sample in flight.run(0.1):
+            yield sample
+
+
 def values(stream: Iterator[Sample]) -> list[Sample | TwinState]:
     """Return the samples with the estimator's states among them."""
     estimator, out = Estimator(), []

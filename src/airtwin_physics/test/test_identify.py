@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from identify_flights import FAULT_S, X500, Watch, samples, values
+from identify_flights import FAULT_S, X500, Watch, samples, there_and_back, values
 
 from airtwin_core.types import Identification, Imu, TwinState
+from airtwin_physics import dynamics
 from airtwin_physics.identify.identifier import Identifier
 from airtwin_sim.scenario import Fault
 
@@ -94,3 +95,31 @@ def test_gaps_and_nonsense_leave_it_finite():
     assert np.linalg.eigvalsh(identifier.covariance).min() > 0.0
     assert identifier.refused["gap in the motor commands"] > 0
     assert identifier.flown_s > 2.0
+
+
+@pytest.mark.parametrize("windy", [False, True], ids=["calm", "wind"])
+def test_drag_lies_within_its_own_95_percent(windy):
+    """Flown there and back with 1.4 times the drag: found in calm, said to be unknown in wind."""
+
+    def thick(world):
+        world.fleet.model.rotors[0, :, dynamics.K_DRAG] *= 1.4
+        world.fleet.model.body[0, dynamics.CDA_X : dynamics.CDA_Z + 1] *= 1.4
+
+    identifier, last = Identifier(X500), None
+    for value in values(there_and_back(20.0, seed=4, windy=windy, change=thick)):
+        last = identifier.on(value) or last
+    drag = next(p for p in last.parameters if p.name == "rotor_drag")
+    assert abs(drag.value / (1.4 * X500.rotors.drag_n_s2_m) - 1.0) < 1.96 * drag.sigma / drag.value
+    assert drag.known is not windy
+    assert windy == bool(drag.why)
+
+
+def test_a_centre_of_mass_1_cm_off_is_found_and_no_rotor_blamed():
+    def nose_heavy(world):
+        world.fleet.model.rotors[0, :, dynamics.RX] -= 0.01
+
+    stream = values(samples(24.0, seed=5, windy=True, change=nose_heavy))
+    watch = Watch(stream, Identifier(X500))
+    x, sigma = watch.identifier.theta[3], np.sqrt(watch.identifier.covariance[3, 3])
+    assert abs(x - 0.01) < min(0.004, 3.0 * sigma)
+    assert (watch.suspects == -1).all()

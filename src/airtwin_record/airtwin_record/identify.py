@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.intake import Intake
@@ -71,6 +72,10 @@ def run(
     Raises:
         UnusableFlight: a log cannot be read, is of another aircraft, or no log holds a flight.
     """
+    if aircraft.rotor_count < 3 or aircraft.surfaces or aircraft.pushers is not None:
+        raise UnusableFlight(
+            f"{aircraft.name} flies with wings or pushers; only multirotors are identified"
+        )
     warm_up()
     config = IdentifyConfig()
     if mass_kg is not None:
@@ -99,7 +104,7 @@ def run(
     parameters = verdict.parameters(
         aircraft, config, first, found.theta, found.covariance, flown_s
     )
-    changes = _changes(aircraft, parameters, found, usable, mass_kg)
+    changes = _changes(aircraft, aircraft_text, parameters, usable, mass_kg)
     headline = (
         f"Identified by airtwin identify from {', '.join(f.name for f in usable)} "
         f"({flown_s:.0f} s of flight).\nWhat could not be identified keeps value and source."
@@ -174,8 +179,8 @@ def _held_out(
 
 def _changes(
     aircraft: Aircraft,
+    aircraft_text: str,
     parameters: tuple[Parameter, ...],
-    found: fitting.Fit,
     flights: list[FlightBlocks],
     mass_kg: float | None,
 ) -> tuple[Change, ...]:
@@ -197,7 +202,8 @@ def _changes(
         out.append(Change("mass.mass_kg", f"{known['mass'].value:.6g}", source("mass")))
     if "centre_x" in known and "centre_y" in known:
         x, y = known["centre_x"], known["centre_y"]
-        text = f"[{x.value:.5f}, {y.value:.5f}, 0.0]"
+        before = _shift(aircraft_text)
+        text = f"[{before[0] + x.value:.5f}, {before[1] + y.value:.5f}, {before[2]:.5f}]"
         out.append(Change("mass.shift_frd_m", text, source("centre_x", "centre_y")))
     for name, key in (("thrust_constant", "thrust_n_s2"), ("rotor_drag", "drag_n_s2_m")):
         if name in known:
@@ -209,11 +215,17 @@ def _changes(
         out.append(Change("body.drag_area_frd_m2", f"[{areas}]", source("body_drag_area")))
     rotors = [f"rotor_{i}_effectiveness" for i in range(aircraft.rotor_count)]
     if all(name in known for name in rotors):
-        old = getattr(aircraft, "rotor_effectiveness", np.ones(len(rotors)))
-        values = [known[name].value * float(e) for name, e in zip(rotors, old, strict=True)]
+        old = aircraft.rotor_effectiveness.tolist()
+        values = [known[name].value * e for name, e in zip(rotors, old, strict=True)]
         text = "[" + ", ".join(f"{value:.4f}" for value in values) + "]"
         out.append(Change("effectiveness", text, source(*rotors)))
     return tuple(out)
+
+
+def _shift(aircraft_text: str) -> list[float]:
+    """Return the shift of the centre of mass (3,) [m] that the file has already."""
+    mass = (yaml.safe_load(aircraft_text) or {}).get("mass") or {}
+    return [float(x) for x in mass.get("shift_frd_m", (0.0, 0.0, 0.0))]
 
 
 def _causes(refused: dict[str, int]) -> str:

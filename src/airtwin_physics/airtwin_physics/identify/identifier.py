@@ -362,14 +362,16 @@ class Identifier:
         """Return 1 while the aircraft flies so that its drag shows, else 0.
 
         In hover a gust pushes the aircraft along, so that its speed and the wind go together:
-        that would be taken for little drag.
+        that would be taken for little drag. In wind with its gusts the same holds at any speed.
         """
         level = block[VELOCITY : VELOCITY + 2]
         if self.flown_s == 0.0:
             self._usual_m_s = level.copy()
         self._usual_m_s += min(dt / _USUAL_S, 1.0) * (level - self._usual_m_s)
         off = level - self._usual_m_s
-        return float(off @ off > self._config.drag_speed_m_s**2)
+        wind = float(np.hypot(*self._mean_wind_m_s))
+        c = self._config
+        return float(off @ off > c.drag_speed_m_s**2 and wind < c.drag_wind_max_m_s)
 
     def _reload(self) -> None:
         """A new take-off: somebody may have changed the load on the ground."""

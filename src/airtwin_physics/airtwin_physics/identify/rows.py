@@ -69,7 +69,8 @@ def craft(aircraft: Aircraft) -> Craft:
     rotors = np.zeros((n, 13))
     rotors[:, RX : RZ + 1] = aircraft.rotor_positions_frd_m
     rotors[:, TURNS] = aircraft.rotor_turns
-    rotors[:, K_THRUST] = kind.thrust_n_s2
+    # effectiveness below is relative to the file's
+    rotors[:, K_THRUST] = kind.thrust_n_s2 * aircraft.rotor_effectiveness
     rotors[:, K_MOMENT] = kind.moment_m
     rotors[:, K_DRAG] = kind.drag_n_s2_m
     rotors[:, K_ROLL] = kind.rolling_moment_n_s2

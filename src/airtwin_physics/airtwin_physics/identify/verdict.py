@@ -29,7 +29,8 @@ WHY = {
     MOMENT: "held in flight: it takes large, steady yaw commands or a thrust stand",
     CENTRE_X: "hover in free air; against the rotors' spread only pitching tells it apart",
     CENTRE_Y: "hover in free air; against the rotors' spread only rolling tells it apart",
-    ROTOR_DRAG: "in one direction drag and wind share one product: fly fast, there and back",
+    ROTOR_DRAG: "drag and wind share one product: fly fast, there and back, in calm air; in wind "
+    "the fit over the whole flight (./airtwin identify) tells it",
     BODY_DRAG: "in flight held against the rotors' drag; whole flights at high speed tell it",
     INERTIA_LEVEL: "held in flight: commands are published too rarely to tell how fast they turn",
     INERTIA_YAW: "held in flight: commands are published too rarely to tell how fast they turn",

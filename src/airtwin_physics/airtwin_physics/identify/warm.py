@@ -1,41 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the identification's kernels, or loads them from numba's cache, before a flight."""
+"""Compiles the kernels of the identification, or loads them from numba's cache."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from airtwin_core.aircraft import Aircraft
-from airtwin_core.types import Imu, LandDetected, MotorCommands, TwinState, VehicleStatus
-from airtwin_physics.identify.identifier import Identifier
-
-_STEPS, _STEP_NS = 200, 4_000_000
-_MOTORS_EVERY = 5
-_GRAVITY_M_S2 = 9.80665
+from airtwin_physics.identify import bank, model, rows
+from airtwin_physics.identify.digest import N_IMU, digest, fresh
 
 
-def warm_up(aircraft: Aircraft) -> None:
-    """Hover for 0.8 s in memory: every kernel runs with the types that a flight has."""
-    identifier = Identifier(aircraft)
-    identifier.on(VehicleStatus(0, 0, True, 14, False, 1, False, False, 1, True))
-    identifier.on(LandDetected(0, 0, False, False, False, False))
-    force = np.array([0.0, 0.0, -_GRAVITY_M_S2])
-    for step in range(_STEPS):
-        now_ns = 1 + step * _STEP_NS
-        if step % _MOTORS_EVERY == 0:
-            identifier.on(_hover(now_ns))
-            identifier.on(MotorCommands(now_ns, now_ns, np.full(aircraft.rotor_count, 0.5)))
-        identifier.on(Imu(now_ns, now_ns, np.zeros(3), force, _STEP_NS * 1e-9))
-
-
-def _hover(now_ns: int) -> TwinState:
-    zero = np.zeros(3)
-    return TwinState(
-        now_ns,
-        now_ns,
-        *(np.array([0.0, 0.0, -10.0]), zero, np.array([1.0, 0.0, 0.0, 0.0])),
-        *(zero, zero, zero, zero),
-        np.eye(15) * 0.01,
-        None,
-        *(True,) * 5,
+def warm_up() -> None:
+    """Run every kernel once, on an aircraft of one rotor."""
+    rotors = np.ones((1, 13))
+    rotors[:, rows.SPEED_MAX] = 2.0
+    craft = rows.Craft(1.0, np.eye(3), np.eye(3), np.ones(3), 1.0, 1.0, rotors)
+    n, count = rows.size(1), 3
+    block = np.ones(rows.width(1))
+    theta, p = np.zeros((count, n)), np.tile(np.eye(n), (count, 1, 1))
+    weight, six, added = np.full(count, 1.0 / count), np.ones(6), np.zeros((count, n))
+    learnt = np.ones((6, n))
+    bank.step(
+        theta, p, weight, added, block, six.copy(), six, craft, 1.0, 1.0, 4.0, learnt, 0.1, 0.1
+    )
+    slopes = np.zeros((1, 6, n))
+    model.felt_all(theta[0], np.zeros((1, 2)), block[None], craft, np.zeros((1, 6)), slopes)
+    command, imu, out = np.zeros(1), np.ones((1, N_IMU)), np.zeros((1, rows.width(1)))
+    pose = np.zeros(12)
+    digest(
+        fresh(craft), imu, 1, command, command, np.array([0.0, 1.0]), pose, 1.0, craft, 9.0, out
     )
