@@ -8,10 +8,12 @@ import numpy as np
 from airtwin_physics import battery
 from airtwin_physics.ekf import aiding_models, correction, kernel, models
 from airtwin_physics.ekf import imu as imu_kernels
+from airtwin_physics.identify import warm as identify_warm
 
 
 def warm_up() -> None:
     """Run every kernel once, so that nothing compiles in flight."""
+    identify_warm.warm_up()
     x = np.zeros(kernel.N_NOMINAL)
     x[kernel.X_Q] = 1.0
     p, h = np.eye(kernel.N), np.zeros((3, kernel.N))
