@@ -34,12 +34,14 @@ from airtwin_core.types import (
     LandDetected,
     Magnetometer,
     Sample,
+    VehicleStatus,
 )
 from airtwin_record.flight import Times
 
 BASE_NS = 1_000_000_000  # stamps begin here: a stamp of zero means none
 GNSS_CLAIM = (0.5, 0.8, 0.2)  # m, m, m/s: what PX4's tests claim for their replayed GNSS
 GNSS_CLAIM_2014 = (1.0, 2.0, 0.4)  # InertialNav's logs hold no claims; typical of its receivers
+WALK_M_S = 3.0
 GAUSS_MAX = 2.0  # a field stronger than this is in milligauss
 
 
@@ -152,6 +154,8 @@ def inertial_nav(path: Path) -> Dataset:
             raise BadFile(f"{path.name}: no table {name} of {least} columns")
     samples = [*_imus(tables["IMU"]), *_fixes(tables["GPS"], tables.get("GPSraw"))]
     samples += _fields(tables["MAG"]) + _air(tables["NTUN"])
+    if any(isinstance(sample, Airspeed) for sample in samples):
+        samples += _wing(samples)
     samples.sort(key=lambda sample: sample.stamp_ns)
     attitude, unknown = _attitudes(tables["ATT"], tables["IMU"])
     onboard, notes = tables.get("GPOSonboard"), unknown
@@ -259,6 +263,25 @@ def _air(table: Array) -> list[Sample]:
         if flying:
             out.append(Airspeed(s, s, float(table[i, 7])))
     return out
+
+
+def _speed_m_s(fix: GnssFix) -> float:
+    return 0.0 if fix.velocity_ned_m_s is None else float(np.linalg.norm(fix.velocity_ned_m_s))
+
+
+def _wing(samples: list[Sample]) -> list[Sample]:
+    """PX4's word that this is a wing, once a second; the tables have an airspeed but no status.
+
+    Armed from the first fix faster than a walk.
+    """
+    fixes = [s for s in samples if isinstance(s, GnssFix)]
+    fast = [f for f in fixes if _speed_m_s(f) > WALK_M_S]
+    moving = fast[0].stamp_ns if fast else None
+    return [
+        VehicleStatus(f.stamp_ns, f.stamp_ns, moving is not None and f.stamp_ns >= moving,
+                      0, False, 2, False, False, 1, True)
+        for f in fixes[::5]
+    ]  # fmt: skip
 
 
 def _attitudes(table: Array, imu: Array) -> tuple[Series, tuple[str, ...]]:
