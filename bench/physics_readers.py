@@ -41,7 +41,7 @@ from airtwin_record.flight import Times
 BASE_NS = 1_000_000_000  # stamps begin here: a stamp of zero means none
 GNSS_CLAIM = (0.5, 0.8, 0.2)  # m, m, m/s: what PX4's tests claim for their replayed GNSS
 GNSS_CLAIM_2014 = (1.0, 2.0, 0.4)  # InertialNav's logs hold no claims; typical of its receivers
-WALK_M_S = 3.0
+WING_MIN_M_S = 6.0  # no wing here flies slower
 GAUSS_MAX = 2.0  # a field stronger than this is in milligauss
 
 
@@ -265,23 +265,18 @@ def _air(table: Array) -> list[Sample]:
     return out
 
 
-def _speed_m_s(fix: GnssFix) -> float:
-    return 0.0 if fix.velocity_ned_m_s is None else float(np.linalg.norm(fix.velocity_ned_m_s))
-
-
 def _wing(samples: list[Sample]) -> list[Sample]:
-    """PX4's word that this is a wing, once a second; the tables have an airspeed but no status.
+    """PX4's words that this is a wing and whether it flies, by the speed of each fifth fix.
 
-    Armed from the first fix faster than a walk.
+    The tables have an airspeed but none of what a live aircraft says of itself.
     """
-    fixes = [s for s in samples if isinstance(s, GnssFix)]
-    fast = [f for f in fixes if _speed_m_s(f) > WALK_M_S]
-    moving = fast[0].stamp_ns if fast else None
-    return [
-        VehicleStatus(f.stamp_ns, f.stamp_ns, moving is not None and f.stamp_ns >= moving,
-                      0, False, 2, False, False, 1, True)
-        for f in fixes[::5]
-    ]  # fmt: skip
+    out: list[Sample] = []
+    for fix in [s for s in samples if isinstance(s, GnssFix)][::5]:
+        s, v = fix.stamp_ns, fix.velocity_ned_m_s
+        flies = v is not None and float(np.linalg.norm(v)) > WING_MIN_M_S
+        out.append(VehicleStatus(s, s, flies, 0, False, 2, False, False, 1, True))
+        out.append(LandDetected(s, s, not flies, not flies, not flies, False))
+    return out
 
 
 def _attitudes(table: Array, imu: Array) -> tuple[Series, tuple[str, ...]]:
