@@ -73,3 +73,76 @@ def test_a_model_without_mass_is_refused(tmp_path: Path) -> None:
     sdf.write_text("<sdf><model><link name='a'/></model></sdf>", encoding="utf-8")
     with pytest.raises(aircraft.AircraftError, match="link a has no <inertial/mass>"):
         aircraft.mass_properties(sdf)
+
+
+NAMES = sorted(p.stem for p in (aircraft.folder("config") / "aircraft").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_aircraft_can_be_written_and_read_again(name: str, tmp_path: Path) -> None:
+    data = aircraft.read(name)
+    data["mass"] = {"mass_kg": np.float64(1.5), "shift_frd_m": np.array([0.01, 0.0, 0.0])}
+    data["rotors"]["thrust_n_s2"] = 1.25e-5
+    path = tmp_path / "found.yaml"
+    sources = {"rotors.thrust_n_s2": "fit of log a\n95 % within 1 %", "mass": "hover of log a"}
+    aircraft.write(path, data, sources, headline="Found in flight.")
+    again, before = aircraft.load(path), aircraft.load(name)
+    assert again.mass_kg == 1.5
+    assert again.rotors.thrust_n_s2 == 1.25e-5
+    assert again.surfaces[:0] == before.surfaces[:0]
+    assert len(again.surfaces) == len(before.surfaces)
+    np.testing.assert_allclose(
+        again.rotor_positions_frd_m, before.rotor_positions_frd_m - [0.01, 0.0, 0.0]
+    )
+    assert "  # 95 % within 1 %\n  thrust_n_s2: 1.25e-05" in path.read_text(encoding="utf-8")
+    with pytest.raises(aircraft.AircraftError, match="sources for"):
+        aircraft.write(path, data, {"rotors.nothing": "x"}, headline="x")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("servo: aileron", "servo: flaperon", "no servo 'flaperon'"),
+        ("stall_rad: 0.47", "stall_rad: 4.7", "stall_rad in"),
+        ("normal_frd: [0.0, 1.0, 0.0]", "normal_frd: [1.0, 0.0, 0.0]", "right angles"),
+        ("area_m2: 0.12", "area_m2: .nan", "area_m2 is nan"),
+        ("aspect_ratio: 5.3", "aspect_ratio: 0", "aspect_ratio must be more than 0"),
+        ("mirror: {gain: 1.0}", "mirror: {colour: red}", "mirror is"),
+        ("least_rad: -0.4363", "least_rad: 0.5", "limits around 0"),
+        ("span_m: 0.8\n", "span_m: 0.8\n    twist: 3\n", "unknown \\['twist'\\]"),
+        ("servos:", "servos: 3\nold:", "unknown sections"),
+    ],
+)
+def test_a_broken_wing_is_refused_by_name(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = (aircraft.folder("config") / "aircraft" / "aerosonde.yaml").read_text(encoding="utf-8")
+    assert old in text
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(aircraft.AircraftError, match=said):
+        aircraft.load(broken)
+
+
+def test_the_sdf_states_the_same_motors_for_all() -> None:
+    for name in NAMES:
+        craft = aircraft.load(name)
+        model = ElementTree.parse(aircraft.folder("models") / name / "model.sdf")
+        for plugin in model.iter("plugin"):
+            said = {child.tag: child.text for child in plugin}
+            rotor = craft.rotor(int(said["motorNumber"] or -1))
+            assert float(said["motorConstant"] or "nan") == pytest.approx(rotor.thrust_n_s2)
+            assert float(said["momentConstant"] or "nan") == pytest.approx(rotor.moment_m)
+            assert float(said["maxRotVelocity"] or "nan") == rotor.speed_max_rad_s
+
+
+def test_the_octocopter_has_px4s_numbering_and_the_tailsitter_pulls_forward() -> None:
+    # PX4, src/lib/mixer/MultirotorMixer/geometries/octa_x.toml: clockwise 0, 1, 6, 7
+    octo = aircraft.load("octocopter")
+    np.testing.assert_array_equal(octo.rotor_turns, [1, 1, -1, -1, -1, -1, 1, 1])
+    assert octo.rotor_positions_frd_m[0, :2] == pytest.approx(
+        0.5225 * np.array([0.9239, 0.3827]), abs=1e-3
+    )
+    tail = aircraft.load("tailsitter")
+    np.testing.assert_allclose(tail.rotor_axes_frd, [[1, 0, 0], [1, 0, 0]], atol=1e-12)
+    vtol = aircraft.load("standard_vtol")
+    assert vtol.rotor(4) is vtol.pushers
+    np.testing.assert_allclose(vtol.rotor_axes_frd[:, 2], [-1, -1, -1, -1, 0], atol=1e-12)

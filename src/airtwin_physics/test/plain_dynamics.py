@@ -104,7 +104,7 @@ def _lift(
         cl, cd, cm = coefficients(s, angle, deflection, ratio**2 / (1.0 + ratio**2))
         pitch_axis = np.cross(s.forward_frd, s.normal_frd)
         pressure = 0.5 * RHO * speed**2 * s.area_m2
-        here = pressure * (cl * np.cross(flat / speed, -pitch_axis) * -1.0 - cd * flat / speed)
+        here = pressure * (cl * np.cross(flat / speed, -pitch_axis) - cd * flat / speed)
         force = force + here
         moment = moment + np.cross(s.place_frd_m, here) + pressure * s.chord_m * cm * pitch_axis
     return force, moment

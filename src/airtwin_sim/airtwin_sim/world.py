@@ -61,8 +61,16 @@ class World:
             )
             for s in specs
         ]
+        crafts = [aircraft_files.load(s.aircraft) for s in specs]
+        for spec, craft in zip(specs, crafts, strict=True):
+            if craft.surfaces or craft.pushers is not None:
+                raise ScenarioError(
+                    f"{spec.name}: the simulator's autopilot flies multirotors, no {craft.name}"
+                )
+            if craft.rotor_count != crafts[0].rotor_count:
+                raise ScenarioError(f"{spec.name}: all aircraft must have as many rotors")
         self.fleet = fleet.build(
-            [aircraft_files.load(s.aircraft) for s in specs],
+            crafts,
             np.radians([s.yaw_deg for s in specs]),
             np.array([s.battery for s in specs]),
             scenario.noise,

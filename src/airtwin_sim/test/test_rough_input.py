@@ -118,3 +118,16 @@ def test_a_scenario_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"vehicles: [\xff\xfe]")
     with pytest.raises(ScenarioError, match=r"bad\.yaml: not UTF-8 text at byte 11"):
         scenario.load(path)
+
+
+@pytest.mark.parametrize(
+    ("crafts", "says"),
+    [
+        (("standard_vtol",), "px4_0: the simulator's autopilot flies multirotors"),
+        (("x500", "octocopter"), "px4_1: all aircraft must have as many rotors"),
+    ],
+)
+def test_an_aircraft_that_it_cannot_fly_is_refused(crafts: tuple[str, ...], says: str) -> None:
+    vehicles = tuple(scenario.VehicleSpec(f"px4_{i}", aircraft=c) for i, c in enumerate(crafts))
+    with pytest.raises(ScenarioError, match=says):
+        World(scenario.Scenario(vehicles=vehicles))

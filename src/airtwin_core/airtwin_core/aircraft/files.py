@@ -158,8 +158,9 @@ def write(
         lines.append(f"{section}:")
         for name, value in values.items():
             lines += [f"  # {x}" for x in sources.get(f"{section}.{name}", "").splitlines()]
-            text = yaml.safe_dump({name: _plain(value)}, default_flow_style=None, width=92)
-            lines += [f"  {x}" for x in text.splitlines()]
+            flow = yaml.safe_dump(_plain(value), default_flow_style=True, width=80)
+            first, *more = flow.removesuffix("...\n").splitlines()
+            lines += [f"  {name}: {first}", *(f"    {x}" for x in more)]
     try:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:

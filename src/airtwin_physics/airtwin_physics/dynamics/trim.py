@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from airtwin_core.types import Array
 from airtwin_physics.dynamics.felt import HIGH_M
 from airtwin_physics.dynamics.model import (
     AMBIENT_C,
+    AX,
     GRAVITY_M_S2,
     LEAST,
     MOST,
@@ -21,17 +22,27 @@ from airtwin_physics.dynamics.model import (
     QUAT,
     RATE,
     ROTOR,
+    RX,
     SPEED_MAX,
     SPEED_MIN,
     TEMPERATURE,
+    TURN,
     VEL,
     Model,
 )
 from airtwin_physics.dynamics.motion import battery, derivative
 
 RESIDUAL = 1e-6  # [-] of g and of 1 rad/s^2: what is called balanced
-WEIGHT = 1e-2  # [-] of inputs, roll and yaw against the residuals: picks one of many balances
-PITCHES = (0.0, 0.15, 0.6, 1.2, 1.5)  # [rad] where the search starts, added to the climb angle
+WEIGHTS = (1e-2, 1e-3)  # [-] of inputs, roll and yaw against the residuals, one after the other
+TOLERANCE = {"ftol": 1e-12, "xtol": 1e-12, "gtol": 1e-14}
+PITCHES = (
+    0.0,
+    0.15,
+    0.4,
+    0.8,
+    1.2,
+    1.5,
+)  # [rad] where the search starts, added to the climb angle
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +75,10 @@ def trim(
     """Return steady flight northwards through calm air, turning right by ``turn_rate_rad_s``.
 
     Least squares over roll, pitch, yaw, motor speeds and deflections, from several pitches till
-    one balances; of an aircraft with more inputs than needs, one with little of them, little
-    sideslip and little roll beyond the turn's. ``stopped``: motors that stand still, ``neutral``:
+    one balances, with little of the inputs, little sideslip and little roll beyond the turn's.
+    More than four rotors with one axis are driven by four patterns (thrust, roll, pitch, yaw).
+    An aircraft with more inputs than needs has many balances, and one of them is returned: say
+    what stands still. ``stopped``: motors that stand still, ``neutral``:
     servos held at 0. Unbalanced where the aircraft can't fly so: ``balanced`` says it.
 
     Raises:
@@ -83,6 +96,8 @@ def trim(
     bank = float(np.arctan2(turn_rate_rad_s * level, GRAVITY_M_S2))
     motors = [i for i in range(n) if i not in stopped]
     servos = [j for j in range(m) if j not in neutral]
+    basis = _patterns(model.rotors[motors])
+    patterns = basis.shape[1]
     low = model.rotors[motors, SPEED_MIN] / model.rotors[motors, SPEED_MAX]
     least, most = model.servos[servos, LEAST], model.servos[servos, MOST]
     scale = np.maximum(most, -least)
@@ -95,13 +110,13 @@ def trim(
         x[RATE] = turn_rate_rad_s * np.array(
             [-np.sin(pitch), np.sin(roll) * np.cos(pitch), np.cos(roll) * np.cos(pitch)]
         )
-        shares = values[3 : 3 + len(motors)]
+        shares = np.clip(basis @ values[3 : 3 + patterns], low, 1.0)
         u = np.full(n + m, np.nan)
         span = model.rotors[motors, SPEED_MAX] - model.rotors[motors, SPEED_MIN]
         speeds = shares * model.rotors[motors, SPEED_MAX]
         x[[ROTOR + i for i in motors]] = speeds
         u[motors] = (speeds - model.rotors[motors, SPEED_MIN]) / span
-        angles = values[3 + len(motors) :] * scale
+        angles = values[3 + patterns :] * scale
         x[[ROTOR + n + j for j in servos]] = angles
         limit = np.where(angles > 0.0, most, -least)
         u[[n + j for j in servos]] = np.divide(
@@ -114,23 +129,25 @@ def trim(
         rate = derivative(x, u, model, np.zeros(3))
         return np.concatenate(((rate[VEL] - wanted) / GRAVITY_M_S2, rate[RATE]))
 
-    def cost(values: Array) -> Array:
+    def cost(values: Array, weight: float) -> Array:
         lean = [values[0] - bank, 10.0 * values[2]]
-        return np.concatenate((left(values), WEIGHT * values[3:], np.multiply(lean, WEIGHT)))
+        return np.concatenate((left(values), weight * values[3:], np.multiply(lean, weight)))
 
-    lower = np.concatenate(([-1.5, -1.5, -1.5], low, least / scale))
-    upper = np.concatenate(([1.5, 1.6, 1.5], np.ones(len(motors)), most / scale))
+    lower = np.concatenate(([-1.5, -1.5, -1.5], np.full(patterns, -1.0), least / scale))
+    upper = np.concatenate(([1.5, 1.6, 1.5], np.ones(patterns), most / scale))
+    full = np.linalg.pinv(basis) @ np.full(len(motors), 0.98)
     best, residual = np.zeros(0), np.inf
     for pitch in PITCHES:
-        start = np.concatenate(
-            ([bank, slope + pitch, 0.0], np.full(len(motors), 0.8), np.zeros(len(servos)))
-        )
+        start = np.concatenate(([bank, slope + pitch, 0.0], full, np.zeros(len(servos))))
         start = np.clip(start, lower + 1e-3, upper - 1e-3)
-        found = least_squares(cost, start, bounds=(lower, upper), x_scale="jac", max_nfev=100)
-        polished = least_squares(left, found.x, bounds=(lower, upper), xtol=1e-15, max_nfev=50)
-        off = float(np.max(np.abs(left(polished.x))))
+        for weight in WEIGHTS:
+            start = least_squares(
+                cost, start, bounds=(lower, upper), args=(weight,), max_nfev=60, **TOLERANCE
+            ).x
+        polished = _polish(left, start, lower, upper)
+        off = float(np.max(np.abs(left(polished))))
         if off < residual:
-            best, residual = polished.x, off
+            best, residual = polished, off
         if residual < RESIDUAL:
             break
     x, u = place(best)
@@ -145,3 +162,34 @@ def trim(
         residual=residual,
         balanced=residual < RESIDUAL,
     )
+
+
+def _patterns(rotors: Array) -> Array:
+    """Return what the search varies (rotors, patterns): single rotors, or four of many alike."""
+    columns: list[Array] = []
+    axes = np.round(rotors[:, AX : AX + 3], 6)
+    for axis in np.unique(axes, axis=0):
+        group = np.flatnonzero(np.all(axes == axis, axis=1))
+        if group.size <= 4:
+            columns += list(np.eye(rotors.shape[0])[group])
+            continue
+        places, turns = rotors[group, RX : RX + 3], rotors[group, TURN]
+        arms = np.cross(places, axis)
+        for pattern in (np.ones(group.size), *arms.T, turns):
+            if np.ptp(pattern) > 0.0 or pattern[0] == 1.0:
+                column = np.zeros(rotors.shape[0])
+                column[group] = pattern / np.max(np.abs(pattern))
+                columns.append(column)
+    return np.stack(columns, axis=1) if columns else np.zeros((rotors.shape[0], 0))
+
+
+def _polish(left: Callable[[Array], Array], values: Array, lower: Array, upper: Array) -> Array:
+    """Return the balance next to ``values``: Newton's steps of least length, within bounds."""
+    for _ in range(10):
+        off = left(values)
+        if np.max(np.abs(off)) < 1e-3 * RESIDUAL:
+            break
+        steps = 1e-6 * np.eye(values.size)
+        slope = np.stack([(left(values + h) - left(values - h)) / 2e-6 for h in steps], axis=1)
+        values = np.clip(values - np.linalg.pinv(slope, rcond=1e-6) @ off, lower, upper)
+    return values

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flight of the winged aircraft against what books and tables say: trim, glide, stall, turns."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import plain_dynamics as plain
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+
+from airtwin_core import aircraft as aircraft_files
+from airtwin_core import frames
+from airtwin_core.types import Array
+from airtwin_physics import dynamics
+from airtwin_physics.dynamics import GRAVITY_M_S2, POS, QUAT, RATE, ROTOR, VEL
+from airtwin_physics.dynamics.trim import trim
+
+CALM = np.zeros(3)
+RHO = dynamics.AIR_DENSITY_KG_M3
+AIRCRAFT = {n: aircraft_files.load(n) for n in ("aerosonde", "standard_vtol", "tailsitter")}
+AIRCRAFT |= {n: aircraft_files.load(n) for n in ("x500", "octocopter")}
+MODELS = {n: dynamics.pack(a) for n, a in AIRCRAFT.items()}
+# which servo is another's mirror image, and its sign
+MIRRORED = {
+    "aerosonde": ((0, 1, 2), (-1.0, 1.0, -1.0)),
+    "standard_vtol": ((1, 0, 2), (1.0, 1.0, 1.0)),
+    "tailsitter": ((1, 0), (1.0, 1.0)),
+}
+AREA, SPAN, CHORD = 0.55, 2.8956, 0.18994  # of the Aerosonde's table
+
+
+def _air(
+    name: str, speed: float, alpha: float, beta: float = 0.0, rates: Array = CALM, **x: Array
+) -> tuple[Array, Array]:
+    """Return force [N] and moment [N m] FRD of the wind from a direction, rotors stopped."""
+    a, model = AIRCRAFT[name], MODELS[name]
+    flow = speed * np.array(
+        [np.cos(alpha) * np.cos(beta), np.sin(beta), np.sin(alpha) * np.cos(beta)]
+    )
+    state = dynamics.state(
+        model,
+        velocity_ned_m_s=flow,
+        q_ned_frd=np.array([1.0, 0.0, 0.0, 0.0]),
+        rate_frd_rad_s=np.asarray(rates, dtype=float),
+        rotor_rad_s=np.zeros(a.rotor_count),
+        deflection_rad=x.get("deflection"),
+    )
+    u = np.full(a.rotor_count + len(a.servos), np.nan)
+    force, turn = dynamics.felt(state, u, model, CALM)
+    inertia = a.inertia_frd_kg_m2
+    moment = inertia @ turn + np.cross(state[RATE], inertia @ state[RATE])
+    return force * a.mass_kg, moment
+
+
+def _lift_drag(name: str, speed: float, alpha: float) -> tuple[float, float]:
+    force, _ = _air(name, speed, alpha)
+    lift = force[0] * np.sin(alpha) - force[2] * np.cos(alpha)
+    return float(lift), float(-force[0] * np.cos(alpha) - force[2] * np.sin(alpha))
+
+
+def _slope(part: str, what: str) -> float:
+    """Return a derivative of the Aerosonde's coefficients at 25 m/s, by central differences."""
+    speed, h = 25.0, 1e-4
+    ends = []
+    for sign in (1.0, -1.0):
+        alpha = sign * h if what == "alpha" else 0.0
+        beta = sign * h if what == "beta" else 0.0
+        rates, deflection = np.zeros(3), np.zeros(3)
+        if what in "pqr":
+            length = CHORD if what == "q" else SPAN
+            rates["pqr".index(what)] = sign * h * 2.0 * speed / length
+        if what in ("aileron", "elevator", "rudder"):
+            deflection[("aileron", "elevator", "rudder").index(what)] = sign * h
+        force, moment = _air("aerosonde", speed, alpha, beta, rates, deflection=deflection)
+        pressure = 0.5 * RHO * speed**2 * AREA
+        ends.append(
+            {
+                "L": (force[0] * np.sin(alpha) - force[2] * np.cos(alpha)) / pressure,
+                "Y": force[1] / pressure,
+                "l": moment[0] / pressure / SPAN,
+                "m": moment[1] / pressure / CHORD,
+                "n": moment[2] / pressure / SPAN,
+            }[part]
+        )
+    return float((ends[0] - ends[1]) / (2.0 * h))
+
+
+@pytest.mark.parametrize(
+    ("part", "what", "table", "within"),
+    [
+        # randybeard/mavsim_public, parameters/aerosonde_parameters.py; elevator + is nose up here
+        ("L", "alpha", 5.61, 0.03),
+        ("m", "alpha", -2.74, 0.03),
+        ("m", "q", -38.21, 0.03),
+        ("m", "elevator", 0.99, 0.03),
+        ("Y", "beta", -0.98, 0.1),
+        ("n", "beta", 0.073, 0.1),
+        ("n", "r", -0.095, 0.1),
+        ("l", "beta", -0.13, 0.05),
+        ("l", "p", -0.51, 0.03),
+        ("l", "aileron", 0.17, 0.05),
+        ("n", "rudder", 0.069, 0.05),
+    ],
+)
+def test_the_aerosonde_has_the_derivatives_of_its_table(
+    part: str, what: str, table: float, within: float
+) -> None:
+    """C_L_q (7.95) is not among them: surfaces without downwash have C_L_q = -2 C_m_alpha, 5.4."""
+    assert _slope(part, what) == pytest.approx(table, rel=within)
+
+
+def test_lift_and_drag_at_no_angle_are_the_tables() -> None:
+    lift, drag = _lift_drag("aerosonde", 25.0, 0.0)
+    pressure = 0.5 * RHO * 25.0**2 * AREA
+    assert lift / pressure == pytest.approx(0.23, abs=0.005)  # C_L_0
+    # C_D_p + C_L^2 / pi e AR; most of C_L is the wing's
+    assert drag / pressure == pytest.approx(0.043 + 0.23**2 / (np.pi * 0.9 * 15.24), abs=0.002)
+
+
+def test_the_wing_stalls_and_lifts_less_beyond() -> None:
+    angles = np.radians(np.arange(0.0, 90.1, 0.5))
+    lift = np.array([_lift_drag("aerosonde", 20.0, a)[0] for a in angles])
+    peak = angles[np.argmax(lift)]
+    assert 0.35 < peak < 0.5  # alpha_0 of the table is 0.47 rad
+    assert lift[angles > peak + 0.1].max() < 0.6 * lift.max()
+    assert abs(lift[-1]) < 0.05 * lift.max()  # across the flow there is only drag
+
+
+@pytest.mark.parametrize("name", ["aerosonde", "standard_vtol", "tailsitter"])
+def test_no_angle_of_flight_is_singular_and_drag_always_brakes(name: str) -> None:
+    area = sum(s.area_m2 for s in AIRCRAFT[name].surfaces)
+    last = None
+    for alpha in np.linspace(-np.pi, np.pi, 721):
+        force, moment = _air(name, 15.0, alpha)
+        assert np.all(np.isfinite(force))
+        assert np.all(np.isfinite(moment))
+        flow = np.array([np.cos(alpha), 0.0, np.sin(alpha)])
+        assert force @ flow < 0.0  # backwards and sideways too
+        assert np.linalg.norm(force) < 3.0 * 0.5 * RHO * 15.0**2 * area
+        if last is not None:  # half a degree on: no jump
+            assert np.linalg.norm(force - last) < 0.25 * 0.5 * RHO * 15.0**2 * area
+        last = force
+
+
+@pytest.mark.parametrize("name", sorted(AIRCRAFT))
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_left_and_right_are_mirror_images(name: str, seed: int) -> None:
+    """A mirrored flight of the mirrored aircraft is the mirrored flight; gyroscopes included.
+
+    Two things have no mirror image and are off: Gazebo's rolling moment, which has the same sign
+    for both directions of turning, and the torque of a single propeller.
+    """
+    a = AIRCRAFT[name]
+    rng = np.random.default_rng(seed)
+    mirror = np.array([1.0, -1.0, 1.0])
+    places = [tuple(np.round(p, 9) + 0.0) for p in a.rotor_positions_frd_m]
+    twin = [places.index(tuple(np.round(p * mirror, 9) + 0.0)) for p in a.rotor_positions_frd_m]
+    servos, signs = MIRRORED.get(name, ((), ()))
+    rotors = dataclasses.replace(a.rotors, rolling_moment_n_s2=0.0)
+    changed = dataclasses.replace(a, rotors=rotors)
+    if name == "aerosonde":
+        rotors = dataclasses.replace(rotors, moment_m=0.0)
+        changed = dataclasses.replace(changed, rotors=rotors, rotor_inertia_kg_m2=0.0)
+    if a.pushers is not None:
+        pushers = dataclasses.replace(a.pushers, rolling_moment_n_s2=0.0, moment_m=0.0)
+        changed = dataclasses.replace(changed, pushers=pushers, rotor_inertia_kg_m2=0.0)
+    model = dynamics.pack(changed)
+    speeds = rng.uniform(200.0, 900.0, a.rotor_count)
+    angles = rng.uniform(-0.4, 0.4, len(a.servos))
+    quat = rng.normal(size=4)
+    args = {
+        "velocity_ned_m_s": rng.normal(0.0, 12.0, 3),
+        "q_ned_frd": quat,
+        "rate_frd_rad_s": rng.normal(0.0, 2.0, 3),
+    }
+    here = dynamics.state(model, rotor_rad_s=speeds, deflection_rad=angles, **args)
+    there = dynamics.state(
+        model,
+        velocity_ned_m_s=args["velocity_ned_m_s"] * mirror,
+        q_ned_frd=quat * [1.0, -1.0, 1.0, -1.0],
+        rate_frd_rad_s=args["rate_frd_rad_s"] * [-1.0, 1.0, -1.0],
+        rotor_rad_s=speeds[twin],
+        deflection_rad=angles[list(servos)] * signs,
+    )
+    first = dynamics.felt(here, dynamics.held_command(here, model), model, CALM)
+    second = dynamics.felt(there, dynamics.held_command(there, model), model, CALM)
+    np.testing.assert_allclose(second[0], first[0] * mirror, rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(second[1], first[1] * [-1.0, 1.0, -1.0], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "servo"), [("aerosonde", 1), ("standard_vtol", 2)])
+def test_a_glide_falls_as_its_lift_to_drag_says(name: str, servo: int) -> None:
+    """Power off: slope = drag / lift, speed from weight; the flight stays on it for 5 s."""
+    a, model, alpha = AIRCRAFT[name], MODELS[name], 0.06
+
+    def wind(angle: float) -> tuple[Array, Array, Array]:
+        deflection = np.zeros(len(a.servos))
+        deflection[servo] = angle
+        return *_air(name, 20.0, alpha, deflection=deflection), deflection
+
+    elevator = brentq(lambda angle: float(wind(angle)[1][1]), -0.7, 0.7, xtol=1e-12)
+    force, _, deflection = wind(elevator)
+    lift = force[0] * np.sin(alpha) - force[2] * np.cos(alpha)
+    drag = -force[0] * np.cos(alpha) - force[2] * np.sin(alpha)
+    slope = float(np.arctan2(drag, lift))
+    assert 4.0 < lift / drag < 25.0
+    # all forces grow with the square of the speed
+    speed = 20.0 * np.sqrt(a.mass_kg * GRAVITY_M_S2 / np.hypot(lift, drag))
+    x = dynamics.state(
+        model,
+        velocity_ned_m_s=speed * np.array([np.cos(slope), 0.0, np.sin(slope)]),
+        q_ned_frd=frames.quat_from_euler(0.0, alpha - slope, 0.0),
+        rate_frd_rad_s=np.zeros(3),
+        rotor_rad_s=np.zeros(a.rotor_count),
+        deflection_rad=deflection,
+    )
+    u = dynamics.held_command(x, model)
+    start = x.copy()
+    for _ in range(1000):
+        x = dynamics.step(x, u, model, CALM, 0.005)
+    assert np.linalg.norm(x[VEL]) == pytest.approx(speed, rel=1e-4)
+    fallen, gone = x[2] - start[2], x[0] - start[0]
+    assert gone / fallen == pytest.approx(lift / drag, rel=1e-3)
+
+
+def test_a_coordinated_turn_banks_as_the_textbook_says() -> None:
+    """tan(bank) = V psi_dot / g; and the trimmed turn goes on being one for three seconds."""
+    model = MODELS["aerosonde"]
+    turn = trim(model, airspeed_m_s=25.0, turn_rate_rad_s=0.3)
+    assert turn.balanced
+    assert turn.roll_rad == pytest.approx(np.arctan(25.0 * 0.3 / GRAVITY_M_S2), abs=0.1)
+    x = turn.x.copy()
+    for _ in range(750):
+        x = dynamics.step(x, turn.u, model, CALM, 0.004)
+    assert np.linalg.norm(x[VEL]) == pytest.approx(25.0, abs=0.1)
+    course = np.arctan2(x[4], x[3])
+    assert course == pytest.approx(0.9, abs=0.02)
+    assert abs(x[2] - turn.x[2]) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "speed", "stopped", "neutral"),
+    [
+        ("x500", 0.0, (), ()),
+        ("x500", 8.0, (), ()),
+        ("octocopter", 0.0, (), ()),
+        ("octocopter", 10.0, (), ()),
+        ("aerosonde", 25.0, (), ()),
+        ("standard_vtol", 0.0, (4,), (0, 1, 2)),
+        ("standard_vtol", 15.0, (0, 1, 2, 3), ()),
+        ("tailsitter", 0.0, (), ()),
+        ("tailsitter", 10.0, (), ()),
+    ],
+)
+def test_trim_is_an_equilibrium(
+    name: str, speed: float, stopped: tuple[int, ...], neutral: tuple[int, ...]
+) -> None:
+    a = AIRCRAFT[name]
+    found = trim(MODELS[name], airspeed_m_s=speed, stopped=stopped, neutral=neutral)
+    assert found.balanced
+    rate = plain.derivative(found.x, found.u, a, CALM)
+    np.testing.assert_allclose(rate[VEL], 0.0, atol=2e-5)
+    np.testing.assert_allclose(rate[RATE], 0.0, atol=2e-5)
+    np.testing.assert_allclose(rate[ROTOR:], 0.0, atol=1e-6)
+    if speed == 0.0 and name != "tailsitter":  # thrust is weight; its wing drags in the wash
+        pull = sum(
+            plain.thrust(a, i, w, 0.0, 1.0)
+            for i, w in enumerate(found.x[ROTOR : ROTOR + a.rotor_count])
+        )
+        assert pull == pytest.approx(a.mass_kg * GRAVITY_M_S2, rel=1e-4)
+
+
+def test_hover_power_is_what_the_makers_say() -> None:
+    hover = trim(MODELS["octocopter"], airspeed_m_s=0.0)
+    assert hover.power_w == pytest.approx(1500.0, rel=0.03)  # DJI S1000+ at 9.5 kg
+    assert trim(MODELS["x500"], airspeed_m_s=0.0).power_w == pytest.approx(228.0, rel=0.03)
+
+
+def test_trim_says_what_it_cannot() -> None:
+    assert not trim(MODELS["aerosonde"], airspeed_m_s=8.0).balanced
+    with pytest.raises(ValueError, match="climb of"):
+        trim(MODELS["x500"], airspeed_m_s=1.0, climb_m_s=2.0)
+    with pytest.raises(ValueError, match=r"motors 0\.\.3"):
+        trim(MODELS["x500"], airspeed_m_s=1.0, stopped=(4,))
+
+
+def test_a_fixed_wing_rolls_and_takes_off() -> None:
+    """Full throttle, elevator up a little once fast: wheels leave the ground within 100 m."""
+    a, model = AIRCRAFT["aerosonde"], MODELS["aerosonde"]
+    x = dynamics.at_rest(model)
+    for _ in range(500):  # settles on its gear
+        x = dynamics.step(x, np.array([np.nan, 0.0, 0.0, 0.0]), model, CALM, 0.002)
+    assert np.linalg.norm(x[VEL]) < 1e-3
+    start = x.copy()
+    first_second = 0.0
+    for i in range(5000):
+        up = 0.7 if x[3] > 18.0 else 0.0
+        x = dynamics.step(x, np.array([1.0, 0.0, up, 0.0]), model, CALM, 0.002)
+        if i == 499:
+            first_second = float(x[3])
+        if x[2] < start[2] - 1.0:
+            break
+    # thrust of the static propeller less rolling friction, over mass
+    rotor = a.rotors
+    static = rotor.thrust_n_s2 * rotor.speed_max_rad_s**2
+    weight = a.mass_kg * GRAVITY_M_S2
+    assert 0.6 < first_second / ((static - 0.04 * weight) / a.mass_kg) < 1.0
+    assert x[2] < start[2] - 1.0
+    assert 20.0 < x[0] - start[0] < 150.0
+    assert abs(x[1]) < 5.0
+
+
+def test_a_wheel_rolls_and_a_skid_does_not() -> None:
+    model = MODELS["aerosonde"]
+    u = np.array([np.nan, 0.0, 0.0, 0.0])
+    gone = []
+    for direction in (0, 1):
+        x = dynamics.at_rest(model)
+        x[3 + direction] = 2.0
+        for _ in range(500):
+            x = dynamics.step(x, u, model, CALM, 0.002)
+        gone.append(abs(float(x[direction])))
+    assert gone[0] > 1.5  # 0.04 g brakes 2 m/s by 0.4 m/s in a second
+    assert gone[1] < 0.6  # 0.6 g stops it within 0.34 m, and it leans
+
+
+def test_a_quad_plane_goes_over_to_its_wing_in_open_loop() -> None:
+    """From hover, pusher on, the lift rotors give up what the wing takes; none is controlled."""
+    model = MODELS["standard_vtol"]
+    hover = trim(model, airspeed_m_s=0.0, stopped=(4,), neutral=(0, 1, 2))
+    cruise = trim(model, airspeed_m_s=15.0, stopped=(0, 1, 2, 3))
+    assert hover.balanced
+    assert cruise.balanced
+    assert cruise.power_w < 0.4 * hover.power_w  # what the wing is for
+    x = hover.x.copy()
+    u = hover.u.copy()
+    for _ in range(1500):
+        fast = np.clip(x[3] / 12.0, 0.0, 1.0)
+        u[:4] = hover.u[:4] * (1.0 - 0.3 * fast**2)
+        u[4] = 0.4
+        # a hand on pitch and roll: without any, a quad in the air does not stay upright
+        roll, pitch = np.array(frames.euler_from_quat(x[QUAT]))[:2]
+        damp = 0.04 * np.array([-1.0, 1.0, 1.0, -1.0]) * (roll + 0.3 * x[10])
+        nose = 0.04 * np.array([-1.0, 1.0, -1.0, 1.0]) * (pitch + 0.3 * x[11])
+        u[:4] = np.clip(u[:4] + damp + nose, 0.0, 1.0)
+        u[5:8] = [roll + 0.3 * x[10], -(roll + 0.3 * x[10]), -(pitch + 0.3 * x[11])]
+        x = dynamics.step(x, u, model, CALM, 0.004)
+    assert x[3] > 12.0
+    assert abs(x[2] - hover.x[2]) < 15.0
+
+
+def test_wing_tips_near_the_ground_drag_less() -> None:
+    """McCormick's factor: at h = b / 10 the induced drag is 72 % of what it is far away."""
+    wing = AIRCRAFT["aerosonde"].surfaces[0]
+    far = plain.coefficients(wing, 0.1, 0.0, 1.0)
+    ratio = (16.0 * 0.1) ** 2 / (1.0 + (16.0 * 0.1) ** 2)
+    near = plain.coefficients(wing, 0.1, 0.0, ratio)
+    assert ratio == pytest.approx(0.72, abs=0.01)
+    assert near[0] == far[0]
+    assert (near[1] - wing.drag_0) / (far[1] - wing.drag_0) == pytest.approx(ratio, rel=1e-3)
+
+
+def test_the_tailsitter_stands_hovers_and_its_elevons_work_in_the_slipstream() -> None:
+    a, model = AIRCRAFT["tailsitter"], MODELS["tailsitter"]
+    x = dynamics.at_rest(model)
+    np.testing.assert_allclose(frames.rotation_from_quat(x[QUAT])[:, 0], [0, 0, -1], atol=1e-9)
+    u = np.full(4, np.nan)
+    for _ in range(1000):
+        x = dynamics.step(x, u, model, CALM, 0.002)
+    assert np.linalg.norm(x[VEL]) < 1e-2
+    np.testing.assert_allclose(frames.rotation_from_quat(x[QUAT])[:, 0], [0, 0, -1], atol=0.05)
+    hover = trim(model, airspeed_m_s=0.0)
+    assert hover.balanced
+    state, still = hover.x.copy(), hover.x.copy()
+    state[ROTOR + 2 :] = 0.3  # both trailing edges up: nose up, with no wind but the propellers'
+    still[ROTOR + 2 :], still[ROTOR : ROTOR + 2] = 0.3, 0.0
+    assert dynamics.felt(state, hover.u, model, CALM)[1][1] > 5.0
+    assert abs(dynamics.felt(still, hover.u, model, CALM)[1][1]) < 1e-6
+    assert a.ground.rest_pitch_rad == pytest.approx(np.pi / 2)
+
+
+def test_felt_and_held_command_fit_together() -> None:
+    for name, a in AIRCRAFT.items():
+        model = MODELS[name]
+        x = dynamics.state(
+            model,
+            velocity_ned_m_s=np.array([12.0, 1.0, -1.0]),
+            q_ned_frd=np.array([2.0, 0.1, 0.1, 0.0]),
+            rate_frd_rad_s=np.array([0.1, -0.2, 0.3]),
+            rotor_rad_s=np.full(a.rotor_count, 400.0),
+            deflection_rad=np.full(len(a.servos), -0.1),
+        )
+        rate = dynamics.derivative(x, dynamics.held_command(x, model), model, CALM)
+        np.testing.assert_allclose(rate[ROTOR:], 0.0, atol=1e-9)
+        assert x[POS][2] < -1000.0
