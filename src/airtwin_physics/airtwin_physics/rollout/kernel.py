@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from airtwin_core.types import Array
 from airtwin_physics.battery import model as battery
@@ -18,6 +19,8 @@ from airtwin_physics.dynamics.model import AMBIENT_C
 from airtwin_physics.gusts import gust
 from airtwin_physics.rollout import cascade, lanes, stages
 from airtwin_physics.rollout.lanes import L
+
+IntArray = npt.NDArray[np.int64]
 
 STEP_S = 0.01
 SUBSTEPS = 1  # of the rate loop and the rigid body in a step
@@ -48,7 +51,7 @@ def _begin_leg(s: Array, lane: int, leg: Array) -> None:
 
 
 @numba.njit(cache=True)
-def _advance_legs(s: Array, legs: Array, at: Array, waited: Array, dt_s: float) -> None:
+def _advance_legs(s: Array, legs: Array, at: IntArray, waited: Array, dt_s: float) -> None:
     last = legs.shape[0] - 1
     for lane in range(L):
         if s[lanes.NEAR + lane] > 0.0 and at[lane] < last:

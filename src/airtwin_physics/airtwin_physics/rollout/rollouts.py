@@ -70,11 +70,12 @@ class Rollouts:
     def leaves(self, corridor: Corridor) -> float:
         """Return the probability that the corridor is left at one of the times; lost has left."""
         outside = corridor.outside(self.position_ned_m, self.line_ne_m).any(axis=1)
-        return float(np.mean(outside | ~self.kept))
+        return float(np.mean(np.logical_or(outside, np.logical_not(self.kept))))
 
     def descends_below(self, down_m: float) -> float:
         """Return the probability of being lower than ``down_m`` once; lost counts as lower."""
-        return float(np.mean(~(self.lowest_down_m <= down_m) | ~self.kept))
+        stayed = np.logical_and(self.lowest_down_m <= down_m, self.kept)
+        return float(np.mean(np.logical_not(stayed)))
 
 
 def rollout(
@@ -162,7 +163,7 @@ def fly(
             lowest[part],
         )  # fmt: skip
     return Rollouts(
-        times_s=np.arange(rows) * (every * kernel.STEP_S),
+        times_s=np.arange(rows, dtype=np.float64) * (every * kernel.STEP_S),
         position_ned_m=out[:n, :, kernel.OUT_POS],
         velocity_ned_m_s=out[:n, :, kernel.OUT_VEL],
         q_ned_frd=out[:n, :, kernel.OUT_QUAT],
