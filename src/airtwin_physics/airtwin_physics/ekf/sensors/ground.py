@@ -189,7 +189,7 @@ class Ground:
                 weight += share
             if begin_s <= from_s:
                 if weight == 0.0:
-                    return entry[1:4].copy()
+                    return np.array(entry[1:4])
                 break
         return total / weight if weight > 0.0 else self._belief.x[10:13].copy()
 
