@@ -129,7 +129,8 @@ class Sensors:
         if shown_s == NEVER_S:
             return None
         w, g = slice(kernel.WIND, kernel.WIND + 2), slice(kernel.GUST, kernel.GUST + 2)
-        covariance = p[w, w] + p[g, g] + p[w, g] + p[g, w]
+        cross = p[w, g]
+        covariance = p[w, w] + p[g, g] + (cross + cross.T)  # symmetric to the bit
         sure = float(np.trace(covariance)) < 2.0 * self._config.wind_valid_m_s**2
         lately = at_s - shown_s < self._config.valid_s
         at, gust = kernel.X_WIND, kernel.X_GUST
