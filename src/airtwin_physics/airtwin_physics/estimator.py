@@ -54,6 +54,7 @@ _FLOW_MAX_RAD_S = 50.0  # beyond the gyro's and any lens
 _POSE_MAX = 1e5  # [m] or [m/s]
 _AGE_CREEP_S = 0.005  # the smallest age counts, but not for ever
 _ALTITUDE_MAX_M = 1e5
+_LOST_SAID_S = 10.0  # for so long a lost state is spoken of
 _ROTARY, _WING = 1, 2  # PX4's vehicle_type
 _VTOL_ROTORS, _VTOL_WING = 3, 4  # PX4's vtol_state
 _DATUM_MAX_M = 1e4
@@ -74,6 +75,7 @@ class Estimator:
     ) -> None:
         self._config = config or EstimatorConfig()
         self.resets: dict[str, int] = {}
+        self._lost = ""
         self._handlers: dict[type, Callable[..., TwinState | None]] = {
             Imu: self._on_imu,
             GnssFix: self._on_gnss,
@@ -144,11 +146,20 @@ class Estimator:
             fusions=sensors.fusions(),
             wind=sensors.wind(x, p, at_s),
             health=sensors.health(at_s),
+            notice=self._notice(at_s),
         )
+
+    def _notice(self, at_s: float) -> str:
+        words = self._sensors.notice(at_s)
+        if self._lost and self._track.now_s < _LOST_SAID_S:
+            lost = f"state lost ({self._lost}) and found again"
+            return f"{lost}; {words}" if words else lost
+        return words
 
     def reset(self, reason: str) -> None:
         """Forget the state and align again from the next samples; counts and origin stay."""
         self.resets[reason] = self.resets.get(reason, 0) + 1
+        self._lost = reason
         self._start_over()
 
     def _start_over(self) -> None:

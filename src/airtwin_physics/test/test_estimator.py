@@ -385,3 +385,35 @@ def test_landed_and_still_holds_velocity_and_position() -> None:
     assert np.linalg.norm(end.velocity_ned_m_s) < 0.1
     assert np.linalg.norm(end.position_ned_m) < 1.0
     assert end.velocity_valid
+
+
+def _gnss_late(samples: list[Sample], late_s: list[float]) -> list[Sample]:
+    """Return the samples with each fix arriving so much later, its stamp as before."""
+    out, fixes = [], 0
+    for order, sample in enumerate(samples):
+        moved_ns = 0
+        if isinstance(sample, GnssFix):
+            moved_ns = int(late_s[fixes % len(late_s)] * 1e9)
+            fixes += 1
+            sample = replace(sample, received_ns=sample.received_ns + moved_ns)
+        out.append((sample.stamp_ns + moved_ns, order, sample))
+    return [item[2] for item in sorted(out, key=lambda item: item[:2])]
+
+
+def test_fixes_100_to_300_ms_late_and_out_of_order_give_the_same_path() -> None:
+    """A stamp says when a fix was true: beyond the horizon's 0.2 s it is carried back."""
+    errors = simulate.Errors(delay_s=0.0, delay_sigma_s=0.0)
+    flight = simulate.fly(np.random.default_rng(4), 20.0, errors, gnss_hz=10.0)
+    late = _gnss_late(flight.samples, [0.1, 0.3, 0.12, 0.25])
+    arrived = [s.stamp_ns for s in late if isinstance(s, GnssFix)]
+    assert arrived != sorted(arrived)  # 0.3 s and 0.12 s at 10 Hz: they overtake one another
+    prompt = _gnss_late(flight.samples, [0.1])
+    told = EstimatorConfig(gnss_delay_sigma_s=1e-3)
+    inside = _run(Estimator(told), _with_origin(_gnss_late(flight.samples, [0.1, 0.19])))
+    in_order, shuffled = (_run(Estimator(told), _with_origin(s)) for s in (prompt, late))
+    # within the horizon only the delay's estimate, taken on arrival, differs
+    for a, b in zip(in_order[300::50], inside[300::50], strict=True):
+        np.testing.assert_allclose(a.position_ned_m, b.position_ned_m, atol=0.1)
+    for a, b in zip(in_order[300::50], shuffled[300::50], strict=True):
+        np.testing.assert_allclose(a.position_ned_m, b.position_ned_m, atol=0.3)
+        np.testing.assert_allclose(a.velocity_ned_m_s, b.velocity_ned_m_s, atol=0.3)

@@ -18,7 +18,7 @@ from airtwin_physics.ekf.sensors.heading import Heading
 from airtwin_physics.ekf.sensors.height import Height
 from airtwin_physics.ekf.sensors.pose import Pose
 from airtwin_physics.ekf.sensors.rest import Rest
-from airtwin_physics.ekf.source import Source
+from airtwin_physics.ekf.source import RECOVERED_S, Source
 from airtwin_physics.ekf.tally import NEVER_S
 
 _UNAIDED_S = 1.0
@@ -102,6 +102,21 @@ class Sensors:
             gnss.position.health(at_s, gnss.xy, gnss.z),
             *[source.health(at_s) for source in (*self.sources[1:], *self._fitted())],
         )
+
+    def notice(self, at_s: float) -> str:
+        """Return what the filter did of its own accord lately, "" if nothing."""
+        gates = [(source.tally.source, source.gate) for source in (*self.sources, *self._fitted())]
+        gates += [("gnss_position", self.gnss.xy), ("gnss_position height", self.gnss.z)]
+        words = [
+            f"{name} taken at its word again after its gate was shut"
+            for name, gate in gates
+            if at_s - gate.recovered_s < RECOVERED_S
+        ]
+        if self.bridged(at_s):
+            passed_s = max(self.gnss.xy.passed_s, self.gnss.velocity.gate.passed_s)
+            since = "the start" if passed_s == NEVER_S else f"{passed_s:.1f} s of its time"
+            words.append(f"dead reckoning by drag, airspeed and wind since {since}")
+        return "; ".join(words)
 
     def bridged(self, at_s: float) -> bool:
         """Return whether only the model of the air holds the horizontal velocity now."""

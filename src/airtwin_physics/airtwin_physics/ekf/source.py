@@ -21,7 +21,13 @@ _SHUT_S = 1.0  # a gate shut for so long makes a source rejected
 _STUCK_S = 2.0  # the same to the bit for so long, in motion
 _MOVING_M_S = 0.5
 _ROBUST = 9.0  # no innovation counts for more than three of its sigmas
+_WARY = 2.0  # times as fast up as down
 _PRIOR = 50.0  # samples that the claim itself is worth
+
+
+def _moves(belief: Belief) -> bool:
+    x = belief.x
+    return bool(x[3] * x[3] + x[4] * x[4] + x[5] * x[5] > _MOVING_M_S**2)
 
 
 class Gate:
@@ -67,7 +73,12 @@ class Gate:
             # the more the belief itself is in doubt, the less is seen of the sensor's noise
             weight = 1.0 / (1.0 + doubt) ** 2
             self._count = min(self._count + weight, c.adapt_samples)
-            self._mean += (shown * self.scale - self._mean) * weight / self._count
+            change = (shown * self.scale - self._mean) * weight / self._count
+            if change > 0.0:
+                change *= _WARY
+            elif not _moves(belief):
+                change = 0.0  # a sensor at rest does not show how it fares in motion
+            self._mean += change
             self.scale = min(max(self._mean, self._least), c.adapt_max**2)
         return True, nis
 
@@ -109,9 +120,7 @@ class Source:
     def stuck(self, at_s: float, value: object, belief: Belief) -> str:
         """Note one sample; return a cause if it has been the same for long while all moves."""
         self.seen_s = at_s
-        x = belief.x
-        moving = x[3] * x[3] + x[4] * x[4] + x[5] * x[5] > _MOVING_M_S**2
-        if value != self._last or not moving:
+        if value != self._last or not _moves(belief):
             self._last = value
             self._since_s = at_s
         self._is_stuck = at_s - self._since_s > _STUCK_S

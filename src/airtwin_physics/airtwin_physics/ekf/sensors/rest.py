@@ -11,6 +11,7 @@ from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.tally import NEVER_S
 
 PERIOD_S = 0.1
+_FAST_M_S = 1.0  # what is surely faster is not at rest, whatever is said: smooth flight is still
 
 
 class Rest:
@@ -34,7 +35,9 @@ class Rest:
         """
         c, belief = self._config, self._belief
         lost = unaided and not bridged
-        if still and on_ground:
+        v = belief.x[3:6]
+        believable = float(v @ v) < _FAST_M_S**2 + 9.0 * float(np.trace(belief.p[3:6, 3:6]))
+        if still and on_ground and believable:
             sigma = c.rest_speed_m_s
             self.passed_s = at_s
         elif still and unaided:
