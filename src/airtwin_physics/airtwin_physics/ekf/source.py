@@ -21,7 +21,6 @@ _SHUT_S = 1.0  # a gate shut for so long makes a source rejected
 _STUCK_S = 2.0  # the same to the bit for so long, in motion
 _MOVING_M_S = 0.5
 _ROBUST = 9.0  # no innovation counts for more than three of its sigmas
-_WARY = 2.0  # times as fast up as down
 _PRIOR = 50.0  # samples that the claim itself is worth
 
 
@@ -67,18 +66,14 @@ class Gate:
             return False, nis
         self.shut_since_s = None
         self.passed_s = at_s
-        if c.adapt_samples > 0.0:
+        # a sensor at rest does not show how it fares in motion
+        if c.adapt_samples > 0.0 and _moves(belief):
             shown = float(np.mean(residual * residual / noise))
             shown = min(shown, _ROBUST * (1.0 + doubt)) - doubt
             # the more the belief itself is in doubt, the less is seen of the sensor's noise
             weight = 1.0 / (1.0 + doubt) ** 2
             self._count = min(self._count + weight, c.adapt_samples)
-            change = (shown * self.scale - self._mean) * weight / self._count
-            if change > 0.0:
-                change *= _WARY
-            elif not _moves(belief):
-                change = 0.0  # a sensor at rest does not show how it fares in motion
-            self._mean += change
+            self._mean += (shown * self.scale - self._mean) * weight / self._count
             self.scale = min(max(self._mean, self._least), c.adapt_max**2)
         return True, nis
 
