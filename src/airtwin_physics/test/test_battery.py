@@ -75,6 +75,8 @@ def test_kernel_is_the_equations(
     swing, warming = battery.rates(vector, charge, polarisation, temperature, current, 20.0)
     assert swing == pytest.approx(expected["swing"], rel=1e-5, abs=1e-6)
     assert warming == pytest.approx(expected["warming"], rel=1e-5, abs=1e-6)
+    at_once = battery.drained(vector, table, charge, polarisation, temperature, power, 20.0)
+    assert at_once == pytest.approx((voltage, current, swing, warming), rel=1e-12, abs=1e-12)
 
 
 def test_resistance_grows_in_the_cold_as_measured(coefficients: BatteryCoefficients) -> None:

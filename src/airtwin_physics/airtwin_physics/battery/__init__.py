@@ -4,6 +4,7 @@
 from airtwin_physics.battery.estimator import BatteryBelief, BatteryConfig, BatteryEstimator
 from airtwin_physics.battery.model import (
     discharge,
+    drained,
     endurance,
     growth,
     left,
@@ -18,6 +19,7 @@ __all__ = [
     "BatteryConfig",
     "BatteryEstimator",
     "discharge",
+    "drained",
     "endurance",
     "growth",
     "left",

@@ -58,14 +58,14 @@ def pack(coefficients: BatteryCoefficients) -> tuple[Array, Array]:
     return vector, np.ascontiguousarray(coefficients.ocv_cell_v, dtype=np.float64)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def left(battery: Array, charge_c: float) -> float:
     """Return the share of charge left [-], 0 to 1, with ``charge_c`` [C] drawn."""
     share = 1.0 - charge_c / (battery[CAPACITY_C] * battery[CAPACITY_SHARE])
     return float(min(max(share, 0.0), 1.0))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def ocv(battery: Array, table: Array, charge_c: float) -> float:
     """Return the open-circuit voltage [V] of the pack with ``charge_c`` [C] drawn."""
     place = left(battery, charge_c) * (table.shape[0] - 1)
@@ -74,7 +74,7 @@ def ocv(battery: Array, table: Array, charge_c: float) -> float:
     return float(battery[CELLS] * cell)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def growth(battery: Array, charge_c: float, temperature_c: float) -> float:
     """Return what the resistances are multiplied by [-]: 1 at 25 deg C and a full pack."""
     kelvin = min(max(temperature_c, COLD_C), HOT_C) + ZERO_C_K
@@ -85,7 +85,7 @@ def growth(battery: Array, charge_c: float, temperature_c: float) -> float:
     return float(factor)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def terminal(
     battery: Array,
     table: Array,
@@ -95,17 +95,11 @@ def terminal(
     power_w: float,
 ) -> tuple[float, float]:
     """Return (voltage [V], current [A]) at the terminals with ``power_w`` [W] taken there."""
-    resistance = battery[RESISTANCE] * growth(battery, charge_c, temperature_c)
-    inner = ocv(battery, table, charge_c) - polarisation_v
-    if resistance > 0.0:
-        root = np.sqrt(max(inner * inner - 4.0 * resistance * power_w, 0.0))
-        current = (inner - root) / (2.0 * resistance)
-    else:
-        current = power_w / max(inner, 1e-3)
-    return inner - resistance * current, current
+    factor = growth(battery, charge_c, temperature_c)
+    return _loaded(battery, factor, ocv(battery, table, charge_c) - polarisation_v, power_w)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def rates(
     battery: Array,
     charge_c: float,
@@ -119,6 +113,47 @@ def rates(
     Without polarisation or heat capacity in the aircraft file these stand still.
     """
     factor = growth(battery, charge_c, temperature_c)
+    return _settling(battery, factor, polarisation_v, temperature_c, current_a, ambient_c)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def drained(
+    battery: Array,
+    table: Array,
+    charge_c: float,
+    polarisation_v: float,
+    temperature_c: float,
+    power_w: float,
+    ambient_c: float,
+) -> tuple[float, float, float, float]:
+    """Return ``terminal`` and ``rates`` of the same state; ``growth``, the dear part, once."""
+    factor = growth(battery, charge_c, temperature_c)
+    inner = ocv(battery, table, charge_c) - polarisation_v
+    voltage, current = _loaded(battery, factor, inner, power_w)
+    swing, warming = _settling(battery, factor, polarisation_v, temperature_c, current, ambient_c)
+    return voltage, current, swing, warming
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _loaded(battery: Array, factor: float, inner_v: float, power_w: float) -> tuple[float, float]:
+    resistance = battery[RESISTANCE] * factor
+    if resistance > 0.0:
+        root = np.sqrt(max(inner_v * inner_v - 4.0 * resistance * power_w, 0.0))
+        current = (inner_v - root) / (2.0 * resistance)
+    else:
+        current = power_w / max(inner_v, 1e-3)
+    return inner_v - resistance * current, current
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _settling(
+    battery: Array,
+    factor: float,
+    polarisation_v: float,
+    temperature_c: float,
+    current_a: float,
+    ambient_c: float,
+) -> tuple[float, float]:
     heat = battery[RESISTANCE] * factor * current_a * current_a
     swing = 0.0
     if battery[POLARISATION] > 0.0 and battery[POLARISATION_S] > 0.0:
@@ -143,8 +178,9 @@ def discharge(
     out: Array = np.empty((power_w.shape[0], 5))
     charge, polarisation, temperature = start[0], start[1], start[2]
     for i in range(power_w.shape[0]):
-        voltage, current = terminal(battery, table, charge, polarisation, temperature, power_w[i])
-        swing, warming = rates(battery, charge, polarisation, temperature, current, ambient_c)
+        voltage, current, swing, warming = drained(
+            battery, table, charge, polarisation, temperature, power_w[i], ambient_c
+        )
         out[i, 0], out[i, 1], out[i, 2] = charge, polarisation, temperature
         out[i, 3], out[i, 4] = voltage, current
         charge += dt_s * current
@@ -171,13 +207,14 @@ def endurance(
     charge, polarisation, temperature = start[0], start[1], start[2]
     time, before = 0.0, 0.0
     while time < most_s:
-        voltage, current = terminal(battery, table, charge, polarisation, temperature, power_w)
+        voltage, current, swing, warming = drained(
+            battery, table, charge, polarisation, temperature, power_w, ambient_c
+        )
         if not (voltage > battery[CUTOFF_V] and voltage * current >= 0.999 * power_w):
             if time > 0.0 and voltage < before:  # where between the last two steps
                 share = (before - battery[CUTOFF_V]) / (before - voltage)
                 time -= dt_s * (1.0 - min(max(share, 0.0), 1.0))
             return time, time * power_w
-        swing, warming = rates(battery, charge, polarisation, temperature, current, ambient_c)
         before = voltage
         charge += dt_s * current
         polarisation += dt_s * swing

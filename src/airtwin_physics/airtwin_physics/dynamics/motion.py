@@ -53,24 +53,30 @@ from airtwin_physics.dynamics.model import (
 STILL_M2_S2 = 1e-12  # slower air than this makes no force, and has no direction
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def battery(x: Array, model: Model) -> tuple[float, float]:
     """Return (voltage [V], current [A]) at the terminals under the load of the rotors."""
-    power = model.body[AVIONICS_W]
-    for i in range(model.rotors.shape[0]):
-        speed = x[ROTOR + i]
-        power += model.rotors[i, K_POWER] * speed * speed * speed
     voltage, current = cells.terminal(
-        model.battery, model.ocv, x[CHARGE], x[POLARISATION], x[TEMPERATURE], power
+        model.battery, model.ocv, x[CHARGE], x[POLARISATION], x[TEMPERATURE], load(x, model)
     )
     return voltage, current
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
+def load(x: Array, model: Model) -> float:
+    """Return what is taken from the battery [W]: the avionics and the rotors."""
+    power = model.body[AVIONICS_W]
+    for i in range(model.rotors.shape[0]):
+        speed = x[ROTOR + i]
+        power += model.rotors[i, K_POWER] * speed * speed * speed
+    return float(power)
+
+
+@numba.njit(cache=True, error_model="numpy", forceinline=True)
 def derivative_into(out: Array, x: Array, u: Array, model: Model, wind_ned_m_s: Array) -> None:
     """Write dx/dt of one aircraft; see ``derivative``."""
-    body = model.body
-    n = model.rotors.shape[0]
+    body, blades, servos = model.body, model.rotors, model.servos
+    n = blades.shape[0]
     qw, qx, qy, qz = x[6], x[7], x[8], x[9]
     p, q, r = x[10], x[11], x[12]
     # R_ned_frd
@@ -87,27 +93,29 @@ def derivative_into(out: Array, x: Array, u: Array, model: Model, wind_ned_m_s: 
     fz = -half_rho * body[CDA_Z] * abs(az) * az
     mx, my, mz = 0.0, 0.0, 0.0
     height = body[GROUND_DOWN] - x[2]
-    voltage, current = battery(x, model)
+    voltage, out[CHARGE], out[POLARISATION], out[TEMPERATURE] = cells.drained(
+        model.battery, model.ocv, x[CHARGE], x[POLARISATION], x[TEMPERATURE], load(x, model),
+        AMBIENT_C,
+    )  # fmt: skip
     speed_most = body[SPEED_PER_VOLT] * voltage
     spin_x, spin_y, spin_z = 0.0, 0.0, 0.0  # angular momentum of the rotors [kg m^2/s]
     for i in range(n):
-        rotor = model.rotors[i]
         w = x[ROTOR + i]
-        rx, ry, rz = rotor[RX], rotor[RX + 1], rotor[RX + 2]
-        bx, by, bz = rotor[AX], rotor[AX + 1], rotor[AX + 2]
+        rx, ry, rz = blades[i, RX], blades[i, RX + 1], blades[i, RX + 2]
+        bx, by, bz = blades[i, AX], blades[i, AX + 1], blades[i, AX + 2]
         vx, vy, vz = ax + q * rz - r * ry, ay + r * rx - p * rz, az + p * ry - q * rx
         axial = vx * bx + vy * by + vz * bz
         hub = height - (r20 * rx + r21 * ry + r22 * rz)
         upright = -(r20 * bx + r21 * by + r22 * bz)
-        push = rotors.thrust(rotor, w, axial, rotors.cushion(rotor[RADIUS], hub, upright))
+        push = rotors.thrust(blades, i, w, axial, rotors.cushion(blades[i, RADIUS], hub, upright))
         # in the disc's plane
         vx, vy, vz = vx - axial * bx, vy - axial * by, vz - axial * bz
-        drag, roll = rotor[K_DRAG] * w, rotor[K_ROLL] * w
+        drag, roll = blades[i, K_DRAG] * w, blades[i, K_ROLL] * w
         hx, hy, hz = push * bx - drag * vx, push * by - drag * vy, push * bz - drag * vz
-        faster = rotors.acceleration(rotor, w, rotors.target(rotor, u[i], speed_most))
+        faster = rotors.acceleration(blades, i, w, rotors.target(blades, i, u[i], speed_most))
         out[ROTOR + i] = faster
-        turn = rotor[TURN]
-        torque = turn * (rotor[K_MOMENT] * push + body[SPIN_INERTIA] * faster)
+        turn = blades[i, TURN]
+        torque = turn * (blades[i, K_MOMENT] * push + body[SPIN_INERTIA] * faster)
         fx += hx
         fy += hy
         fz += hz
@@ -118,13 +126,13 @@ def derivative_into(out: Array, x: Array, u: Array, model: Model, wind_ned_m_s: 
         spin_x += momentum * bx
         spin_y += momentum * by
         spin_z += momentum * bz
-    for j in range(model.servos.shape[0]):
-        servo, command = model.servos[j], u[n + j]
+    for j in range(servos.shape[0]):
+        command = u[n + j]
         wanted = 0.0
         if command == command:
             clipped = min(max(command, -1.0), 1.0)
-            wanted = clipped * servo[MOST] if clipped > 0.0 else -clipped * servo[LEAST]
-        out[ROTOR + n + j] = (wanted - x[ROTOR + n + j]) / servo[TAU_SERVO]
+            wanted = clipped * servos[j, MOST] if clipped > 0.0 else -clipped * servos[j, LEAST]
+        out[ROTOR + n + j] = (wanted - x[ROTOR + n + j]) / servos[j, TAU_SERVO]
     if model.surfaces.shape[0] > 0:
         sx, sy, sz, tx, ty, tz = lift(x, model, ax, ay, az, height, r20, r21, r22)
         fx, fy, fz = fx + sx, fy + sy, fz + sz
@@ -138,9 +146,9 @@ def derivative_into(out: Array, x: Array, u: Array, model: Model, wind_ned_m_s: 
         )
         fn, fe, fd = fn + gn, fe + ge, fd + gd
         mx, my, mz = mx + tx, my + ty, mz + tz
-    mass = body[MASS]
+    light = 1.0 / body[MASS]
     out[0], out[1], out[2] = x[3], x[4], x[5]
-    out[3], out[4], out[5] = fn / mass, fe / mass, fd / mass + GRAVITY_M_S2
+    out[3], out[4], out[5] = fn * light, fe * light, fd * light + GRAVITY_M_S2
     out[6] = -0.5 * (qx * p + qy * q + qz * r)
     out[7] = 0.5 * (qw * p + qy * r - qz * q)
     out[8] = 0.5 * (qw * q + qz * p - qx * r)
@@ -155,13 +163,9 @@ def derivative_into(out: Array, x: Array, u: Array, model: Model, wind_ned_m_s: 
     out[10] = inverse[0, 0] * mx + inverse[0, 1] * my + inverse[0, 2] * mz
     out[11] = inverse[1, 0] * mx + inverse[1, 1] * my + inverse[1, 2] * mz
     out[12] = inverse[2, 0] * mx + inverse[2, 1] * my + inverse[2, 2] * mz
-    out[CHARGE] = current
-    out[POLARISATION], out[TEMPERATURE] = cells.rates(
-        model.battery, x[CHARGE], x[POLARISATION], x[TEMPERATURE], current, AMBIENT_C
-    )
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def lift(
     x: Array,
     model: Model,
@@ -183,13 +187,13 @@ def lift(
         vx, vy, vz = ax + q * pz - r * py, ay + r * px - p * pz, az + p * py - q * px
         if row[WASH_ROTOR] >= 0.0:
             i = int(row[WASH_ROTOR])
-            rotor = model.rotors[i]
-            hx, hy, hz = rotor[RX], rotor[RX + 1], rotor[RX + 2]
-            bx, by, bz = rotor[AX], rotor[AX + 1], rotor[AX + 2]
+            blades = model.rotors
+            hx, hy, hz = blades[i, RX], blades[i, RX + 1], blades[i, RX + 2]
+            bx, by, bz = blades[i, AX], blades[i, AX + 1], blades[i, AX + 2]
             axial = (ax + q * hz - r * hy) * bx + (ay + r * hx - p * hz) * by
             axial += (az + p * hy - q * hx) * bz
-            push = rotors.thrust(rotor, x[ROTOR + i], axial, 1.0)
-            wash = row[WASH] * rotors.slipstream(rotor, push, axial)
+            push = rotors.thrust(blades, i, x[ROTOR + i], axial, 1.0)
+            wash = row[WASH] * rotors.slipstream(blades, i, push, axial)
             vx, vy, vz = vx + wash * bx, vy + wash * by, vz + wash * bz
         ahead = vx * row[FX] + vy * row[FX + 1] + vz * row[FX + 2]
         sink = -(vx * row[NX] + vy * row[NX + 1] + vz * row[NX + 2])
@@ -219,7 +223,7 @@ def lift(
     return fx, fy, fz, mx, my, mz
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def derivative(x: Array, u: Array, model: Model, wind_ned_m_s: Array) -> Array:
     """Return dx/dt of one aircraft; x: (16 + n + m,), u: (n + m,), wind: (3,) [m/s] NED there."""
     out: Array = np.empty_like(x)

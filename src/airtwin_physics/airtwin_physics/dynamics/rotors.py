@@ -2,7 +2,9 @@
 """One rotor: thrust along its axis, drag in its disc's plane, torque, lag. Plain floats.
 
 Coefficients as in Gazebo's MulticopterMotorModel (thrust, drag, rolling moment, lag), and the
-loss by inflow of Svacha et al. (ICUAS 2017) with a propeller's quadratic term beside it.
+loss by inflow of Svacha et al. (ICUAS 2017) with a propeller's quadratic term beside it. Rotor
+``i`` is a row of ``Model.rotors``, given as both: a row by itself would be a new array, which
+costs more than the physics. Divisors are never zero, so numpy's division spares the checks.
 """
 
 from __future__ import annotations
@@ -25,20 +27,20 @@ from airtwin_physics.dynamics.model import (
 )
 
 
-@numba.njit(cache=True)
-def thrust(rotor: Array, speed: float, axial_m_s: float, cushion: float) -> float:
+@numba.njit(cache=True, error_model="numpy")
+def thrust(rotors: Array, i: int, speed: float, axial_m_s: float, cushion: float) -> float:
     """Return the thrust [N] along the axis, never negative.
 
     k w^2 e g - k_1 w v - k_2 max(v, 0)^2; v: air-relative speed along the axis [m/s], g:
     ``cushion`` of the ground [-].
     """
-    lift = rotor[K_THRUST] * speed * speed * rotor[EFFECT] * cushion
+    lift = rotors[i, K_THRUST] * speed * speed * rotors[i, EFFECT] * cushion
     ahead = max(axial_m_s, 0.0)
-    loss = rotor[K_INFLOW] * speed * axial_m_s + rotor[K_INFLOW_2] * ahead * ahead
+    loss = rotors[i, K_INFLOW] * speed * axial_m_s + rotors[i, K_INFLOW_2] * ahead * ahead
     return float(max(lift - loss, 0.0))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def cushion(radius_m: float, height_m: float, upright: float) -> float:
     """Return by how much the ground's nearness multiplies thrust [-].
 
@@ -46,33 +48,33 @@ def cushion(radius_m: float, height_m: float, upright: float) -> float:
     ``upright``: the axis' share upwards, which scales R / 4 h (estimate: a rotor that blows
     along the ground has no cushion).
     """
-    ratio = radius_m / (4.0 * max(height_m, radius_m)) * max(upright, 0.0)
-    return 1.0 / (1.0 - ratio * ratio)
+    far, near = 4.0 * max(height_m, radius_m), radius_m * max(upright, 0.0)
+    return far * far / (far * far - near * near)
 
 
-@numba.njit(cache=True)
-def target(rotor: Array, command: float, most_rad_s: float) -> float:
+@numba.njit(cache=True, error_model="numpy")
+def target(rotors: Array, i: int, command: float, most_rad_s: float) -> float:
     """Return the speed [rad/s] that a command asks for and the battery's voltage allows."""
     if command != command:
         return 0.0
     clipped = min(max(command, 0.0), 1.0)
-    wanted = rotor[SPEED_MIN] + clipped * (rotor[SPEED_MAX] - rotor[SPEED_MIN])
+    wanted = rotors[i, SPEED_MIN] + clipped * (rotors[i, SPEED_MAX] - rotors[i, SPEED_MIN])
     return float(min(wanted, most_rad_s))
 
 
-@numba.njit(cache=True)
-def acceleration(rotor: Array, speed: float, wanted: float) -> float:
+@numba.njit(cache=True, error_model="numpy")
+def acceleration(rotors: Array, i: int, speed: float, wanted: float) -> float:
     """Return dw/dt [rad/s^2]: first-order lag, one time constant up and one down."""
-    return float((wanted - speed) / (rotor[TAU_UP] if wanted > speed else rotor[TAU_DOWN]))
+    return float((wanted - speed) / (rotors[i, TAU_UP] if wanted > speed else rotors[i, TAU_DOWN]))
 
 
-@numba.njit(cache=True)
-def slipstream(rotor: Array, thrust_n: float, axial_m_s: float) -> float:
+@numba.njit(cache=True, error_model="numpy")
+def slipstream(rotors: Array, i: int, thrust_n: float, axial_m_s: float) -> float:
     """Return how much faster than the flight the fully developed slipstream is [m/s].
 
     Momentum theory: thrust = 1/2 rho A (V_s^2 - V^2), so V_s - V with V_s = sqrt(V^2 + 2 T / rho
     A); at V = 0 what PX4's SIH uses (simulator_sih/aero.hpp).
     """
-    area = np.pi * rotor[RADIUS] * rotor[RADIUS]
+    area = np.pi * rotors[i, RADIUS] * rotors[i, RADIUS]
     speed = max(axial_m_s, 0.0)
     return float(np.sqrt(speed * speed + 2.0 * thrust_n / (AIR_DENSITY_KG_M3 * area)) - speed)
