@@ -77,7 +77,7 @@ def test_each_shows_the_truth(quiet: list[tuple[str, Sample, Array]]) -> None:
         assert fix.heading_rad == pytest.approx(heading, abs=0.03)  # it was 0.1 s ago
         assert fix.antenna_yaw_frd_rad == pytest.approx(0.5)
     for rotors, x in _of(quiet, "rotor_speeds"):
-        np.testing.assert_allclose(rotors.speed_rad_s, x[14:], atol=0.06)
+        np.testing.assert_allclose(rotors.speed_rad_s, x[dynamics.ROTOR :], atol=0.06)
     warm = [word.temperature_c for word, _ in _of(quiet, "battery")]
     assert 20.0 < warm[0] < warm[-1] < 25.0
 
