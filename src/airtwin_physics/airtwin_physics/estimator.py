@@ -18,7 +18,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import (
     Airspeed,
@@ -55,6 +54,7 @@ _POSE_MAX = 1e5  # [m] or [m/s]
 _AGE_CREEP_S = 0.005  # the smallest age counts, but not for ever
 _ALTITUDE_MAX_M = 1e5
 _LOST_SAID_S = 10.0  # for so long a lost state is spoken of
+_LOOK_S = 0.1  # between two looks at the health of the sensors
 _ROTARY, _WING = 1, 2  # PX4's vehicle_type
 _VTOL_ROTORS, _VTOL_WING = 3, 4  # PX4's vtol_state
 _DATUM_MAX_M = 1e4
@@ -119,13 +119,13 @@ class Estimator:
             return None
         x, p = self._belief.forecast(self._track)
         q = x[6:10] if x[6] >= 0.0 else -x[6:10]
-        acceleration = frames.rotation_from_quat(q) @ (imu.specific_force_frd_m_s2 - x[13:16])
-        acceleration[2] += kernel.GRAVITY_M_S2
         sensors = self._sensors
         covariance = p[:15, :15].copy()
         covariance[0:3, 0:3] += sensors.pose.aside
         at_s = self._track.now_s - self._config.horizon_s
         since_s = at_s - self._config.valid_s
+        if at_s - self._looked_s >= _LOOK_S:
+            self._look(at_s)
         return TwinState(
             stamp_ns=imu.stamp_ns,
             received_ns=imu.received_ns,
@@ -133,7 +133,7 @@ class Estimator:
             velocity_ned_m_s=x[3:6],
             q_ned_frd=q,
             rate_frd_rad_s=imu.rate_frd_rad_s - x[10:13],
-            acceleration_ned_m_s2=acceleration,
+            acceleration_ned_m_s2=kernel.acceleration(x, imu.specific_force_frd_m_s2),
             gyro_bias_frd_rad_s=x[10:13],
             accel_bias_frd_m_s2=x[13:16],
             covariance=covariance,
@@ -145,9 +145,15 @@ class Estimator:
             heading_valid=sensors.heading.passed_s > since_s,
             fusions=sensors.fusions(),
             wind=sensors.wind(x, p, at_s),
-            health=sensors.health(at_s),
-            notice=self._notice(at_s),
+            health=self._health,
+            notice=self._words,
         )
+
+    def _look(self, at_s: float) -> None:
+        """Look how the sensors fare; that changes slower than states are published."""
+        self._looked_s = at_s
+        self._health = self._sensors.health(at_s)
+        self._words = self._notice(at_s)
 
     def _notice(self, at_s: float) -> str:
         words = self._sensors.notice(at_s)
@@ -168,7 +174,7 @@ class Estimator:
         self._belief.clear()
         self._sensors.start_over()
         self._pending: list[_Pending] = []
-        self._published_s = self._rest_s = self._air_s = NEVER_S
+        self._published_s = self._rest_s = self._air_s = self._looked_s = NEVER_S
         self._field: Magnetometer | None = None
         self._attitude: Attitude | None = None
         self._gnss_age_s = 0.2
@@ -198,8 +204,10 @@ class Estimator:
         if not aligned:
             self._align()
             return None
-        self._advance()
-        if track.now_s - self._published_s < c.publish_period_s - 1e-4 or not self._aligned:
+        due = track.now_s - self._published_s >= c.publish_period_s - 1e-4
+        if due or track.full:
+            self._advance()
+        if not due or not self._aligned:
             return None
         self._published_s = track.now_s
         return self.state()

@@ -27,6 +27,7 @@ def warm_up() -> None:
     imu_kernels.step_until(x, p, ring, 0, 1, 1.0, 1.0, constants, watch)
     kernel.predict(x, p, ring[0], constants)
     kernel.forecast(x, p, ring, 0, 2, constants)
+    kernel.acceleration(x, three)
     for axis in range(3):
         models.gnss_position(x, axis, 0.0, h[axis])
         models.gnss_velocity(x, axis, three, 0.0, h[axis])

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from airtwin_core.types import Array, Fusion, GnssFix, SensorHealth, WindEstimate
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel
@@ -146,7 +144,7 @@ class Sensors:
         w, g = slice(kernel.WIND, kernel.WIND + 2), slice(kernel.GUST, kernel.GUST + 2)
         cross = p[w, g]
         covariance = p[w, w] + p[g, g] + (cross + cross.T)  # symmetric to the bit
-        sure = float(np.trace(covariance)) < 2.0 * self._config.wind_valid_m_s**2
+        sure = covariance.item(0) + covariance.item(3) < 2.0 * self._config.wind_valid_m_s**2
         lately = at_s - shown_s < self._config.valid_s
         at, gust = kernel.X_WIND, kernel.X_GUST
         return WindEstimate(x[at : at + 2] + x[gust : gust + 2], covariance, sure and lately)

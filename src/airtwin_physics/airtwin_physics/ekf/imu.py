@@ -225,6 +225,11 @@ class ImuTrack:
         return True
 
     @property
+    def full(self) -> bool:
+        """Return whether the ring has no room for another step."""
+        return self.last - self.first >= RING
+
+    @property
     def reached_s(self) -> float:
         """Time at the end of the last step that the filter took [s]."""
         return self.ring.item((self.first - 1) % RING, 11)

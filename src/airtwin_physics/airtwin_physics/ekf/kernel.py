@@ -333,6 +333,19 @@ def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
 
 
 @njit(cache=True)
+def acceleration(x: Array, accel: Array) -> Array:
+    """Return the acceleration (3,) [m/s^2] NED that goes with the specific force (3,) FRD."""
+    r: Array = np.empty((3, 3))
+    rotation(x[X_Q : X_Q + 4], r)
+    out: Array = np.zeros(3)
+    for i in range(3):
+        for j in range(3):
+            out[i] += r[i, j] * (accel[j] - x[X_ACCEL_BIAS + j])
+    out[2] += GRAVITY_M_S2
+    return out
+
+
+@njit(cache=True)
 def forecast(
     x: Array, p: Array, ring: Array, first: int, last: int, constants: Array
 ) -> tuple[Array, Array]:
