@@ -295,8 +295,8 @@ class Estimator:
 
     def _on_flow(self, sample: OpticalFlow) -> None:
         c, ground = self._config, self._sensors.ground
-        size = square(sample.flow_rad) if 1e-4 < sample.dt_s < 1.0 else math.nan
-        if not size < (_FLOW_MAX_RAD_S * sample.dt_s) ** 2:
+        timed = 1e-4 < sample.dt_s < 1.0
+        if not timed or not square(sample.flow_rad) < (_FLOW_MAX_RAD_S * sample.dt_s) ** 2:
             ground.flow.tally.refuse("impossible flow")
             return
         if self._due("flow", c.flow_period_s):
