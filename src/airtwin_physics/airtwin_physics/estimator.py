@@ -295,8 +295,9 @@ class Estimator:
 
     def _on_flow(self, sample: OpticalFlow) -> None:
         c, ground = self._config, self._sensors.ground
-        timed = 1e-4 < sample.dt_s < 1.0
-        if not timed or not square(sample.flow_rad) < (_FLOW_MAX_RAD_S * sample.dt_s) ** 2:
+        most = (_FLOW_MAX_RAD_S * sample.dt_s) ** 2 if 1e-4 < sample.dt_s < 1.0 else 0.0
+        # the camera's own turn may be NaN: it has no gyro
+        if not square(sample.flow_rad) < most or square(sample.turn_frd_rad) >= most:
             ground.flow.tally.refuse("impossible flow")
             return
         if self._due("flow", c.flow_period_s):
