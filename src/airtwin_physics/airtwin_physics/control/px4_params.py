@@ -8,6 +8,7 @@ differs on purpose where the comment says so.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import NamedTuple
 
 
@@ -104,3 +105,130 @@ def with_overrides(overrides: dict[str, float]) -> Px4Params:
             raise ValueError(f"PX4 parameter {name} is {value}, expected a number >= 0")
         values[name.lower()] = float(value)
     return Px4Params()._replace(**values)
+
+
+class Px4WingParams(NamedTuple):
+    """PX4's parameters of flight on the wing, PX4 v1.18's defaults and names in lower case.
+
+    Values: fw_att_control, fw_rate_control, fw_lateral_longitudinal_control, fw_mode_manager,
+    fw_performance_model, navigator, vtol_att_control (their *_params.yaml). Units are PX4's.
+    """
+
+    npfg_period: float = 10.0  # [s]
+    npfg_damping: float = 0.7  # [-]
+    npfg_roll_tc: float = 0.5  # [s]
+    npfg_period_sf: float = 1.5  # [-]
+    npfg_sw_dst_mlt: float = 0.32  # [-]
+    fw_gnd_spd_min: float = 5.0  # [m/s]
+    fw_pn_r_slew_max: float = 90.0  # [deg/s]
+    fw_r_lim: float = 50.0  # [deg]
+    fw_p_lim_min: float = -30.0  # [deg]
+    fw_p_lim_max: float = 30.0  # [deg]
+    fw_psp_off: float = 0.0  # [deg]
+    fw_airspd_stall: float = 7.0  # [m/s] airspeeds are calibrated: true ones at sea level
+    fw_airspd_min: float = 10.0  # [m/s]
+    fw_airspd_trim: float = 15.0  # [m/s]
+    fw_airspd_max: float = 20.0  # [m/s]
+    fw_thr_trim: float = 0.6  # [-]
+    fw_thr_min: float = 0.0  # [-]
+    fw_thr_max: float = 1.0  # [-]
+    fw_thr_slew_max: float = 0.0  # [1/s] 0: no limit
+    fw_t_clmb_max: float = 5.0  # [m/s]
+    fw_t_clmb_r_sp: float = 3.0  # [m/s]
+    fw_t_sink_max: float = 5.0  # [m/s]
+    fw_t_sink_r_sp: float = 2.0  # [m/s]
+    fw_t_sink_min: float = 2.0  # [m/s]
+    fw_t_thr_damping: float = 0.05  # [-]
+    fw_t_thr_integ: float = 0.02  # [1/s]
+    fw_t_i_gain_pit: float = 0.1  # [1/s]
+    fw_t_ptch_damp: float = 0.1  # [-]
+    fw_t_vert_acc: float = 7.0  # [m/s^2]
+    fw_t_rll2thr: float = 15.0  # [m^2/s^3]
+    fw_t_alt_tc: float = 5.0  # [s]
+    fw_t_tas_tc: float = 5.0  # [s]
+    fw_t_hrate_ff: float = 0.5  # [-]
+    fw_t_ste_r_tc: float = 0.4  # [s]
+    fw_t_seb_r_ff: float = 1.0  # [-]
+    fw_t_spdweight: float = 1.0  # [-]
+    fw_r_tc: float = 0.4  # [s]
+    fw_p_tc: float = 0.4  # [s]
+    fw_r_rmax: float = 70.0  # [deg/s]
+    fw_p_rmax_pos: float = 60.0  # [deg/s]
+    fw_p_rmax_neg: float = 60.0  # [deg/s]
+    fw_y_rmax: float = 50.0  # [deg/s]
+    fw_rr_p: float = 0.05  # [s/rad]
+    fw_rr_i: float = 0.1  # [1/rad]
+    fw_rr_ff: float = 0.5  # [s/rad]
+    fw_rr_imax: float = 0.2  # [-]
+    fw_pr_p: float = 0.08
+    fw_pr_i: float = 0.1
+    fw_pr_ff: float = 0.5
+    fw_pr_imax: float = 0.4
+    fw_yr_p: float = 0.05
+    fw_yr_i: float = 0.1
+    fw_yr_ff: float = 0.3
+    fw_yr_imax: float = 0.2
+    fw_rll_to_yaw_ff: float = 0.0  # [-]
+    trim_roll: float = 0.0  # [-]
+    trim_pitch: float = 0.0  # [-]
+    trim_yaw: float = 0.0  # [-]
+    nav_acc_rad: float = 10.0  # [m]
+    vt_arsp_blend: float = 8.0  # [m/s]
+    vt_arsp_trans: float = 10.0  # [m/s]
+    vt_f_trans_thr: float = 1.0  # [-]
+    vt_psher_slew: float = 0.33  # [1/s]
+    vt_trans_min_tm: float = 2.0  # [s]
+    vt_trans_timeout: float = 15.0  # [s]
+    vt_b_trans_dur: float = 10.0  # [s]
+    vt_b_trans_ramp: float = 3.0  # [s]
+    vt_pitch_min: float = 0.0  # [deg]
+
+
+# What a pilot sets for an airframe. standard_vtol: PX4 airframe 4004_gz_standard_vtol.
+# aerosonde: PX4 has no airframe of it; speeds from its dynamics (it stalls near 17 m/s), throttle,
+# pitch and elevator those of dynamics.trim at 22 m/s; its propeller does not pull below about half
+# of the throttle. Gains are PX4's defaults.
+WING_AIRFRAMES: dict[str, dict[str, float]] = {
+    "aerosonde": {
+        "FW_AIRSPD_STALL": 17.0,
+        "FW_AIRSPD_MIN": 19.0,
+        "FW_AIRSPD_TRIM": 22.0,
+        "FW_AIRSPD_MAX": 28.0,
+        "FW_THR_TRIM": 0.74,
+        "FW_PSP_OFF": 5.0,
+        "TRIM_PITCH": 0.5,
+    },
+    "standard_vtol": {
+        "NPFG_PERIOD": 12.0,
+        "FW_PR_FF": 0.2,
+        "FW_PR_P": 0.9,
+        "FW_PSP_OFF": 2.0,
+        "FW_P_LIM_MIN": -15.0,
+        "FW_RR_FF": 0.1,
+        "FW_RR_P": 0.3,
+        "FW_THR_TRIM": 0.25,
+        "FW_THR_MAX": 0.6,
+        "FW_THR_MIN": 0.05,
+        "FW_T_CLMB_MAX": 8.0,
+        "FW_T_SINK_MAX": 2.7,
+        "FW_T_SINK_MIN": 2.2,
+        "NAV_ACC_RAD": 5.0,
+        "VT_PITCH_MIN": -5.0,
+    },
+}
+
+
+def wing_params(airframe: str, overrides: dict[str, float] | None = None) -> Px4WingParams:
+    """Return PX4's defaults with those of ``airframe`` (if known) and ``overrides`` by PX4 name.
+
+    Raises:
+        ValueError: a name that the laws here do not have, or a value that is not finite.
+    """
+    values: dict[str, float] = {}
+    for name, value in (WING_AIRFRAMES.get(airframe, {}) | (overrides or {})).items():
+        if name.lower() not in Px4WingParams._fields:
+            raise ValueError(f"PX4 parameter {name} is not one that the wing's laws obey")
+        if not isfinite(float(value)):
+            raise ValueError(f"PX4 parameter {name} is {value}, expected a number")
+        values[name.lower()] = float(value)
+    return Px4WingParams()._replace(**values)

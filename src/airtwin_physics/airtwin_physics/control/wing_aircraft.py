@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual fixed-wing aircraft: the one dynamics under PX4's laws of the wing.
+
+Deterministic: no sensors, no noise; state and wind themselves are what the controllers see.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from airtwin_core import frames
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.types import Array, TwinState
+from airtwin_physics import dynamics
+from airtwin_physics.control import wing, wing_path
+from airtwin_physics.control.px4_params import Px4WingParams, wing_params
+from airtwin_physics.dynamics import ROTOR, Model, step_into
+from airtwin_physics.dynamics.model import AX
+from airtwin_physics.dynamics.trim import trim
+
+TICK_S = 0.004  # attitude and rates at 250 Hz, as virtual.py
+SUBSTEPS = 2  # of the Runge-Kutta integration in one tick
+GUIDE_TICKS = 5  # guidance and energy at 50 Hz, as PX4's local position comes
+FORWARD = 0.7  # share of its thrust along x from which a motor pushes
+PROBE = 0.05  # [-] of a servo's range, to find what it turns
+
+
+def surface_shares(model: Model, airspeed_m_s: float) -> Array:
+    """Return (m, 3): which servo obeys roll, pitch or yaw torque, and with which sign.
+
+    Each servo belongs to the axis that it accelerates most at ``airspeed_m_s``, level, and takes
+    the whole command: what PX4's allocator makes of one elevator, one rudder and a pair of
+    ailerons.
+    """
+    n, m = model.rotors.shape[0], model.servos.shape[0]
+    shares = np.zeros((m, 3))
+    x = np.zeros(ROTOR + n + m)
+    x[2], x[3], x[6] = -1e3, airspeed_m_s, 1.0
+    u = np.full(n + m, np.nan)
+    ends = []
+    for j in range(m):
+        for sign in (1.0, -1.0):
+            turned = x.copy()
+            turned[ROTOR + n + j] = sign * PROBE
+            ends.append(dynamics.derivative(turned, u, model, np.zeros(3))[dynamics.RATE])
+    for j in range(m):
+        slope = ends[2 * j] - ends[2 * j + 1]
+        axis = int(np.argmax(np.abs(slope)))
+        shares[j, axis] = np.sign(slope[axis])
+    return shares
+
+
+def pushing(model: Model) -> Array:
+    """Return the numbers (k,) of the motors that push forward."""
+    return np.flatnonzero(model.rotors[:, AX] > FORWARD).astype(np.int64)
+
+
+@numba.njit(cache=True)
+def fly_wing(
+    x: Array,
+    control: Array,
+    setpoint: Array,
+    u: Array,
+    pushers: Array,
+    shares: Array,
+    p: Px4WingParams,
+    wind: Array,
+    dt_s: float,
+) -> None:
+    """Let the whole cascade act once, in place; ``u`` (n + m,) is written.
+
+    x: (16 + n + m,), control: (21,), setpoint: (7,), pushers: (k,), shares: (m, 3), wind: (3,).
+    """
+    an, ae, ad = x[3] - wind[0], x[4] - wind[1], x[5] - wind[2]
+    q = x[6:10]
+    # what a pitot tube ahead sees, never less than nothing
+    forward = (1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)) * an
+    forward += 2.0 * (q[1] * q[2] + q[0] * q[3]) * ae + 2.0 * (q[1] * q[3] - q[0] * q[2]) * ad
+    airspeed = max(forward, 0.0)
+    if control[wing.W_TICK] % GUIDE_TICKS == 0:
+        dt = dt_s * GUIDE_TICKS
+        bank = np.arctan2(2.0 * (q[0] * q[1] + q[2] * q[3]), 1.0 - 2.0 * (q[1] ** 2 + q[2] ** 2))
+        wing.wanted_airspeed(control, setpoint[wing_path.WS_AIRSPEED], bank, p, dt)
+        wing.height_reference(control, -setpoint[wing_path.WS_DOWN], p, dt)
+        wing.energy_control(control, -x[2], -x[5], airspeed, bank, p, dt)
+        wing.lateral_control(control, setpoint, x[:3], x[3:6], wind, p, dt)
+    control[wing.W_TICK] = (control[wing.W_TICK] + 1) % GUIDE_TICKS
+    wanted = wing.attitude_control(q, control[wing.W_ROLL], control[wing.W_PITCH], airspeed, p)
+    wing.rate_control(control, wanted, x[10:13], airspeed, p, dt_s)
+    wing.mix(u, control, pushers, shares, control[wing.W_THROTTLE])
+
+
+@numba.njit(cache=True)
+def advance(
+    x: Array,
+    control: Array,
+    setpoint: Array,
+    guide: Array,
+    legs: Array,
+    u: Array,
+    model: Model,
+    pushers: Array,
+    shares: Array,
+    p: Px4WingParams,
+    wind: Array,
+    dt_s: float,
+    substeps: int,
+    ticks: int,
+) -> None:
+    """Let ``ticks`` pass with the wind held, along ``legs``; with none, the setpoint is held."""
+    work = np.empty((5, x.shape[0]))
+    for _ in range(ticks):
+        if legs.shape[0] > 0 and control[wing.W_TICK] % GUIDE_TICKS == 0:
+            dt = dt_s * GUIDE_TICKS
+            wing_path.guide(guide, setpoint, x[:3], control[wing.W_BOUND], legs, p, dt)
+        fly_wing(x, control, setpoint, u, pushers, shares, p, wind, dt_s)
+        for _ in range(substeps):
+            step_into(x, u, model, wind, dt_s / substeps, work)
+
+
+class WingAircraft:
+    """One fixed-wing aircraft in the air that does what it was told.
+
+    ``x`` (16 + n + m,) is the state of ``dynamics``, ``control`` (21,) that of the controllers,
+    ``guide`` (4,) that of the follower: copies of them are a snapshot. Same calls: same state, to
+    the bit. It does not take off or land.
+
+    Raises:
+        ValueError: no wings, or motors that lift, or no balanced flight at FW_AIRSPD_TRIM.
+    """
+
+    def __init__(self, aircraft: Aircraft, params: Px4WingParams | None = None) -> None:
+        self.params = wing_params(aircraft.name) if params is None else params
+        self.model = dynamics.pack(aircraft)
+        self.pushers = pushing(self.model)
+        if self.model.surfaces.shape[0] == 0 or len(self.pushers) != aircraft.rotor_count:
+            raise ValueError(f"{aircraft.name} is no aircraft of wings and pushing motors only")
+        self.cruise = trim(self.model, airspeed_m_s=self.params.fw_airspd_trim)
+        if not self.cruise.balanced:
+            raise ValueError(f"{aircraft.name} can't fly at {self.params.fw_airspd_trim} m/s")
+        self.shares = surface_shares(self.model, self.params.fw_airspd_trim)
+        self.u = np.zeros(self.cruise.u.shape)
+        self.guide = np.zeros(wing_path.N_WING_GUIDE)
+        self.legs = np.zeros((0, wing_path.N_WING_LEG))
+        self.setpoint = np.full(wing_path.N_WING_SETPOINT, np.nan)
+        self._left_s = 0.0
+        self._flying = False
+        self.start(np.array([0.0, 0.0, -100.0]))
+
+    def start(
+        self, position_ned_m: Array, course_rad: float = 0.0, wind_ned_m_s: Array | None = None
+    ) -> None:
+        """Begin in level cruise over ``position_ned_m`` (3,), its nose towards ``course_rad``.
+
+        The battery is full; nothing is kept of an earlier flight.
+        """
+        self._flying = False
+        wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
+        q = frames.quat_from_euler(0.0, self.cruise.pitch_rad, course_rad)
+        speed = self.params.fw_airspd_trim
+        ahead = speed * np.array([np.cos(course_rad), np.sin(course_rad), 0.0])
+        motion = np.concatenate((position_ned_m, ahead + wind, q, np.zeros(3)))
+        self._take(motion, wind)
+
+    def resync(self, belief: TwinState, wind_ned_m_s: Array | None = None) -> None:
+        """Take place, motion and attitude from ``belief``; keep charge, motor and integrators.
+
+        The first time the rest is that of cruise: motor, surfaces and integrators at trim.
+
+        Raises:
+            ValueError: the belief is not finite.
+        """
+        motion = np.concatenate(
+            (
+                belief.position_ned_m,
+                belief.velocity_ned_m_s,
+                belief.q_ned_frd,
+                belief.rate_frd_rad_s,
+            )
+        )
+        if not np.all(np.isfinite(motion)):
+            raise ValueError(f"the belief is not finite: {motion}")
+        if self._flying:
+            # the reference of height moves along, or the energy would see a jump
+            self.control[wing.W_HEIGHT] -= motion[2] - self.x[2]
+            self.x[:13] = motion
+            return
+        self._take(motion, np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s))
+
+    def _take(self, motion: Array, wind: Array) -> None:
+        p, charge = self.params, dynamics.CHARGE
+        kept = self.x[charge : charge + 3].copy() if self._flying else self.cruise.x[charge:][:3]
+        self.x = self.cruise.x.copy()
+        self.x[charge : charge + 3] = kept
+        self.x[:13] = motion
+        airspeed = float(np.linalg.norm(motion[3:6] - wind))
+        control = wing.new_control(p, -float(motion[2]), -float(motion[5]), airspeed)
+        # what PX4's integrators have learnt after minutes of cruise
+        roll, pitch, _ = frames.euler_from_quat(motion[6:10])
+        control[wing.W_ROLL], control[wing.W_PITCH] = roll, pitch
+        control[wing.W_PITCH_INT] = self.cruise.pitch_rad - np.radians(p.fw_psp_off)
+        throttle = float(np.max(self.cruise.u[self.pushers]))
+        control[wing.W_THROTTLE], control[wing.W_THROTTLE_INT] = throttle, throttle - p.fw_thr_trim
+        servos = self.cruise.u[self.model.rotors.shape[0] :]
+        learnt = servos @ self.shares / np.maximum(np.sum(np.abs(self.shares), axis=0), 1.0)
+        learnt -= (p.trim_roll, p.trim_pitch, p.trim_yaw)
+        limit = (p.fw_rr_imax, p.fw_pr_imax, p.fw_yr_imax)
+        control[wing.W_RATE_INT] = np.clip(learnt, np.negative(limit), limit)
+        self.control = control
+        self._left_s = 0.0
+
+    def follow(self, legs: Array) -> None:
+        """Fly along ``legs`` (k, 6) of ``wing_path`` from here on, the first line from here."""
+        self.legs = np.atleast_2d(np.asarray(legs, dtype=np.float64))
+        self.guide[:] = 0.0
+        self.guide[:2] = self.x[:2]
+        yaw = frames.yaw_from_quat(self.x[6:10])
+        self.setpoint[2], self.setpoint[3] = np.cos(yaw), np.sin(yaw)
+
+    def advance(
+        self, duration_s: float, wind_ned_m_s: Array | None = None, setpoint: Array | None = None
+    ) -> None:
+        """Fly ``duration_s`` along what ``follow`` said, or with ``setpoint`` (7,) held.
+
+        Time that does not fill a tick of 4 ms is kept for the next call.
+
+        Raises:
+            ValueError: nothing was commanded yet.
+        """
+        legs = np.zeros((0, wing_path.N_WING_LEG)) if setpoint is not None else self.legs
+        if setpoint is None and len(legs) == 0:
+            raise ValueError("no legs to follow and no setpoint")
+        wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
+        self._left_s += duration_s
+        ticks = int(self._left_s / TICK_S + 1e-6)
+        self._left_s = max(self._left_s - ticks * TICK_S, 0.0)
+        advance(
+            self.x,
+            self.control,
+            self.setpoint if setpoint is None else np.asarray(setpoint, dtype=np.float64),
+            self.guide,
+            legs,
+            self.u,
+            self.model,
+            self.pushers,
+            self.shares,
+            self.params,
+            wind,
+            TICK_S,
+            SUBSTEPS,
+            ticks,
+        )
+        self._flying = True
