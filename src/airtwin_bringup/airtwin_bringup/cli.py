@@ -48,7 +48,7 @@ def _fail(message: object, code: int = 1) -> typer.Exit:
 @app.command()
 def demo(
     duration: Annotated[
-        float, typer.Option("--duration", min=5.0, max=600.0, help="Longest flight [s].")
+        float, typer.Option("--duration", min=5.0, max=600.0, help="Longest flight, in s.")
     ] = 90.0,
     aircraft: Annotated[int, typer.Option("--aircraft", min=1, max=20)] = 3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of noise, gusts and biases.")] = 1,
@@ -124,7 +124,7 @@ def identify(
     ] = None,
     mass: Annotated[
         float | None,
-        typer.Option("--mass", min=0.01, help="Weighed [kg]: then thrust is identified."),
+        typer.Option("--mass", min=0.01, help="As weighed, in kg: then thrust is identified."),
     ] = None,
 ) -> None:
     """Identify an aircraft from its flights: a new aircraft file and a report of the fit."""
@@ -178,7 +178,7 @@ def attach(
         ),
     ] = False,
     duration: Annotated[
-        float | None, typer.Option("--duration", help="End after so long in the air [s].")
+        float | None, typer.Option("--duration", help="End after so many s in the air.")
     ] = None,
     plain: Plain = False,
     out: Out = None,
@@ -230,7 +230,7 @@ def sim(
 
 @app.command()
 def doctor(
-    timeout: Annotated[float, typer.Option("--timeout", help="Listen so long [s].")] = 5.0,
+    timeout: Annotated[float, typer.Option("--timeout", help="Listen for so many s.")] = 5.0,
 ) -> None:
     """Say what was found (Python, ROS, PX4 topics, agent) and what to do about each mismatch."""
     from airtwin_bringup import doctor as doctoring

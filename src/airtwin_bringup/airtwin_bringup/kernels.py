@@ -13,14 +13,11 @@ def warm() -> None:
     """Touch every kernel once: compiled, or loaded from the cache."""
     # imported here, so that ``ready`` costs nothing where all is compiled
     from airtwin_airspace import conflict
-    from airtwin_core.aircraft import load
     from airtwin_physics import warm as physics
-    from airtwin_physics.identify import warm as identify
     from airtwin_sim.scenario import Scenario, VehicleSpec
     from airtwin_sim.world import World
 
     physics.warm_up()
-    identify.warm_up(load("x500"))
     conflict.warm_up()
     World(Scenario((VehicleSpec("px4_1"),), extra_topics=True)).warm_up()
 

@@ -17,7 +17,6 @@ from airtwin_physics import external_odometry
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.external_odometry import ExternalOdometry, OdometryLimits
-from airtwin_physics.identify import warm as identify
 from airtwin_physics.slow import SlowProperties
 from airtwin_physics.warm import warm_up
 from airtwin_ros import convert, params, px4_commands, px4_topics, qos
@@ -43,7 +42,6 @@ SOURCES = (
     "position",
     "land_detected",
     "status",
-    "battery",
 )
 
 _BAD = (Health.NOISY, Health.REJECTED, Health.STUCK)
@@ -106,7 +104,6 @@ class PhysicsNode(Node):
         self._epoch = self._intake.epoch
         self._state = self.create_publisher(TwinState, "twin/state", qos.STATE)
         if known is not None:
-            identify.warm_up(known)
             self._slow = SlowProperties(known)
             self._parameters = self.create_publisher(
                 ParameterEstimates, "twin/parameters", qos.RELIABLE

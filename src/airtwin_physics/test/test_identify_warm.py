@@ -31,7 +31,7 @@ def compiled() -> dict[str, int]:
 
 def test_a_flight_after_warming_up_compiles_nothing() -> None:
     aircraft = load("x500")
-    warm_up(aircraft)
+    warm_up()
     before = compiled()
     assert sum(before.values()) >= 2, before
     identifier = Identifier(aircraft)
