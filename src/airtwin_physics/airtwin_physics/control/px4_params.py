@@ -181,7 +181,8 @@ class Px4WingParams(NamedTuple):
     vt_trans_timeout: float = 15.0  # [s]
     vt_b_trans_dur: float = 10.0  # [s]
     vt_b_trans_ramp: float = 3.0  # [s]
-    vt_pitch_min: float = 0.0  # [deg]
+    vt_b_dec_mss: float = 2.0  # [m/s^2]
+    vt_b_dec_i: float = 0.1  # [rad s/m]
 
 
 # What a pilot sets for an airframe. standard_vtol: PX4 airframe 4004_gz_standard_vtol.
@@ -213,7 +214,25 @@ WING_AIRFRAMES: dict[str, dict[str, float]] = {
         "FW_T_SINK_MAX": 2.7,
         "FW_T_SINK_MIN": 2.2,
         "NAV_ACC_RAD": 5.0,
-        "VT_PITCH_MIN": -5.0,
+    },
+}
+
+# What PX4's rc.vtol_defaults and 4004_gz_standard_vtol change of the multirotor's parameters.
+# MPC_THR_HOVER is PX4's default, MC_AIRMODE 1 is not modelled.
+HOVER_AIRFRAMES: dict[str, dict[str, float]] = {
+    "standard_vtol": {
+        "MC_ROLL_P": 5.0,
+        "MC_ROLLRATE_P": 0.3,
+        "MC_ROLLRATE_MAX": 120.0,
+        "MC_YAW_P": 1.6,
+        "MC_YAWRATE_MAX": 120.0,
+        "MPC_THR_HOVER": 0.5,
+        "MPC_XY_ERR_MAX": 5.0,
+        "MPC_XY_P": 0.8,
+        "MPC_XY_VEL_P_ACC": 3.0,
+        "MPC_XY_VEL_I_ACC": 4.0,
+        "MPC_XY_VEL_D_ACC": 0.1,
+        "MPC_XY_VEL_MAX": 8.0,
     },
 }
 

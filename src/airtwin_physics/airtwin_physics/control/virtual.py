@@ -154,18 +154,21 @@ def in_flight(
 class VirtualAircraft:
     """One aircraft that does what it was told: ``resync`` to a belief, then ``advance``.
 
-    ``x`` (14 + n,) is the state of ``dynamics``, ``control`` (26,) that of the controllers; a
+    ``x`` (16 + n,) is the state of ``dynamics``, ``control`` (26,) that of the controllers; a
     copy of both is a snapshot. Same calls: same state, to the bit.
 
     Raises:
-        ValueError: the aircraft has wings: there are control laws of multirotors only.
+        ValueError: the aircraft has wings: ``wing_aircraft`` and ``vtol`` fly those.
     """
 
     def __init__(self, aircraft: Aircraft, params: Px4Params | None = None) -> None:
         self.params = Px4Params() if params is None else params
         self.model = dynamics.pack(aircraft)
         if self.model.surfaces.shape[0] > 0:
-            raise ValueError(f"{aircraft.name} has wings; only multirotors can be flown")
+            raise ValueError(
+                f"{aircraft.name} has wings; only multirotors can be flown here: see "
+                "wing_aircraft.WingAircraft and vtol.VtolAircraft"
+            )
         self.shares = law.mixer(aircraft)
         self.x = dynamics.at_rest(self.model)
         self.control = law.new_control(self.params)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from airtwin_core.types import Array
 from airtwin_physics.control import wing_path
 from airtwin_physics.control.px4_params import Px4WingParams
 from airtwin_physics.dynamics import GRAVITY_M_S2
+
+Indices = npt.NDArray[np.int64]
 
 # A row of the controllers' state.
 W_TAS, W_TAS_DOT, W_HEIGHT, W_CLIMB = 0, 1, 2, 3  # filtered airspeed, height's reference
@@ -257,7 +260,7 @@ def rate_control(
 
 
 @numba.njit(cache=True)
-def mix(u: Array, control: Array, motors: Array, shares: Array, throttle: float) -> None:
+def mix(u: Array, control: Array, motors: Indices, shares: Array, throttle: float) -> None:
     """Write throttle to ``motors`` (k,) and torques to the servos by ``shares`` (m, 3).
 
     u: (n + m,). Below 2 % the motor stands, as in PX4.

@@ -15,6 +15,7 @@ from airtwin_core.types import Array, TwinState
 from airtwin_physics import dynamics
 from airtwin_physics.control import wing, wing_path
 from airtwin_physics.control.px4_params import Px4WingParams, wing_params
+from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import ROTOR, Model, step_into
 from airtwin_physics.dynamics.model import AX
 from airtwin_physics.dynamics.trim import trim
@@ -51,7 +52,7 @@ def surface_shares(model: Model, airspeed_m_s: float) -> Array:
     return shares
 
 
-def pushing(model: Model) -> Array:
+def pushing(model: Model) -> Indices:
     """Return the numbers (k,) of the motors that push forward."""
     return np.flatnonzero(model.rotors[:, AX] > FORWARD).astype(np.int64)
 
@@ -62,7 +63,7 @@ def fly_wing(
     control: Array,
     setpoint: Array,
     u: Array,
-    pushers: Array,
+    pushers: Indices,
     shares: Array,
     p: Px4WingParams,
     wind: Array,
@@ -100,7 +101,7 @@ def advance(
     legs: Array,
     u: Array,
     model: Model,
-    pushers: Array,
+    pushers: Indices,
     shares: Array,
     p: Px4WingParams,
     wind: Array,
@@ -144,6 +145,7 @@ class WingAircraft:
         self.guide = np.zeros(wing_path.N_WING_GUIDE)
         self.legs = np.zeros((0, wing_path.N_WING_LEG))
         self.setpoint = np.full(wing_path.N_WING_SETPOINT, np.nan)
+        self.x: Array = self.cruise.x.copy()
         self._left_s = 0.0
         self._flying = False
         self.start(np.array([0.0, 0.0, -100.0]))
@@ -190,7 +192,7 @@ class WingAircraft:
 
     def _take(self, motion: Array, wind: Array) -> None:
         p, charge = self.params, dynamics.CHARGE
-        kept = self.x[charge : charge + 3].copy() if self._flying else self.cruise.x[charge:][:3]
+        kept = (self.x if self._flying else self.cruise.x)[charge : charge + 3].copy()
         self.x = self.cruise.x.copy()
         self.x[charge : charge + 3] = kept
         self.x[:13] = motion

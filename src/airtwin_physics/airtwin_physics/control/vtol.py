@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual quad-plane: hover by the multirotor's cascade, wing by the wing's, and between them.
+
+Laws after PX4 v1.18 (vtol_att_control/standard.cpp, FlightTaskTransition). Deterministic; the
+state and the wind themselves are what the controllers see.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from airtwin_core import frames
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.types import Array
+from airtwin_physics import dynamics
+from airtwin_physics.control import multirotor as law
+from airtwin_physics.control import virtual, wing, wing_aircraft, wing_path
+from airtwin_physics.control.px4_params import (
+    HOVER_AIRFRAMES,
+    Px4Params,
+    Px4WingParams,
+    wing_params,
+    with_overrides,
+)
+from airtwin_physics.control.wing import Indices
+from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
+from airtwin_physics.dynamics.model import AZ, K_MOMENT, RX, RY, TURN
+
+HOVER, TO_WING, WING, TO_HOVER = 0.0, 1.0, 2.0, 3.0  # V_MODE
+V_MODE, V_TIME, V_PUSHER, V_WEIGHT, V_SINK, V_TILT, V_WANTED = range(7)
+N_VTOL = 7
+BLEND_S = 1.0  # the pusher goes over to TECS' throttle in this after a front transition
+SINK_S = 0.5  # the wanted sink rate goes to 0 so in a transition (PX4: a filter of its own)
+TILT_MOST = 0.3  # [rad] limit of the back transition's integrator
+LIFTING = -0.7  # share of its thrust along z below which a motor lifts
+
+
+def lift_shares(model: Model, lifters: Indices) -> Array:
+    """Return (k, 3): the lifting motors' shares of torque, as multirotor.mixer makes them."""
+    rows = model.rotors[lifters]
+    x, y, k = rows[:, RX], rows[:, RY], len(lifters)
+    effect = np.stack((-y, x, -rows[:, TURN] * rows[:, K_MOMENT], np.ones(k)))
+    shares = np.linalg.pinv(effect)
+    level = max(np.sqrt(np.sum(shares[:, axis] ** 2) / (k / 2.0)) for axis in (0, 1))
+    return np.ascontiguousarray(shares[:, :3] / np.array([level, level, shares[:, 2].max()]))
+
+
+@numba.njit(cache=True)
+def _airspeed(x: Array, wind: Array) -> float:
+    """Return what a pitot tube along the nose sees [m/s]."""
+    q = x[6:10]
+    ahead = (1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)) * (x[3] - wind[0])
+    ahead += 2.0 * (q[1] * q[2] + q[0] * q[3]) * (x[4] - wind[1])
+    ahead += 2.0 * (q[1] * q[3] - q[0] * q[2]) * (x[5] - wind[2])
+    return float(max(ahead, 0.0))
+
+
+@numba.njit(cache=True)
+def switch_mode(
+    state: Array,
+    x: Array,
+    hover: Array,
+    row: Array,
+    airspeed: float,
+    p: Px4Params,
+    w: Px4WingParams,
+) -> None:
+    """Move between the modes as standard.cpp does.
+
+    state: (7,), hover: (26,) and row: (21,) of the multirotor's and the wing's controllers.
+    """
+    mode, wing_wanted = state[V_MODE], state[V_WANTED] > 0.0
+    begun = False
+    if wing_wanted:
+        if mode in (HOVER, TO_HOVER):
+            state[V_MODE], state[V_PUSHER], begun = TO_WING, 0.0, True
+        elif mode == TO_WING:
+            if airspeed >= w.vt_arsp_trans and state[V_TIME] > w.vt_trans_min_tm:
+                state[V_MODE], state[V_TIME] = WING, 0.0
+                row[wing.W_TAS], row[wing.W_TAS_DOT] = airspeed, 0.0
+                row[wing.W_HEIGHT], row[wing.W_CLIMB] = -x[2], -x[5]
+                row[wing.W_ENERGY_DOT] = -GRAVITY_M_S2 * x[5]
+                row[wing.W_PITCH_INT], row[wing.W_THROTTLE_INT] = 0.0, 0.0
+                row[wing.W_THROTTLE] = min(max(state[V_PUSHER], w.fw_thr_min), w.fw_thr_max)
+                row[wing.W_AIRSPEED] = min(max(airspeed, w.fw_airspd_min), w.fw_airspd_max)
+            elif state[V_TIME] > w.vt_trans_timeout:
+                state[V_MODE], state[V_WANTED], state[V_PUSHER] = HOVER, 0.0, 0.0
+    elif mode == WING:
+        state[V_MODE], begun = TO_HOVER, True
+        law.reset_integrals(hover)
+        hover[3:6], hover[6:9], hover[12:15], hover[15:18] = x[3:6], 0.0, x[10:13], 0.0
+    elif mode == TO_WING:
+        state[V_MODE], state[V_PUSHER] = HOVER, 0.0
+    elif mode == TO_HOVER:
+        q = x[6:10]
+        ahead = (1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)) * x[3]
+        ahead += 2.0 * (q[1] * q[2] + q[0] * q[3]) * x[4]
+        ahead += 2.0 * (q[1] * q[3] - q[0] * q[2]) * x[5]
+        if ahead < p.mpc_xy_cruise or state[V_TIME] > w.vt_b_trans_dur:
+            state[V_MODE] = HOVER
+    if begun:
+        state[V_TIME], state[V_TILT], state[V_SINK] = 0.0, 0.0, x[5]
+        if state[V_MODE] == TO_WING:
+            row[wing.W_RATE_INT] = 0.0
+            row[wing.W_ROLL] = 0.0
+
+
+@numba.njit(cache=True)
+def transition(
+    state: Array,
+    x: Array,
+    hover: Array,
+    row: Array,
+    setpoint: Array,
+    path: Array,
+    airspeed: float,
+    acceleration: Array,
+    p: Px4Params,
+    w: Px4WingParams,
+    wind: Array,
+    dt_s: float,
+) -> None:
+    """Write thrust, attitude and weights of a transition; see ``switch_mode`` for the rows.
+
+    acceleration: (3,) [m/s^2] NED of the last tick, setpoint: (16,) is overwritten.
+    """
+    q = x[6:10]
+    yaw = np.arctan2(2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2))
+    state[V_SINK] -= min(dt_s / SINK_S, 1.0) * state[V_SINK]
+    setpoint[:11] = np.nan
+    setpoint[5], setpoint[law.SP_YAW_RATE] = state[V_SINK], 0.0
+    front = state[V_MODE] == TO_WING
+    if front:
+        tilt, bn, be = np.radians(w.fw_psp_off), -np.cos(yaw), -np.sin(yaw)
+    else:
+        speed = np.sqrt(x[3] ** 2 + x[4] ** 2)
+        bn, be = (-x[3] / speed, -x[4] / speed) if speed > 1e-6 else (0.0, 0.0)
+        slowing = acceleration[0] * bn + acceleration[1] * be
+        change = w.vt_b_dec_i * (w.vt_b_dec_mss - slowing) * dt_s
+        state[V_TILT] = min(max(state[V_TILT] + change, 0.0), TILT_MOST)
+        tilt = state[V_TILT]
+    setpoint[6] = np.tan(tilt) * GRAVITY_M_S2 * bn
+    setpoint[7] = np.tan(tilt) * GRAVITY_M_S2 * be
+    law.position_control(hover, setpoint, x[:3], x[3:6], yaw, p, dt_s)
+    if row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
+        wing.lateral_control(row, path, x[:3], x[3:6], wind, w, dt_s * wing_aircraft.GUIDE_TICKS)
+    row[wing.W_TICK] = (row[wing.W_TICK] + 1) % wing_aircraft.GUIDE_TICKS
+    wanted = hover[law.C_Q]
+    sine = 2.0 * (wanted[0] * wanted[2] - wanted[3] * wanted[1])
+    pitch = np.arcsin(min(max(sine, -1.0), 1.0))
+    roll = np.arctan2(
+        2.0 * (wanted[0] * wanted[1] + wanted[2] * wanted[3]),
+        1.0 - 2.0 * (wanted[1] ** 2 + wanted[2] ** 2),
+    )
+    weight = 1.0
+    if front:
+        most = max(w.vt_f_trans_thr, 0.0)
+        ramp = state[V_PUSHER] + w.vt_psher_slew * dt_s if w.vt_psher_slew > 0.0 else most
+        state[V_PUSHER] = min(ramp, most)
+        margin = w.vt_arsp_trans - w.vt_arsp_blend
+        if margin > 0.0 and airspeed >= w.vt_arsp_blend and state[V_TIME] > w.vt_trans_min_tm:
+            weight = 1.0 - (airspeed - w.vt_arsp_blend) / margin
+        weight = min(max(weight, 0.0), 1.0)
+        roll, pitch = row[wing.W_ROLL], np.radians(w.fw_psp_off) * (1.0 - weight)
+    else:
+        if w.vt_b_trans_ramp > 0.0:
+            weight = min(max(state[V_TIME] / min(w.vt_b_trans_ramp, w.vt_b_trans_dur), 0.0), 1.0)
+        roll = weight * roll + (1.0 - weight) * row[wing.W_ROLL]
+        state[V_PUSHER] = 0.0
+    state[V_WEIGHT] = weight
+    row[wing.W_PITCH] = pitch
+    cr, sr, cp, sp = np.cos(roll / 2), np.sin(roll / 2), np.cos(pitch / 2), np.sin(pitch / 2)
+    cy, sy = np.cos(yaw / 2), np.sin(yaw / 2)
+    hover[18] = cr * cp * cy + sr * sp * sy
+    hover[19] = sr * cp * cy - cr * sp * sy
+    hover[20] = cr * sp * cy + sr * cp * sy
+    hover[21] = cr * cp * sy - sr * sp * cy
+    rates = wing.attitude_control(q, roll, pitch, airspeed, w)
+    wing.rate_control(row, rates, x[10:13], airspeed, w, dt_s)
+
+
+@numba.njit(cache=True)
+def advance(
+    state: Array,
+    x: Array,
+    hover: Array,
+    row: Array,
+    setpoint: Array,
+    path: Array,
+    guide: Array,
+    legs: Array,
+    u: Array,
+    model: Model,
+    lifters: Indices,
+    lift: Array,
+    pushers: Indices,
+    shares: Array,
+    p: Px4Params,
+    w: Px4WingParams,
+    wind: Array,
+    dt_s: float,
+    substeps: int,
+    ticks: int,
+) -> None:
+    """Let ``ticks`` pass, in place: setpoint (16,) rules in hover, legs (k, 6) on the wing."""
+    work = np.empty((5, x.shape[0]))
+    motors = np.empty(lifters.shape[0])
+    own = setpoint.copy()
+    n = model.rotors.shape[0]
+    for _ in range(ticks):
+        airspeed = _airspeed(x, wind)
+        acceleration = (x[3:6] - hover[3:6]) / dt_s
+        switch_mode(state, x, hover, row, airspeed, p, w)
+        mode = state[V_MODE]
+        if mode != HOVER and row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
+            dt = dt_s * wing_aircraft.GUIDE_TICKS
+            wing_path.guide(guide, path, x[:3], row[wing.W_BOUND], legs, w, dt)
+        u[:] = np.nan
+        if mode == WING:
+            hover[3:6] = x[3:6]
+            wing_aircraft.fly_wing(x, row, path, u, pushers, shares, w, wind, dt_s)
+            if state[V_TIME] < BLEND_S:
+                share = state[V_TIME] / BLEND_S
+                throttle = share * row[wing.W_THROTTLE] + (1.0 - share) * state[V_PUSHER]
+                wing.mix(u, row, pushers, shares, throttle)
+        else:
+            if mode == HOVER:
+                q = x[6:10]
+                yaw = np.arctan2(
+                    2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)
+                )
+                state[V_WEIGHT], state[V_PUSHER] = 1.0, 0.0
+                law.position_control(hover, setpoint, x[:3], x[3:6], yaw, p, dt_s)
+                law.learn_hover_thrust(hover, acceleration[2], dt_s)
+            else:
+                own[:] = setpoint
+                transition(
+                    state, x, hover, row, own, path, airspeed, acceleration, p, w, wind, dt_s
+                )
+                wing.mix(u, row, pushers, shares, state[V_PUSHER])
+            rates = law.attitude_control(hover, x[6:10], p)
+            torque = law.rate_control(hover, rates, x[10:13], True, p, dt_s)
+            weight = state[V_WEIGHT]
+            law.mix(motors, lift, weight * torque, weight * hover[law.C_THRUST])
+            for i in range(lifters.shape[0]):
+                u[lifters[i]] = motors[i]
+            if mode == HOVER:
+                u[n:] = 0.0  # VT_ELEV_MC_LOCK
+        state[V_TIME] += dt_s
+        for _ in range(substeps):
+            step_into(x, u, model, wind, dt_s / substeps, work)
+
+
+class VtolAircraft:
+    """One quad-plane that hovers, goes over to the wing, flies legs and comes back to hover.
+
+    ``x`` is the state of ``dynamics``; ``mode``, ``hover``, ``wing``, ``guide`` are those of the
+    controllers. Same calls: same state, to the bit. It starts in hover, in the air.
+
+    Raises:
+        ValueError: not wings, lifting motors and pushing motors; no balanced flight on the wing.
+    """
+
+    def __init__(
+        self,
+        aircraft: Aircraft,
+        hover_params: Px4Params | None = None,
+        params: Px4WingParams | None = None,
+    ) -> None:
+        given = with_overrides(HOVER_AIRFRAMES.get(aircraft.name, {}))
+        self.hover_params = given if hover_params is None else hover_params
+        self.params = wing_params(aircraft.name) if params is None else params
+        self.model = dynamics.pack(aircraft)
+        self.pushers = wing_aircraft.pushing(self.model)
+        self.lifters = np.flatnonzero(self.model.rotors[:, AZ] < LIFTING).astype(np.int64)
+        engines = len(self.pushers), len(self.lifters)
+        if 0 in engines or sum(engines) != aircraft.rotor_count or not len(self.model.surfaces):
+            raise ValueError(f"{aircraft.name} is no quad-plane")
+        self.lift = lift_shares(self.model, self.lifters)
+        self.shares = wing_aircraft.surface_shares(self.model, self.params.fw_airspd_trim)
+        self.u = np.zeros(aircraft.rotor_count + len(self.model.servos))
+        self.start(np.array([0.0, 0.0, -50.0]))
+
+    def start(self, position_ned_m: Array, yaw_rad: float = 0.0) -> None:
+        """Begin in hover over ``position_ned_m`` (3,), rotors at the speed that carries it."""
+        self.x = dynamics.at_rest(self.model)
+        self.x[:3], self.x[6:10] = position_ned_m, frames.quat_from_euler(0.0, 0.0, yaw_rad)
+        rows = self.model.rotors[self.lifters]
+        lift = float(np.sum(rows[:, dynamics.K_THRUST] * rows[:, dynamics.EFFECT]))
+        speed = np.sqrt(self.model.body[dynamics.MASS] * GRAVITY_M_S2 / lift)
+        self.x[dynamics.ROTOR + self.lifters] = speed
+        low, high = rows[0, dynamics.SPEED_MIN], rows[0, dynamics.SPEED_MAX]
+        self.hover = law.new_control(self.hover_params)
+        self.hover[law.C_HOVER] = self.hover[law.C_THRUST] = (speed - low) / (high - low)
+        self.hover[law.C_THRUST_DOWN] = -self.hover[law.C_HOVER]
+        self.wing = wing.new_control(self.params, -float(position_ned_m[2]), 0.0, 0.0)
+        self.mode = np.zeros(N_VTOL)
+        self.mode[V_WEIGHT] = 1.0
+        self.guide = np.zeros(wing_path.N_WING_GUIDE)
+        self.legs = np.zeros((1, wing_path.N_WING_LEG))
+        self.path = np.zeros(wing_path.N_WING_SETPOINT)
+        self.setpoint = virtual.new_setpoint(self.hover_params)
+        self.hold(position_ned_m, yaw_rad)
+        self._left_s = 0.0
+
+    def hold(self, position_ned_m: Array, yaw_rad: float = np.nan) -> None:
+        """Be a multirotor, if need be after a back transition, and hold ``position_ned_m``."""
+        self.mode[V_WANTED] = 0.0
+        self.setpoint[law.SP_POS], self.setpoint[law.SP_YAW] = position_ned_m, yaw_rad
+
+    def follow(self, legs: Array) -> None:
+        """Go over to the wing, if it is not there yet, and fly along ``legs`` (k, 6) from here."""
+        self.mode[V_WANTED] = 1.0
+        self.legs = np.atleast_2d(np.asarray(legs, dtype=np.float64))
+        self.guide[:] = 0.0
+        self.guide[:2] = self.x[:2]
+        yaw = frames.yaw_from_quat(self.x[6:10])
+        self.path[2], self.path[3] = np.cos(yaw), np.sin(yaw)
+
+    def advance(self, duration_s: float, wind_ned_m_s: Array | None = None) -> None:
+        """Fly ``duration_s``; time that does not fill a tick of 4 ms is kept for the next call."""
+        wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
+        self._left_s += duration_s
+        ticks = int(self._left_s / wing_aircraft.TICK_S + 1e-6)
+        self._left_s = max(self._left_s - ticks * wing_aircraft.TICK_S, 0.0)
+        advance(
+            self.mode,
+            self.x,
+            self.hover,
+            self.wing,
+            self.setpoint,
+            self.path,
+            self.guide,
+            self.legs,
+            self.u,
+            self.model,
+            self.lifters,
+            self.lift,
+            self.pushers,
+            self.shares,
+            self.hover_params,
+            self.params,
+            wind,
+            wing_aircraft.TICK_S,
+            wing_aircraft.SUBSTEPS,
+            ticks,
+        )
