@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from beliefs import SIGMAS, level_flight
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,32 +31,9 @@ from airtwin_physics.rollout.plan import Corridor, Plan, Waypoint
 X500 = aircraft.load("x500")
 P = px4_params.Px4Params()
 ZERO = np.zeros(3)
-SIGMAS = np.array([0.5] * 2 + [0.8] + [0.2] * 3 + [0.02] * 3 + [0.001] * 3 + [0.05] * 3)
 CALM = draw.Wind()
 WINDY = draw.Wind((3.0, -4.0, 0.0), ((1.0, 0, 0), (0, 1.0, 0), (0, 0, 0.04)), gust=1.0)
 PLAN = Plan((Waypoint((40.0, 0.0, -42.0), 12.0), Waypoint((40.0, 30.0, -38.0), 8.0, 1.0)))
-
-
-def _belief(velocity: Array = ZERO, q: Array | None = None, sigmas: Array = SIGMAS) -> TwinState:
-    level = np.array([1.0, 0.0, 0.0, 0.0]) if q is None else q
-    return TwinState(
-        stamp_ns=0,
-        received_ns=0,
-        position_ned_m=np.array([0.0, 0.0, -40.0]),
-        velocity_ned_m_s=velocity,
-        q_ned_frd=level,
-        rate_frd_rad_s=ZERO,
-        acceleration_ned_m_s2=ZERO,
-        gyro_bias_frd_rad_s=ZERO,
-        accel_bias_frd_m_s2=ZERO,
-        covariance=np.diag(sigmas**2),
-        origin=None,
-        aligned=True,
-        horizontal_valid=True,
-        vertical_valid=True,
-        velocity_valid=True,
-        heading_valid=True,
-    )
 
 
 def _draws(seed: int, n: int, wind: draw.Wind, belief: TwinState | None = None) -> draw.Draws:
@@ -63,7 +41,7 @@ def _draws(seed: int, n: int, wind: draw.Wind, belief: TwinState | None = None) 
         np.random.default_rng(seed),
         n,
         X500.rotor_count,
-        _belief() if belief is None else belief,
+        level_flight() if belief is None else belief,
         wind,
         draw.Spread(),
         None,
@@ -73,7 +51,7 @@ def _draws(seed: int, n: int, wind: draw.Wind, belief: TwinState | None = None) 
 
 def _rollout(seed: int, n: int, wind: draw.Wind = WINDY, **more: object) -> rollouts.Rollouts:
     return rollouts.rollout(
-        _belief(), PLAN, wind, n, 4.0, np.random.default_rng(seed), aircraft=X500, **more
+        level_flight(), PLAN, wind, n, 4.0, np.random.default_rng(seed), aircraft=X500, **more
     )  # type: ignore[arg-type]
 
 
@@ -217,7 +195,7 @@ def test_sine_and_cosine_are_as_exact_as_said() -> None:
 
 @pytest.mark.parametrize("wind", [CALM, WINDY])
 def test_ten_seconds_end_where_a_kilohertz_reference_ends(wind: draw.Wind) -> None:
-    legs = PLAN.legs(_belief().position_ned_m, P)
+    legs = PLAN.legs(level_flight().position_ned_m, P)
     fast = rollouts.fly(_draws(7, 16, wind), legs, legs[:, :2], X500, P, wind.gust, 0.0, 100, 11)
     slow, way = reference.fly(_draws(7, 16, wind), legs, X500, P, wind.gust, 0.0, 10.0)
     apart = np.linalg.norm(fast.position_ned_m[:, -1] - slow[:, :3], axis=1)
@@ -240,7 +218,7 @@ def test_random_legs_end_where_the_reference_ends(
     seed: int, speed: float, bearing: float, climb: float, wind: float
 ) -> None:
     goal = (60.0 * np.cos(bearing), 60.0 * np.sin(bearing), -40.0 + climb)
-    legs = Plan((Waypoint(goal, speed),)).legs(_belief().position_ned_m, P)
+    legs = Plan((Waypoint(goal, speed),)).legs(level_flight().position_ned_m, P)
     blow = draw.Wind((wind, 0.0, 0.0), gust=1.0)
     fast = rollouts.fly(_draws(seed, 2, blow), legs, legs[:, :2], X500, P, 1.0, 0.0, 100, 7)
     slow, way = reference.fly(_draws(seed, 2, blow), legs, X500, P, 1.0, 0.0, 6.0)
@@ -249,7 +227,7 @@ def test_random_legs_end_where_the_reference_ends(
 
 
 def test_energy_is_what_the_battery_gives() -> None:
-    legs = Plan().legs(_belief().position_ned_m, P)
+    legs = Plan().legs(level_flight().position_ned_m, P)
     fast = rollouts.fly(_draws(3, 4, CALM), legs, legs[:, :2], X500, P, 0.0, 0.0, 100, 11)
     slow, _ = reference.fly(_draws(3, 4, CALM), legs, X500, P, 0.0, 0.0, 10.0)
     nominal = dynamics.pack(X500)
@@ -318,7 +296,7 @@ def test_wild_starts_are_lost_and_never_nan(seed: int, size: float) -> None:
     """Upside down, at any speed, spinning: each number stays finite, and the lost are named."""
     rng = np.random.default_rng(seed)
     q = rng.normal(size=4)
-    wild = _belief(rng.normal(0.0, size, 3), q / np.linalg.norm(q), SIGMAS * size)
+    wild = level_flight(rng.normal(0.0, size, 3), q / np.linalg.norm(q), SIGMAS * size)
     fan = rollouts.rollout(wild, PLAN, WINDY, 8, 2.0, rng, aircraft=X500)
     for values in (fan.position_ned_m, fan.velocity_ned_m_s, fan.q_ned_frd, fan.energy_j):
         assert np.all(np.isfinite(values))
@@ -331,7 +309,7 @@ def test_wild_starts_are_lost_and_never_nan(seed: int, size: float) -> None:
 def test_what_is_no_question_is_refused() -> None:
     def ask(**changes: object) -> None:
         given_: dict[str, object] = {
-            "belief": _belief(),
+            "belief": level_flight(),
             "plan": PLAN,
             "wind": CALM,
             "n": 1,
@@ -346,17 +324,18 @@ def test_what_is_no_question_is_refused() -> None:
         {"n": 0},
         {"horizon_s": float("nan")},
         {"interval_s": 0.013},
-        {"belief": _belief(np.array([np.nan, 0.0, 0.0]))},
-        {"belief": _belief(sigmas=np.full(15, np.nan))},
+        {"belief": level_flight(np.array([np.nan, 0.0, 0.0]))},
+        {"belief": level_flight(sigmas=np.full(15, np.nan))},
         {"wind": draw.Wind((np.inf, 0.0, 0.0))},
         {"wind": draw.Wind(covariance=tuple(map(tuple, np.diag(negative[:3]))))},
         {"wind": draw.Wind(gust=-1.0)},
         {"plan": Plan((Waypoint((np.nan, 0.0, 0.0)),))},
         {"plan": Plan((Waypoint((1.0, 0.0, 0.0), -1.0),))},
         {"charge_c": float("nan")},
+        {"ground_down_m": float("nan")},
     ):
         with pytest.raises(
-            ValueError, match=r"finite|no rollouts|eigen|no wind|gusts|waypoint|drawn"
+            ValueError, match=r"finite|no rollouts|eigen|no wind|gusts|waypoint|drawn|ground"
         ):
             ask(**changes)
 
@@ -369,7 +348,7 @@ def test_the_virtual_aircraft_follows_its_setpoint() -> None:
     setpoint = virtual.new_setpoint(P)
     setpoint[law.SP_POS], setpoint[law.SP_YAW] = (5.0, -3.0, -42.0), 1.0
     for flown in (one, two):
-        flown.resync(_belief(), np.array([4.0, 0.0, 0.0]))
+        flown.resync(level_flight(), np.array([4.0, 0.0, 0.0]))
     for _ in range(200):
         one.advance(setpoint, 0.1, np.array([4.0, 0.0, 0.0]))
     two.advance(setpoint, 20.0, np.array([4.0, 0.0, 0.0]))
@@ -383,24 +362,24 @@ def test_the_virtual_aircraft_follows_its_setpoint() -> None:
 
 def test_resync_moves_without_a_kick() -> None:
     flown = virtual.VirtualAircraft(X500)
-    flown.resync(_belief())
+    flown.resync(level_flight())
     setpoint = virtual.new_setpoint(P)
     setpoint[3:6] = 0.0
     flown.advance(setpoint, 2.0)
     motors, rotors = flown.motors.copy(), flown.x[dynamics.ROTOR :].copy()
-    flown.resync(_belief(flown.x[3:6] + np.array([0.3, 0.0, 0.0])))
+    flown.resync(level_flight(flown.x[3:6] + np.array([0.3, 0.0, 0.0])))
     assert np.array_equal(flown.x[dynamics.ROTOR :], rotors)
     flown.advance(setpoint, 0.004)
     assert (
         np.max(np.abs(flown.motors - motors)) < 0.05
     )  # the speed asked for, not a derivative's jump
     with pytest.raises(ValueError, match="not finite"):
-        flown.resync(_belief(np.array([np.nan, 0.0, 0.0])))
+        flown.resync(level_flight(np.array([np.nan, 0.0, 0.0])))
 
 
 def test_steady_flight_in_wind_begins_trimmed() -> None:
     wind, fresh = np.array([5.0, 2.0, 0.0]), virtual.VirtualAircraft(X500)
-    fresh.resync(_belief(), wind)
+    fresh.resync(level_flight(), wind)
     trim = pack.level_drag(dynamics.pack(X500), np.ones((1, 9)), np.zeros((1, 3)), wind[None])
     np.testing.assert_allclose(fresh.control[:2], trim[0], rtol=1e-9)
     assert track.GUIDE_S == kernel.GUIDE_STEPS * kernel.STEP_S

@@ -35,13 +35,25 @@ def chase(
             most = p.mpc_acc_hor
         else:
             most = p.mpc_acc_up_max if wanted[2] < track[5] else p.mpc_acc_down_max
-        # the acceleration from which the speed is met exactly while the jerk takes it back to zero
-        gap = wanted[k] - track[3 + k]
-        acc = np.sign(gap) * min(np.sqrt(2.0 * p.mpc_jerk_auto * abs(gap)), most)
+        acc = approach(wanted[k] - track[3 + k], most, p.mpc_jerk_auto)
         step = p.mpc_jerk_auto * dt_s
         track[6 + k] += min(max(acc - track[6 + k], -step), step)
         track[3 + k] += dt_s * track[6 + k]
         track[k] += dt_s * track[3 + k]
+
+
+@numba.njit(cache=True)
+def approach(gap: float, most: float, jerk: float) -> float:
+    """Return the acceleration that closes a ``gap`` of speed while ``jerk`` takes it back to zero.
+
+    sqrt(2 j gap) would meet the speed exactly, but is infinitely steep at zero: a difference of a
+    hair in the speed then turns the jerk around for a whole renewal of the track, and flights that
+    were together part. sqrt(s^2 + 2 j gap) - s with s = j SETTLE_S closes the last of it with the
+    time constant SETTLE_S and asks for less jerk everywhere.
+    """
+    soft = jerk * SETTLE_S
+    size = min(np.sqrt(soft * soft + 2.0 * jerk * abs(gap)) - soft, most)
+    return float(size if gap >= 0.0 else -size)
 
 
 @numba.njit(cache=True)
@@ -59,6 +71,7 @@ L_GOAL, L_SPEED, L_YAW, L_HOLD = slice(0, 3), 3, 4, 5
 N_LEG = 6
 GUIDE_S = 0.02  # [s] the track is renewed at 50 Hz, as the simulator's flight tasks do
 NEAR_M = 2.0  # [m] NAV_ACC_RAD of PX4's multirotor airframes (ROMFS init.d/rc.mc_defaults)
+SETTLE_S = 5.0 * GUIDE_S  # slow enough for a law that is renewed so often to be smooth
 WAIT_FROM_M = 0.5  # [m] lag behind the track at which it begins to wait
 
 

@@ -17,7 +17,7 @@ import math
 
 from airtwin_core.types import Array
 from airtwin_physics.control.px4_params import Px4Params
-from airtwin_physics.control.track import NEAR_M, WAIT_FROM_M
+from airtwin_physics.control.track import NEAR_M, SETTLE_S, WAIT_FROM_M
 from airtwin_physics.dynamics import GRAVITY_M_S2
 from airtwin_physics.rollout.lanes import (
     ACC,
@@ -104,7 +104,8 @@ def chase_axis(
 ) -> None:
     """As one axis of ``control.track.chase``; ``i``: lane, and L or 2 L for the axis."""
     gap = wanted - s[TRACK + 3 * L + i]
-    size = min(math.sqrt(2.0 * jerk * abs(gap)), most)
+    soft = jerk * SETTLE_S
+    size = min(math.sqrt(soft * soft + 2.0 * jerk * abs(gap)) - soft, most)
     acc = size if gap >= 0.0 else -size
     now = s[TRACK + 6 * L + i]
     now += min(max(acc - now, -step), step)

@@ -17,7 +17,8 @@ from airtwin_core.types import Array, Identification, TwinState
 F_MASS, F_THRUST, F_DRAG, F_RESISTANCE, F_CAPACITY, F_ROTOR = range(6)
 
 FACTOR_MIN, FACTOR_MAX = 0.05, 4.0
-_NAMES = {
+# what ``airtwin_physics.slow`` reports, and what it scales
+NAMES = {
     "mass": F_MASS,
     "thrust_constant": F_THRUST,
     "rotor_drag": F_DRAG,
@@ -112,7 +113,7 @@ def factors(
     sigma = np.concatenate((sigma, np.full(rotors, spread.rotor)))
     mean = np.ones(sigma.size)
     for parameter in identified.parameters if identified is not None else ():
-        column = _NAMES.get(parameter.name, -1)
+        column = NAMES.get(parameter.name, -1)
         for i in range(rotors):
             column = F_ROTOR + i if parameter.name == f"rotor_{i}_effectiveness" else column
         scale = parameter.prior

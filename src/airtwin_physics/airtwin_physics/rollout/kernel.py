@@ -97,8 +97,13 @@ def blow(s: Array, state: Array, normals: Array, at: int, steady: Array, strengt
 
 
 @numba.njit(cache=True)
-def _find_lost(s: Array, r: Array, lost_s: Array, now_s: float, place: Array) -> None:
-    """Note who has left what the model knows and put it to rest, so that no number runs away."""
+def _find_lost(
+    s: Array, r: Array, lost_s: Array, touched: Array, ground_m: float, now_s: float, place: Array
+) -> None:
+    """Note who has left what the model knows and put it to rest, so that no number runs away.
+
+    Whoever is below the ground has: ``touched`` (L,) then becomes 1.
+    """
     for lane in range(L):
         speed = rate = 0.0
         for axis in range(3):
@@ -109,10 +114,12 @@ def _find_lost(s: Array, r: Array, lost_s: Array, now_s: float, place: Array) ->
             sound = sound and abs(s[row * L + lane]) < 1e9
         for i in range(r.shape[0]):
             sound = sound and abs(r[i, lanes.ROTOR + lane]) < 1e6
-        if sound:
+        low = s[lanes.POS + lanes.D + lane] > ground_m
+        if sound and not low:
             continue
         if lost_s[lane] != lost_s[lane]:
             lost_s[lane] = now_s
+            touched[lane] = 1.0 if sound else 0.0
         rest(s, r, lane)
         for axis in range(3):
             s[lanes.POS + axis * L + lane] = s[lanes.TRACK + axis * L + lane] = place[lane, axis]
@@ -158,14 +165,17 @@ def fly_block(
     every: int,
     out: Array,
     lost_s: Array,
+    touched: Array,
     lowest_m: Array,
+    ground_m: float,
 ) -> None:
     """Fly all lanes along ``legs`` (m, 6) of ``track`` and write ``out`` (L, T, 11).
 
     s, r, k, rotor_k, filters: see ``stages.step``; cells: (L, 12) and curve: the batteries of
     ``battery.model``; steady: (L, 3) [m/s NED]; strength: of the gusts [-]; normals: (L,
     ``looks``, 5); every: steps between two rows of ``out``, the first is the start; lost_s: (L,)
-    [s] NaN unless lost; lowest_m: (L,) [m] the largest down met.
+    [s] NaN unless lost; touched: (L,) 1 if by the ground, which is at down ``ground_m``; lowest_m:
+    (L,) [m] the largest down met.
     """
     at, waited = np.zeros(L, dtype=np.int64), np.zeros(L)
     gusts = np.zeros((L, 5))
@@ -173,16 +183,18 @@ def fly_block(
         _begin_leg(s, lane, legs[0])
     inside, last_c = np.zeros((L, 2)), s[lanes.CHARGE : lanes.CHARGE + L].copy()
     inside[:, 1] = AMBIENT_C
-    lost_s[:] = np.nan
+    lost_s[:], touched[:] = np.nan, 0.0
     lowest_m[:] = -np.inf
     rows = 0
     for i in range((out.shape[1] - 1) * every + 1):
         if i % SLOW_STEPS == 0:
-            _find_lost(s, r, lost_s, i * STEP_S, out[:, max(rows - 1, 0), :3])
+            for lane in range(L):
+                if lost_s[lane] != lost_s[lane]:
+                    lowest_m[lane] = max(lowest_m[lane], s[lanes.POS + lanes.D + lane])
+            before = out[:, max(rows - 1, 0), :3]
+            _find_lost(s, r, lost_s, touched, ground_m, i * STEP_S, before)
             look(s, cells, curve, inside, last_c, GUST_S)
             blow(s, gusts, normals, i // SLOW_STEPS, steady, strength)
-            for lane in range(L):
-                lowest_m[lane] = max(lowest_m[lane], s[lanes.POS + lanes.D + lane])
         if i % every == 0:
             _record(s, out, rows, lost_s)
             rows += 1

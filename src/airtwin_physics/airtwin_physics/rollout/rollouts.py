@@ -26,7 +26,8 @@ class Rollouts:
     ``times_s`` (T,); ``position_ned_m``, ``velocity_ned_m_s`` (n, T, 3); ``q_ned_frd`` (n, T, 4);
     ``energy_j`` (n, T) taken from the battery; ``lost_s`` (n,) when the aircraft left what the
     model knows, NaN if never: its numbers stand still from then on and are in no distribution.
-    ``lowest_down_m`` (n,) the largest down met, for there is no ground in a rollout; ``factors``
+    ``touched`` (n,) true where that was because it came to the ground, seen within 40 ms;
+    ``lowest_down_m`` (n,) the largest down met until then; ``factors``
     (n, 5 + rotors) and ``winds_ned_m_s`` (n, 3) what was drawn; ``line_ne_m`` (k, 2) the plan.
     """
 
@@ -36,6 +37,7 @@ class Rollouts:
     q_ned_frd: Array
     energy_j: Array
     lost_s: Array
+    touched: Array
     lowest_down_m: Array
     factors: Array
     winds_ned_m_s: Array
@@ -91,6 +93,7 @@ def rollout(
     spread: Spread | None = None,
     identified: Identification | None = None,
     charge_c: float = 0.0,
+    ground_down_m: float = 0.0,
     interval_s: float = 0.1,
     sampled: bool = True,
 ) -> Rollouts:
@@ -99,11 +102,13 @@ def rollout(
     Sampled are the belief's position, velocity, attitude and rate, the aircraft (``identified``
     where known, else ``spread`` around its file), the mean wind and gusts; ``sampled`` false is
     the nominal prediction. Rollout i depends on the rng and i, not on n. ``charge_c`` [C] is what
-    was drawn from the battery already.
+    was drawn from the battery already; ``ground_down_m`` [m] is the down of the centre of mass of
+    a standing aircraft, infinite where there is no ground: who comes there is lost.
 
     Raises:
         ValueError: n < 1, a horizon or interval that is no number of steps of 10 ms, a belief,
-            plan or wind that is not finite, a negative covariance, or an aircraft with wings.
+            plan or wind that is not finite, a ground that is NaN, a negative covariance, or an
+            aircraft with wings.
     """
     params = Px4Params() if params is None else params
     every = round(interval_s / kernel.STEP_S) if 0.0 < interval_s <= LONGEST_S else 0
@@ -112,6 +117,8 @@ def rollout(
         raise ValueError(f"no rollouts: n {n}, horizon {horizon_s} s, interval {interval_s} s")
     if not (np.isfinite(charge_c) and charge_c >= 0.0):
         raise ValueError(f"charge drawn {charge_c} C: expected a number >= 0")
+    if np.isnan(ground_down_m):
+        raise ValueError("the ground's down is NaN; infinite where there is none")
     drawn = draw.draws(
         rng,
         n,
@@ -124,7 +131,9 @@ def rollout(
     )
     legs = plan.legs(belief.position_ned_m, params)
     line = np.vstack((belief.position_ned_m[None, :2], legs[:, :2]))
-    return fly(drawn, legs, line, aircraft, params, wind.gust, charge_c, every, rows)
+    return fly(
+        drawn, legs, line, aircraft, params, wind.gust, charge_c, every, rows, ground_down_m
+    )
 
 
 def fly(
@@ -137,6 +146,7 @@ def fly(
     charge_c: float,
     every: int,
     rows: int,
+    ground_down_m: float = 0.0,
 ) -> Rollouts:
     """Fly what was drawn: ``rows`` of output, ``every`` steps of 10 ms apart."""
     n = drawn.starts.shape[0]
@@ -146,7 +156,7 @@ def fly(
     looks = kernel.looks((rows - 1) * every)
     normals = np.zeros((L, looks, 5))
     out = np.empty((-(-n // L) * L, rows, kernel.N_OUT))
-    lost, lowest = np.empty(out.shape[0]), np.empty(out.shape[0])
+    lost, touched, lowest = np.empty((3, out.shape[0]))
     for first in range(0, n, L):
         # a block that is not full is filled with the last rollout
         who, part = np.minimum(np.arange(first, first + L), n - 1), slice(first, first + L)
@@ -160,7 +170,7 @@ def fly(
         kernel.fly_block(
             s, r, k, rotor_k, params, filters, legs, cells, model.ocv, winds,
             strength if drawn.gusts is not None else 0.0, normals, every, out[part], lost[part],
-            lowest[part],
+            touched[part], lowest[part], ground_down_m,
         )  # fmt: skip
     return Rollouts(
         times_s=np.arange(rows, dtype=np.float64) * (every * kernel.STEP_S),
@@ -169,6 +179,7 @@ def fly(
         q_ned_frd=out[:n, :, kernel.OUT_QUAT],
         energy_j=out[:n, :, kernel.OUT_ENERGY],
         lost_s=lost[:n],
+        touched=touched[:n] > 0.0,
         lowest_down_m=lowest[:n],
         factors=drawn.factors,
         winds_ned_m_s=drawn.winds,
