@@ -199,6 +199,7 @@ def _peer(name: str) -> tuple[float | None, str]:
             text=True,
             timeout=RUN_S,
             check=True,
+            cwd=PEERS,  # some write logs where they stand
             env={"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/")} | limits,
         )
         said = json.loads(done.stdout.strip().splitlines()[-1])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import types
 
@@ -16,7 +17,7 @@ from airtwin_core import stats
 from airtwin_core.types import GnssFix, Imu, LandDetected
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
-from bench import physics, physics_flights, physics_logs, physics_outage
+from bench import physics, physics_flights, physics_logs, physics_outage, physics_rollouts
 from bench.physics_flights import NoData
 
 QUIET = Console(quiet=True)
@@ -167,3 +168,19 @@ def test_summary_of_outages():
     assert figures["outage_drift_worst_m"] == 9.0
     assert figures["outage_inside_share"] == pytest.approx(2 / 3, abs=1e-3)
     assert physics_outage.summary([])["outage_drift_ratio_median"] is None
+
+
+def test_a_peer_that_cannot_be_had_is_null_with_its_reason(monkeypatch, tmp_path):
+    def refused(python, name, wants):
+        raise subprocess.CalledProcessError(
+            1, "pip", stderr="no network\nERROR: no such version\n"
+        )
+
+    monkeypatch.setattr(physics_rollouts, "_install", refused)
+    assert physics_rollouts._peer("rotorpy") == (None, "rotorpy failed: ERROR: no such version")
+    assert physics_rollouts._peer("nobody")[0] is None
+    monkeypatch.setattr(physics_rollouts, "PEERS", tmp_path / "absent")
+    monkeypatch.setattr(physics_rollouts, "_install", lambda *_: None)
+    rate, why = physics_rollouts._peer("crazyflow")
+    assert rate is None
+    assert "could not be measured" in why
