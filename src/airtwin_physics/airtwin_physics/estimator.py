@@ -398,9 +398,9 @@ class Estimator:
         track, sensors = self._track, self._sensors
         if at_s >= self._air_s + air.PERIOD_S:
             self._air_s = at_s
-            sensors.air.flying = self._flying()
             newest_ns = 0 if track.newest is None else track.newest.stamp_ns
-            sensors.air.watch(at_s, newest_ns - int((track.now_s - at_s) * 1e9))
+            stamp_ns = newest_ns - int((track.now_s - at_s) * 1e9)
+            sensors.watch_air(self._flying(), at_s, stamp_ns)
         if at_s >= self._rest_s + rest.PERIOD_S:
             self._rest_s = at_s
             sensors.rest.fuse(

@@ -27,8 +27,11 @@ from airtwin_physics.ekf.kernel import (
 
 
 @njit(cache=True)
-def update(x: Array, p: Array, h: Array, residual: Array, variance: Array) -> None:
+def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first: int = 0) -> None:
     """Fuse m scalars, one after another in Joseph form; h (m, 28), residual, variance (m,).
+
+    Errors before ``first`` are considered, not corrected: their doubt and correlations count,
+    their gain is zero (Schmidt 1966; Woodbury, Junkins, AIAA 2010-7752).
 
     P <- (I - K h) P (I - K h)^T + K r K^T, K = P h^T / s; only where h is not zero costs time.
     """
@@ -55,7 +58,7 @@ def update(x: Array, p: Array, h: Array, residual: Array, variance: Array) -> No
             s += h[row, k] * ph[k]
             innovation -= h[row, k] * error[k]
         for i in range(N):
-            gain[i] = ph[i] / s
+            gain[i] = ph[i] / s if i >= first else 0.0
             error[i] += gain[i] * innovation
         # (I - K h) P, then what of it h still sees
         for i in range(N):
@@ -122,9 +125,11 @@ def statistic(p: Array, h: Array, residual: Array, variance: Array) -> float:
 
 @njit(cache=True)
 def judge(
-    x: Array, p: Array, h: Array, residual: Array, variance: Array, limit: float
+    x: Array, p: Array, h: Array, residual: Array, variance: Array, limit: float, first: int = 0
 ) -> tuple[float, float]:
     """Fuse if the statistic is at most ``limit``; return (statistic [-], spread [-]).
+
+    first: as of ``update``.
 
     spread: mean over the m rows of h P h^T / variance, what the belief's own doubt is of the
     noise, before the fusion; the adaptive noise needs it.
@@ -135,7 +140,7 @@ def judge(
     for i in range(m):
         doubt += spread(p, h[i]) / variance[i]
     if nis <= limit:
-        update(x, p, h, residual, variance)
+        update(x, p, h, residual, variance, first)
     return nis, doubt / m
 
 

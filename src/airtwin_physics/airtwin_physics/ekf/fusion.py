@@ -9,7 +9,7 @@ from airtwin_physics.ekf import kernel
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import ImuTrack
-from airtwin_physics.ekf.sensors.air import AirData
+from airtwin_physics.ekf.sensors.air import AirData, Flying
 from airtwin_physics.ekf.sensors.gnss import Gnss
 from airtwin_physics.ekf.sensors.ground import Ground
 from airtwin_physics.ekf.sensors.heading import Heading
@@ -125,6 +125,13 @@ class Sensors:
     def unaided(self, at_s: float) -> bool:
         """Return whether nothing has shown the velocity over ground lately."""
         return at_s - self._moving_s() > _UNAIDED_S
+
+    def watch_air(self, flying: Flying, at_s: float, stamp_ns: int) -> None:
+        """Fuse what the air does; it moves the aircraft only where nothing else shows how."""
+        self.air.flying = flying
+        alone = at_s - self._moving_s() > self._config.valid_s
+        self.air.first = 0 if alone else kernel.WIND
+        self.air.watch(at_s, stamp_ns)
 
     def _moving_s(self) -> float:
         """When something outside the aircraft last showed its motion."""

@@ -55,11 +55,20 @@ class Gate:
         self._count = _PRIOR
 
     def judge(
-        self, belief: Belief, h: Array, residual: Array, variance: Array, at_s: float
+        self,
+        belief: Belief,
+        h: Array,
+        residual: Array,
+        variance: Array,
+        at_s: float,
+        first: int = 0,
     ) -> tuple[bool, float]:
-        """Gate and fuse; return whether it passed and the statistic. h (m, 28), others (m,)."""
+        """Gate and fuse; return whether it passed and the statistic. h (m, 28), others (m,).
+
+        first: errors before this one are left as they are (``correction.update``).
+        """
         c, noise = self._config, variance * self.scale
-        nis, doubt = correction.judge(belief.x, belief.p, h, residual, noise, self.limit)
+        nis, doubt = correction.judge(belief.x, belief.p, h, residual, noise, self.limit, first)
         if not nis <= self.limit:
             if self.shut_since_s is None:
                 self.shut_since_s = at_s
@@ -138,9 +147,10 @@ class Source:
         variance: Array,
         at_s: float,
         stamp_ns: int,
+        first: int = 0,
     ) -> bool:
         """Gate, fuse and count; return whether it passed. h (m, 28), residual, variance (m,)."""
-        passed, nis = self.gate.judge(belief, h, residual, variance, at_s)
+        passed, nis = self.gate.judge(belief, h, residual, variance, at_s, first)
         self.tally.tested(nis, residual)
         if passed:
             self.tally.fused(stamp_ns)

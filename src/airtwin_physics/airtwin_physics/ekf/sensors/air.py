@@ -33,7 +33,12 @@ class Flying(enum.Enum):
 
 
 class AirData:
-    """Fuses what the air does to the aircraft, with the wind as a state."""
+    """Fuses what the air does to the aircraft, with the wind as a state.
+
+    ``first``: the first error state that it may correct. A law of drag is wrong in a way that
+    lasts, on an aircraft that nobody measured more so: as long as something shows the motion over
+    ground, the air teaches wind, drag and scale only, and holds the aircraft where nothing does.
+    """
 
     def __init__(self, config: EstimatorConfig, belief: Belief) -> None:
         self._config = config
@@ -43,6 +48,7 @@ class AirData:
         self.airspeed = Source("airspeed", 1, config, least=1.0)
         self.sideslip = Source("sideslip", 1, config, least=1.0)
         self.flying = Flying.NOTHING
+        self.first = 0
         self.start_over()
 
     def start_over(self) -> None:
@@ -89,7 +95,9 @@ class AirData:
         models.drag(belief.x, load, belief.air.quadratic_1_m, h, predicted)
         vibration = float(belief.watch[11]) / seconds**2
         variance = np.full(2, c.drag_noise_m_s2**2 + vibration)
-        if not source.judge(belief, h, force[:2] - predicted, variance, at_s, stamp_ns):
+        if not source.judge(
+            belief, h, force[:2] - predicted, variance, at_s, stamp_ns, self.first
+        ):
             self._recover(source, at_s)
 
     def _guess_wind(self, seconds: float) -> bool:
@@ -133,7 +141,7 @@ class AirData:
         h = np.empty((1, kernel.N))
         residual = np.array([sample.true_airspeed_m_s - models.airspeed(belief.x, h[0])])
         variance = np.array([c.airspeed_noise_m_s**2])
-        if not source.judge(belief, h, residual, variance, at_s, sample.stamp_ns):
+        if not source.judge(belief, h, residual, variance, at_s, sample.stamp_ns, self.first):
             self._recover(source, at_s)
 
     def _fuse_sideslip(self, at_s: float, stamp_ns: int) -> None:
@@ -146,7 +154,7 @@ class AirData:
             return
         residual = np.array([-models.sideslip(belief.x, h[0])])
         variance = np.array([c.sideslip_noise_rad**2])
-        if not source.judge(belief, h, residual, variance, at_s, stamp_ns):
+        if not source.judge(belief, h, residual, variance, at_s, stamp_ns, self.first):
             self._recover(source, at_s)
 
     def _recover(self, source: Source, at_s: float) -> None:
