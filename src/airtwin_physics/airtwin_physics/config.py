@@ -66,7 +66,7 @@ class EstimatorConfig:
     model_aiding: bool = True  # wind, drag, airspeed, sideslip; off: the IMU alone bridges outages
     drag_1_s: float = 0.15  # [1/s] of the rotors at hover, specific force per air speed
     drag_sigma: float = 0.8  # [-] of its logarithm without an aircraft file: 0.07 to 0.33
-    drag_file_sigma: float = 0.1  # [-] of its logarithm with one
+    drag_file_sigma: float = 0.25  # [-] of its logarithm with one: files are estimates too
     drag_walk: float = 0.005  # [1/sqrt(s)] of its logarithm
     drag_quadratic_1_m: float = 0.006  # [1/m] half air density over a ballistic 100 kg/m^2
     drag_noise_m_s2: float = 0.8  # [m/s^2] of 40 ms; EKF2_DRAG_NOISE, 1.6 of each 10 ms

@@ -117,6 +117,20 @@ def test_update_equals_the_joint_joseph_form(seed: int, m: int) -> None:
     assert np.array_equal(p, p.T) or np.abs(p - p.T).max() < 1e-12
 
 
+def test_considered_errors_keep_state_and_doubt_while_the_rest_learns() -> None:
+    rng = np.random.default_rng(3)
+    first, x, before = kernel.WIND, _state(rng), _covariance(rng)
+    h, p, state = rng.normal(size=(1, kernel.N)), before.copy(), x.copy()
+    correction.update(state, p, h, np.array([0.3]), np.array([0.5]), first)
+    assert np.array_equal(state[: kernel.X_WIND], x[: kernel.X_WIND])
+    np.testing.assert_allclose(p[:first, :first], before[:first, :first], atol=1e-12)
+    gain = before @ h.T / (h @ before @ h.T + 0.5)
+    gain[:first] = 0.0
+    left = np.eye(kernel.N) - gain @ h
+    np.testing.assert_allclose(p, left @ before @ left.T + 0.5 * gain @ gain.T, atol=1e-10)
+    assert (np.diag(p)[first:] < np.diag(before)[first:]).any()
+
+
 def _slope(x: Array, value: object) -> Array:
     row, step = np.empty(N), 1e-6
     for j in range(N):

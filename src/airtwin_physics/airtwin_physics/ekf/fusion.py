@@ -127,7 +127,7 @@ class Sensors:
         return at_s - self._moving_s() > _UNAIDED_S
 
     def watch_air(self, flying: Flying, at_s: float, stamp_ns: int) -> None:
-        """Fuse what the air does; it moves the aircraft only where nothing else shows how."""
+        """Fuse what the air does; drag corrects the motion only where nothing else shows it."""
         self.air.flying = flying
         alone = at_s - self._moving_s() > self._config.valid_s
         self.air.first = 0 if alone else kernel.WIND
@@ -151,10 +151,16 @@ class Sensors:
         w, g = slice(kernel.WIND, kernel.WIND + 2), slice(kernel.GUST, kernel.GUST + 2)
         cross = p[w, g]
         covariance = p[w, w] + p[g, g] + (cross + cross.T)  # symmetric to the bit
-        sure = covariance.item(0) + covariance.item(3) < 2.0 * self._config.wind_valid_m_s**2
-        lately = at_s - shown_s < self._config.valid_s
+        c, air = self._config, self.air
+        sure = covariance.item(0) + covariance.item(3) < 2.0 * c.wind_valid_m_s**2
+        lately = at_s - shown_s < c.valid_s
+        # a law that its own innovations contradict explains nothing by wind
+        sources = (air.drag, air.airspeed, air.sideslip)
+        believed = all(source.fits(at_s, c.noisy_factor) for source in sources)
         at, gust = kernel.X_WIND, kernel.X_GUST
-        return WindEstimate(x[at : at + 2] + x[gust : gust + 2], covariance, sure and lately)
+        return WindEstimate(
+            x[at : at + 2] + x[gust : gust + 2], covariance, sure and lately and believed
+        )
 
     def horizontal(self, since_s: float) -> bool:
         """Return whether something has shown the horizontal position since."""

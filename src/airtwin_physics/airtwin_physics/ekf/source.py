@@ -163,6 +163,12 @@ class Source:
         self.gate.recover(at_s)
         self.tally.refuse(RESET)
 
+    def fits(self, at_s: float, factor: float) -> bool:
+        """Return whether its innovations look as expected: gate open, noise up to ``factor``."""
+        gate = self.gate
+        steady = gate.shut_for_s(at_s) <= _SHUT_S and at_s - gate.recovered_s > RECOVERED_S
+        return steady and gate.scale < factor**2
+
     def health(self, at_s: float, *gates: Gate) -> SensorHealth:
         """Return how the source fares; ``gates`` in place of its own, the worst counts."""
         c, guards = self._config, gates or (self.gate,)

@@ -35,9 +35,9 @@ class Flying(enum.Enum):
 class AirData:
     """Fuses what the air does to the aircraft, with the wind as a state.
 
-    ``first``: the first error state that it may correct. A law of drag is wrong in a way that
-    lasts, on an aircraft that nobody measured more so: as long as something shows the motion over
-    ground, the air teaches wind, drag and scale only, and holds the aircraft where nothing does.
+    ``first``: the first error state that the drag of rotors may correct. A law of drag is wrong in
+    a way that lasts, on an aircraft that nobody measured more so: as long as something shows the
+    motion over ground it teaches wind and drag only, and holds the aircraft where nothing does.
     """
 
     def __init__(self, config: EstimatorConfig, belief: Belief) -> None:
@@ -141,7 +141,7 @@ class AirData:
         h = np.empty((1, kernel.N))
         residual = np.array([sample.true_airspeed_m_s - models.airspeed(belief.x, h[0])])
         variance = np.array([c.airspeed_noise_m_s**2])
-        if not source.judge(belief, h, residual, variance, at_s, sample.stamp_ns, self.first):
+        if not source.judge(belief, h, residual, variance, at_s, sample.stamp_ns):
             self._recover(source, at_s)
 
     def _fuse_sideslip(self, at_s: float, stamp_ns: int) -> None:
@@ -154,7 +154,7 @@ class AirData:
             return
         residual = np.array([-models.sideslip(belief.x, h[0])])
         variance = np.array([c.sideslip_noise_rad**2])
-        if not source.judge(belief, h, residual, variance, at_s, stamp_ns, self.first):
+        if not source.judge(belief, h, residual, variance, at_s, stamp_ns):
             self._recover(source, at_s)
 
     def _recover(self, source: Source, at_s: float) -> None:
