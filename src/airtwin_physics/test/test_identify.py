@@ -114,6 +114,21 @@ def test_drag_lies_within_its_own_95_percent(windy):
     assert windy == bool(drag.why)
 
 
+def test_drag_is_unknown_again_once_the_wind_freshens():
+    """The step shows in the forces before the mean wind does, so drag has taken some of it."""
+    fresh = Fault(kind="wind", start_s=26.0, vector=(4.0, -2.0, 0.0))
+    identifier, drags = Identifier(X500), []
+    for value in values(
+        there_and_back(22.0, seed=2, windy=False, change=lambda world: world.inject(fresh))
+    ):
+        report = identifier.on(value)
+        if report is not None:
+            drags.append(next(p for p in report.parameters if p.name == "rotor_drag"))
+    assert any(drag.known for drag in drags)
+    assert not drags[-1].known
+    assert abs(drags[-1].value - X500.rotors.drag_n_s2_m) < 3.0 * drags[-1].sigma
+
+
 def test_a_centre_of_mass_1_cm_off_is_found_and_no_rotor_blamed():
     def nose_heavy(world):
         world.fleet.model.rotors[0, :, dynamics.RX] -= 0.01

@@ -99,6 +99,12 @@ def run(
     recording = read(path)
     data_hash = hashlib.sha256(path.read_bytes()).hexdigest()
     logs = _chosen(path, recording, vehicle)
+    names = [log.name for log in recording.vehicles]
+    if strange := sorted(set(known) - {"", *names}):
+        raise UnusableFlight(
+            f"{path}: an aircraft is given for {', '.join(strange)}, "
+            f"the recording has {', '.join(names)}"
+        )
     out = out or default_out(path)
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,7 @@ class IdentifyConfig:
     # what is judged
     height_min_m: float = 1.0  # [m] below this the ground's effect on the rotors tells lies
     drag_speed_m_s: float = 2.0  # [m/s] off the usual speed from which on drag is learnt
-    drag_wind_max_m_s: float = 2.0  # [m/s] mean wind up to which drag is learnt
+    drag_wind_max_m_s: float = 1.5  # [m/s] mean wind up to which drag is learnt, and believed
     tilt_max_rad: float = 1.0
     rate_max_rad_s: float = 4.0
     twin_age_max_s: float = 0.3

@@ -26,6 +26,8 @@ from airtwin_physics.identify.rows import (
     CENTRE_Y,
     EFFECT,
     FORCE,
+    INERTIA_LEVEL,
+    INERTIA_YAW,
     MASS,
     MOMENT,
     ROTOR_DRAG,
@@ -209,7 +211,7 @@ def _rest(
     teaches = prior.learnt(config, craft.rotors.shape[0])
     ratio = MASS if teaches[2, MASS] > 0.0 else THRUST
     free = [ratio, CENTRE_X, CENTRE_Y, YAW_TRIM, *range(EFFECT, size(craft.rotors.shape[0]))]
-    held = [k for k in (MASS, THRUST, MOMENT, MOMENT + 5, MOMENT + 6) if k not in free]
+    held = [k for k in (MASS, THRUST, MOMENT, INERTIA_LEVEL, INERTIA_YAW) if k not in free]
     rows: list[Array] = []
 
     def data(x: Array) -> tuple[Array, Array]:

@@ -34,6 +34,8 @@ from airtwin_physics.identify.rows import (
     ROTATION,
     ROTOR_DRAG,
     SPAN,
+    SPEED_MAX,
+    SPEED_MIN,
     VELOCITY,
     WIND,
     craft,
@@ -50,6 +52,7 @@ _CHANGE_SIGMA = 5.0
 _UNSETTLED_S = 0.1
 _USUAL_S = 20.0
 _MEAN_WIND_S = 30.0
+_FRESH_WIND_S = 10.0  # a mean that notices sooner when the wind freshens
 _RECOVERED = 0.6  # of suspect_loss
 _PAYLOAD_MIN, _PAYLOAD_MIN_M = 0.02, 0.002
 
@@ -166,7 +169,7 @@ class Blocks:
 
     def _begin_speeds(self, control: Array) -> None:
         rotors = self.craft.rotors
-        low, high = rotors[:, 11], rotors[:, 12]
+        low, high = rotors[:, SPEED_MIN], rotors[:, SPEED_MAX]
         wide = width(self._rotors)
         start = low + np.clip(np.nan_to_num(control), 0.0, 1.0) * (high - low)
         self._state[wide : wide + self._rotors] = np.where(np.isnan(control), 0.0, start)
@@ -261,6 +264,7 @@ class Identifier:
         floor = np.repeat([c.force_noise_m_s2**2, c.turn_noise_rad_s2**2], 3)
         self._floor = floor
         self._usual_m_s, self._mean_wind_m_s = np.zeros(2), np.zeros(2)
+        self._fresh_wind_m_s = np.zeros(2)
         self._noise = 4.0 * floor
         self._published_ns: int | None = None
         self._flights = 0
@@ -316,11 +320,19 @@ class Identifier:
         # gusts go by the mean wind: by the wind of now a wrong drag would excuse itself
         share = min(dt / min(self.flown_s + dt, _MEAN_WIND_S), 1.0)
         self._mean_wind_m_s += share * (best[WIND : WIND + 2] / drag - self._mean_wind_m_s)
+        share = min(dt / min(self.flown_s + dt, _FRESH_WIND_S), 1.0)
+        self._fresh_wind_m_s += share * (best[WIND : WIND + 2] / drag - self._fresh_wind_m_s)
         wind = float(np.hypot(*self._mean_wind_m_s))
         gust = _GUST_LEVEL * wind * np.sqrt(2.0 * wind / _GUST_LENGTH_M)
         added = self._walks * dt
         added[:, WIND : WIND + 2] = (c.wind_walk_m_s**2 + gust**2) * drag**2 * dt
         self._learnt[0:2, ROTOR_DRAG] = self._excited(block, dt)
+        if not self._calm():
+            # a mean lags: what freshened before it showed may have been taken for drag
+            doubt = self._first[ROTOR_DRAG, ROTOR_DRAG]
+            self._p[:, ROTOR_DRAG, ROTOR_DRAG] = np.maximum(
+                self._p[:, ROTOR_DRAG, ROTOR_DRAG], doubt
+            )
         gust_s = self._blocks.gust_height_m() / max(wind, 1.0)
         sigma = _GUST_FLOOR_M_S + _GUST_UP * wind
         bank.step(
@@ -369,9 +381,11 @@ class Identifier:
             self._usual_m_s = level.copy()
         self._usual_m_s += min(dt / _USUAL_S, 1.0) * (level - self._usual_m_s)
         off = level - self._usual_m_s
-        wind = float(np.hypot(*self._mean_wind_m_s))
-        c = self._config
-        return float(off @ off > c.drag_speed_m_s**2 and wind < c.drag_wind_max_m_s)
+        return float(off @ off > self._config.drag_speed_m_s**2 and self._calm())
+
+    def _calm(self) -> bool:
+        winds = (self._mean_wind_m_s, self._fresh_wind_m_s)
+        return max(float(np.hypot(*wind)) for wind in winds) < self._config.drag_wind_max_m_s
 
     def _reload(self) -> None:
         """A new take-off: somebody may have changed the load on the ground."""
