@@ -108,7 +108,9 @@ def bridged(
 ) -> npt.NDArray[np.bool_]:
     """Return where ``at`` lies between two close, valid neighbours of ``times``."""
     after = np.clip(np.searchsorted(times, at), 1, len(times) - 1)
-    good = (times[after] - times[after - 1] <= _GAP_MAX_NS) & (at >= times[0]) & (at <= times[-1])
+    good: npt.NDArray[np.bool_] = (
+        (times[after] - times[after - 1] <= _GAP_MAX_NS) & (at >= times[0]) & (at <= times[-1])
+    )
     if valid is not None:
         good &= valid[after] & valid[after - 1]
     return good

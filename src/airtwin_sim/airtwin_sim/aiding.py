@@ -9,7 +9,7 @@ odometry or motion capture; a dual-antenna receiver with a 1 m baseline; all rou
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from airtwin_core import frames
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
+from airtwin_sim.sensors import GnssSolution
 
 SENSORS = (
     "rangefinder",
@@ -31,7 +32,6 @@ SENSORS = (
 TICK_S = 0.004
 PERIOD_TICKS = {"rangefinder": 10, "flow": 5, "vision": 8, "airspeed": 25, "rotor_speeds": 25}
 FLOW_S = PERIOD_TICKS["flow"] * TICK_S
-_HEADING = ("heading_rad", "heading_accuracy_rad", "antenna_yaw_rad")
 _HEAT_CAPACITY_J_K = 450.0  # of a 4S pack of 450 g, 1 kJ/kg/K
 _COOLING_S = 900.0
 
@@ -207,12 +207,11 @@ class AidingSuite:
             "variance": np.square([a.vision_m, a.vision_m_s, a.vision_rad]),
         }
 
-    def heading(self, q_ned_frd: Array) -> dict[str, float]:
-        """Return what a dual-antenna receiver adds to its solution; NaN if it has one antenna."""
-        trouble = self.trouble["gnss_heading"]
-        a, nan = self._aiding, float("nan")
+    def heading(self, solution: GnssSolution, q_ned_frd: Array) -> GnssSolution:
+        """Return the solution of a dual-antenna receiver: with a heading, if it has one."""
+        trouble, a = self.trouble["gnss_heading"], self._aiding
         if "gnss_heading" not in self._on or trouble.stopped:
-            return dict.fromkeys(_HEADING, nan)
+            return solution
         line = (np.cos(a.antenna_yaw_rad), np.sin(a.antenna_yaw_rad), 0.0)
         north, east, _ = frames.rotation_from_quat(q_ned_frd) @ line
         shown = float(np.arctan2(east, north)) - a.antenna_yaw_rad
@@ -226,7 +225,12 @@ class AidingSuite:
         if trouble.stuck and "gnss_heading" in self._last:
             said = self._last["gnss_heading"]
         self._last["gnss_heading"] = said
-        return said
+        return replace(
+            solution,
+            heading_rad=said["heading_rad"],
+            heading_accuracy_rad=said["heading_accuracy_rad"],
+            antenna_yaw_rad=said["antenna_yaw_rad"],
+        )
 
     def _airspeed(self, x: Array, rotation: Array, wind_ned: Array) -> dict[str, Any]:
         ahead = float(rotation[:, 0] @ (x[3:6] - wind_ned))

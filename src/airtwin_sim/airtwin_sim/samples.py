@@ -35,11 +35,11 @@ def _gnss(v: Values, k: int, stamp: int, received: int) -> Sample:
     latitude, longitude = (float(d) for d in v["degrees"][k])
     velocity = _single(v["velocity"][k])
     altitude = float(v["altitude"][k])
-    heading = (float(v[name][k]) for name in ("heading", "heading_accuracy"))
+    heading, accuracy = float(v["heading"][k]), float(v["heading_accuracy"][k])
     yaw = float(np.nan_to_num(v["antenna_yaw"][k]))
     return types.GnssFix(
         stamp, received, latitude, longitude, altitude, velocity, 0.9, 1.78, 0.4, 3, 12,
-        *heading, yaw,
+        heading, accuracy, yaw,
     )  # fmt: skip
 
 

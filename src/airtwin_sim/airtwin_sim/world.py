@@ -280,9 +280,8 @@ class World:
                 said.append(Batch("barometer", heard, now, now, values))
         if tick * 8 // SECOND_TICKS != (tick - 1) * 8 // SECOND_TICKS:
             solutions = [
-                replace(
-                    suite.gnss(now, x[i, 0:3], x[i, 3:6], GNSS_DT_S),
-                    **self._aiding[i].heading(x[i, 6:10]),
+                self._aiding[i].heading(
+                    suite.gnss(now, x[i, 0:3], x[i, 3:6], GNSS_DT_S), x[i, 6:10]
                 )
                 for i, suite in enumerate(self._suites)
             ]
@@ -295,9 +294,10 @@ class World:
             said.append(Batch("gnss", rows, solutions[0].time_us, now, words.gnss(solutions)))
         for i, aiding in enumerate(self._aiding):
             ground_m = float(self.fleet.model.body[i, dynamics.GROUND_DOWN])
-            for one in aiding.sense(tick, now, x[i], ground_m, self.fleet.wind_ned_m_s[i]):
-                values = words.aided(one)
-                said.append(Batch(one.source, (i,), one.sample_us, one.said_us, values))
+            said += [
+                Batch(one.source, (i,), one.sample_us, one.said_us, words.aided(one))
+                for one in aiding.sense(tick, now, x[i], ground_m, self.fleet.wind_ned_m_s[i])
+            ]
         return said
 
     def _battery(self, pilots: list[Autopilot]) -> Values:

@@ -59,6 +59,7 @@ def rotor_speeds(msg: Any, received_ns: int) -> RotorSpeeds:
 
 def _reports(msg: Any) -> tuple[Array, Array]:
     """Return speed [1/min] and function of each ESC."""
+    function: Any
     reports = getattr(msg, "esc", None)
     if reports is None and hasattr(msg, "esc[0].esc_rpm"):  # a CDR record
         count = min(int(msg.esc_count), ESC_MAX)
