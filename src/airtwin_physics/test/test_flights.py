@@ -12,56 +12,53 @@ import numpy as np
 import pytest
 
 from airtwin_core import frames
-from airtwin_core.types import Array, Attitude, LocalPosition, TwinState
+from airtwin_core.types import Attitude, TwinState
 from airtwin_physics.estimator import Estimator
+from airtwin_record import errors
+from bench import physics_flights, physics_logs
 
-import flights  # isort: skip
+try:
+    SHARED = physics_flights.shared()
+except physics_flights.NoData:
+    pytest.skip("no logs at ../shared", allow_module_level=True)
+LOGS = SHARED / "data" / "ulog"
+SIH = SHARED / "px4" / "recordings" / "px4_1.18_sih_quad_offboard_square.ulg"
 
-SIH = flights.SHARED / "px4" / "recordings" / "px4_1.18_sih_quad_offboard_square.ulg"
-pytestmark = pytest.mark.skipif(not flights.LOGS.is_dir(), reason="no logs at ../shared/data/ulog")
 
-
-def _fly(path: Path) -> tuple[flights.Flight, Estimator, list[TwinState]]:
+def _fly(path: Path) -> tuple[physics_flights.Flight, Estimator, list[TwinState]]:
+    """Fly one log, read as replay and bench read it."""
     if not path.exists():
         pytest.skip(f"no log {path.name}")
-    flight = flights.load(path)
+    (flight,) = physics_flights.load(path)
     estimator = Estimator()
-    states = [s for sample in flight.samples if (s := estimator.on(sample)) is not None]
-    return flight, estimator, states
-
-
-def _at(times: Array, values: Array, when: Array) -> Array:
-    return np.stack([np.interp(when, times, column) for column in values.T], axis=1)
-
-
-def _rmse_m(flight: flights.Flight, states: list[TwinState]) -> tuple[float, float]:
-    """Return the position RMSE of the twin and of PX4, at PX4's times, in PX4's frame."""
-    own = [s for s in flight.samples if isinstance(s, LocalPosition)]
-    when = np.array([s.stamp_ns * 1e-9 for s in own])
-    px4 = np.array([s.position_ned_m for s in own])
-    times = np.array([s.stamp_ns * 1e-9 for s in states])
-    inside = (when > max(times[0], flight.truth[0, 0])) & (when < times[-1])
-    inside &= when < flight.truth[-1, 0]
-    truth = _at(flight.truth[:, 0], flight.truth[:, 1:], when[inside])
-    twin = _at(times, np.array([s.position_ned_m for s in states]), when[inside])
-    rms = [float(np.sqrt(((x - truth) ** 2).sum(1).mean())) for x in (twin, px4[inside])]
-    return rms[0], rms[1]
+    return flight, estimator, physics_flights.states(estimator, flight.samples)
 
 
 def test_twin_beats_px4_on_its_own_simulator_and_knows_how_good_it_is() -> None:
     flight, _, states = _fly(SIH)
-    twin, px4 = _rmse_m(flight, states)
-    assert twin < 0.8 * px4, f"twin {twin:.3f} m, PX4 {px4:.3f} m"
-    nees = []
+    row = physics_logs.against_truth(flight)
+    assert row is not None
+    assert row["rmse_twin_m"] < 0.8 * row["rmse_px4_m"], row
     truth = flight.truth
+    assert truth is not None
+    nees = []
     for state in states[200:]:
-        when = np.array([state.stamp_ns * 1e-9])
-        speed = (_at(truth[:, 0], truth[:, 1:], when + 0.02) - _at(
-            truth[:, 0], truth[:, 1:], when - 0.02
-        ))[0] / 0.04  # fmt: skip
-        error = speed - state.velocity_ned_m_s
+        when = state.stamp_ns + np.array([-20_000_000, 20_000_000])
+        if not errors.bridged(truth.stamp_ns, when).all():
+            continue
+        before, after = errors.truth_at(truth, when, state.origin)
+        error = (after - before) / 0.04 - state.velocity_ned_m_s
         nees.append(float(error @ np.linalg.solve(state.covariance[3:6, 3:6], error)))
-    assert 1.0 < np.mean(nees) < 4.5  # velocity, 3 degrees of freedom
+    assert len(nees) > 1000
+    assert 1.0 < np.mean(nees) < 4.5, np.mean(nees)  # velocity, 3 degrees of freedom
+
+
+def test_a_height_of_the_wrong_sign_is_turned_in_the_truth_of_1_7() -> None:
+    """PX4 1.7's simulators log height where down belongs; both would seem 1.2 m off."""
+    flight, _, _ = _fly(LOGS / "px4_v1.7_sitl_takeoff_rtl_groundtruth.ulg")
+    row = physics_logs.against_truth(flight)
+    assert row is not None
+    assert row["rmse_twin_m"] <= row["rmse_px4_m"] < 0.2
 
 
 TILT_MAX_RAD = {
@@ -85,7 +82,7 @@ TILT_MAX_RAD = {
 @pytest.mark.parametrize("name", list(TILT_MAX_RAD))
 def test_attitude_agrees_with_px4s(name: str) -> None:
     """Root mean square tilt between twin and PX4, which share only the IMU."""
-    flight, estimator, states = _fly(flights.LOGS / name)
+    flight, estimator, states = _fly(LOGS / name)
     times = np.array([s.stamp_ns for s in states])
     tilt = []
     for sample in flight.samples:
@@ -99,14 +96,14 @@ def test_attitude_agrees_with_px4s(name: str) -> None:
 
 def test_flight_without_gnss_stays_honest_and_near() -> None:
     """PX4 drifts to 740 m here; the quad stays within a garden."""
-    _, _, states = _fly(flights.LOGS / "px4_v1.16_quad_nogps_lowbatt_failsafe.ulg")
+    _, _, states = _fly(LOGS / "px4_v1.16_quad_nogps_lowbatt_failsafe.ulg")
     assert not any(s.horizontal_valid for s in states)
     assert states[-1].covariance[0, 0] > 1e5
     assert max(np.linalg.norm(s.position_ned_m) for s in states) < 120.0
     assert max(np.linalg.norm(s.velocity_ned_m_s) for s in states) < 6.0
 
 
-@pytest.mark.parametrize("path", sorted(flights.LOGS.glob("*.ulg")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(LOGS.glob("*.ulg")), ids=lambda p: p.stem)
 def test_every_log_keeps_a_usable_state(path: Path) -> None:
     _, _, states = _fly(path)
     assert len(states) > 200
