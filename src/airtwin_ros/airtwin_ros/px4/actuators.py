@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from airtwin_core.types import Array, Battery, MotorCommands, RotorSpeeds, ServoCommands
-from airtwin_ros.px4.border import ROTOR_MAX_RPM, VOLTAGE_MAX_V, BadMessage, refuse, stamp_ns
+from airtwin_ros.px4.border import (
+    CURRENT_MAX_A,
+    ROTOR_MAX_RPM,
+    VOLTAGE_MAX_V,
+    BadMessage,
+    refuse,
+    stamp_ns,
+)
 
 FUNCTION_MOTOR1 = 101  # EscReport.ACTUATOR_FUNCTION_MOTOR1
 ESC_ALL_ONLINE = 0xFFFF
@@ -85,6 +92,8 @@ def battery(msg: Any, received_ns: int) -> Battery:
     if abs(voltage) > VOLTAGE_MAX_V:
         raise BadMessage("battery voltage is impossible", str(voltage))
     current = float(msg.current_a)
+    if abs(current) > CURRENT_MAX_A:
+        raise BadMessage("battery current is impossible", str(current))
     remaining = float(msg.remaining)
     temperature = float(getattr(msg, "temperature", np.nan))
     return Battery(

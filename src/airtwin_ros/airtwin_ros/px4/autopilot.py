@@ -28,6 +28,7 @@ from airtwin_ros.px4.border import (
     RATE_MAX_RAD_S,
     SPEED_MAX_M_S,
     BadMessage,
+    angle,
     positive_or_nan,
     quaternion,
     scalar,
@@ -67,12 +68,13 @@ def local_position(msg: Any, received_ns: int) -> LocalPosition:
     vector(delta_xy, POSITION_MAX_M, "position reset")
     scalar(delta_z, POSITION_MAX_M, "height reset")
     scalar(delta_heading, ANGLE_MAX_RAD, "heading reset")
+    heading = angle(msg.heading, "heading")
     return LocalPosition(
         stamp_ns(msg),
         received_ns,
         position,
         velocity,
-        float(msg.heading),
+        heading,
         xy_valid,
         z_valid,
         v_xy_valid,

@@ -18,6 +18,7 @@ POSITION_MAX_M = 1.0e7
 FIELD_MAX_GAUSS = 50.0
 ALTITUDE_MAX_M = 1.0e5
 VOLTAGE_MAX_V = 2000.0
+CURRENT_MAX_A = 1e4
 ANGLE_MAX_RAD = 7.0  # a full turn, and some
 RANGE_MAX_M = 1.0e5
 ROTOR_MAX_RPM = 1.0e6
@@ -46,6 +47,12 @@ def scalar(value: Any, limit: float, what: str) -> float:
     if not abs(number) <= limit:
         refuse(number, what)
     return number
+
+
+def angle(value: Any, what: str) -> float:
+    """Return an angle [rad]; NaN says that there is none."""
+    number = float(value)
+    return number if np.isnan(number) else scalar(number, ANGLE_MAX_RAD, what)
 
 
 def refuse(value: Any, what: str) -> None:

@@ -19,13 +19,13 @@ from airtwin_core.types import (
 )
 from airtwin_ros.px4.border import (
     ALTITUDE_MAX_M,
-    ANGLE_MAX_RAD,
     FIELD_MAX_GAUSS,
     RANGE_MAX_M,
     RATE_MAX_RAD_S,
     SPECIFIC_FORCE_MAX_M_S2,
     SPEED_MAX_M_S,
     BadMessage,
+    angle,
     positive_or_nan,
     refuse,
     scalar,
@@ -81,7 +81,7 @@ def gnss(msg: Any, received_ns: int) -> GnssFix:
             velocity = vector(
                 (msg.vel_n_m_s, msg.vel_e_m_s, msg.vel_d_m_s), SPEED_MAX_M_S, "GNSS velocity"
             )
-    offset = _angle(getattr(msg, "heading_offset", np.nan), "GNSS antenna offset")
+    offset = angle(getattr(msg, "heading_offset", np.nan), "GNSS antenna offset")
     return GnssFix(
         stamp,
         received_ns,
@@ -94,16 +94,10 @@ def gnss(msg: Any, received_ns: int) -> GnssFix:
         positive_or_nan(msg.s_variance_m_s),
         fix_type,
         int(msg.satellites_used),
-        _angle(getattr(msg, "heading", np.nan), "GNSS heading"),
+        angle(getattr(msg, "heading", np.nan), "GNSS heading"),
         positive_or_nan(getattr(msg, "heading_accuracy", np.nan)),
         0.0 if np.isnan(offset) else offset,
     )
-
-
-def _angle(value: Any, what: str) -> float:
-    """Return an angle [rad]; NaN says that there is none."""
-    angle = float(value)
-    return angle if np.isnan(angle) else scalar(angle, ANGLE_MAX_RAD, what)
 
 
 def barometer(msg: Any, received_ns: int) -> Barometer:
@@ -162,8 +156,9 @@ def optical_flow(msg: Any, received_ns: int) -> OpticalFlow:
     if float(np.hypot(flow[0], flow[1])) > rate_max * dt_s:
         raise BadMessage("optical flow is faster than its sensor can tell", f"{flow / dt_s}")
     turn: Array = np.array(msg.delta_angle, dtype=np.float64)
-    if not np.isnan(turn[:2]).any():  # some sensors have no gyro, or one about x and y only
-        vector(turn[~np.isnan(turn)], RATE_MAX_RAD_S * dt_s, "turn of the flow sensor")
+    told = turn[~np.isnan(turn)]  # some sensors have no gyro, or one about x and y only
+    if told.size:
+        vector(told, RATE_MAX_RAD_S * dt_s, "turn of the flow sensor")
     quality = int(msg.quality)
     if not 0 <= quality <= FLOW_QUALITY_BEST:
         refuse(quality, "flow quality")
