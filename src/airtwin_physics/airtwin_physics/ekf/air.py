@@ -11,24 +11,27 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.dynamics import AIR_DENSITY_KG_M3
 from airtwin_physics.ekf.kernel import GRAVITY_M_S2
 
+_UP = -0.9  # FRD z of the axis of a rotor that lifts
+
 
 class Air:
     """Drag per mass across the rotor discs and of the body.
 
     ``drag_1_s``: c of f = -c v at hover, ``drag_sigma`` [-] of its logarithm. ``quadratic_1_m``
-    (2,): of f = -b |v| v along FRD x and y. ``known``: they come from an aircraft file.
+    (2,): of f = -b |v| v along FRD x and y. What an aircraft's file does not say, because it has
+    no lift rotors or no coefficient for their drag, is as broad as without a file.
     """
 
     def __init__(self, config: EstimatorConfig, aircraft: Aircraft | None = None) -> None:
         c = config
-        self.known = aircraft is not None
         self.drag_1_s, self.drag_sigma = c.drag_1_s, c.drag_sigma
         self.quadratic_1_m: Array = np.full(2, c.drag_quadratic_1_m)
         if aircraft is None:
             return
-        mass, rotor, count = aircraft.mass_kg, aircraft.rotors, aircraft.rotor_count
-        hover_rad_s = np.sqrt(mass * GRAVITY_M_S2 / (count * rotor.thrust_n_s2))
-        drag_1_s = count * rotor.drag_n_s2_m * hover_rad_s / mass
-        if drag_1_s > 0.0:
-            self.drag_1_s, self.drag_sigma = float(drag_1_s), c.drag_file_sigma
+        mass, rotor = aircraft.mass_kg, aircraft.rotors
+        count = int(np.sum(aircraft.rotor_axes_frd[:, 2] < _UP))  # pushers stand in a hover
+        if count and rotor.drag_n_s2_m > 0.0:
+            hover_rad_s = np.sqrt(mass * GRAVITY_M_S2 / (count * rotor.thrust_n_s2))
+            self.drag_1_s = float(count * rotor.drag_n_s2_m * hover_rad_s / mass)
+            self.drag_sigma = c.drag_file_sigma
         self.quadratic_1_m = 0.5 * AIR_DENSITY_KG_M3 * aircraft.drag_area_frd_m2[:2] / mass
