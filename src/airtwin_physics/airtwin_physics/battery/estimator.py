@@ -347,7 +347,7 @@ class BatteryEstimator:
         return BatteryBelief(
             stamp_ns=sample.stamp_ns,
             received_ns=sample.received_ns,
-            left=float(self._x[LEFT]),
+            left=min(max(float(self._x[LEFT]), 0.0), 1.0),  # a step may run a hair past empty
             left_sigma=math.sqrt(self._p[LEFT, LEFT]),
             ocv_v=model.ocv(self._pack, self._table, self._charge()),
             load_w=self._load * self.scale(),
