@@ -29,17 +29,11 @@ from rich.console import Console
 from airtwin_bringup import demo, graph, paths, scenarios
 from airtwin_bringup.in_process import InProcess
 from airtwin_bringup.processes import Processes
-from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import kernel, reference
-from airtwin_physics.estimator import Estimator
-from airtwin_physics.warm import warm_up
 from airtwin_record import replay
 from airtwin_ros import qos
 from airtwin_sim.commander import Command
-from airtwin_sim.samples import Flight
-from airtwin_sim.scenario import Scenario, VehicleSpec
+from bench import physics_filter
 
-REPEATS = 2000
 NAN = float("nan")
 ARM, TAKE_OFF, FORCE = 400, 22, 21196.0
 LOGS = (
@@ -56,62 +50,10 @@ LIVE_SETTLE_S, LIVE_S = 20.0, 20.0
 def measure(console: Console) -> dict[str, Any]:
     """Return all figures."""
     figures: dict[str, Any] = {}
-    for part in (_ekf, _replay, _simulator, _live):
+    for part in (physics_filter.speed, _replay, _simulator, _live):
         console.print(f"measuring {part.__name__.strip('_')} ...", highlight=False)
         figures |= part()
     return figures
-
-
-def _ekf() -> dict[str, Any]:
-    warm_up()
-    samples = [sample for _, _, sample in _flight(60.0)]
-    estimator = Estimator(EstimatorConfig())
-    imu_count = sum(type(sample).__name__ == "Imu" for sample in samples)
-    began = time.perf_counter()
-    for sample in samples:
-        estimator.on(sample)
-    step_us = (time.perf_counter() - began) / imu_count * 1e6
-    compiled_us, plain_us = _predictions()
-    return {
-        "ekf_step_us": round(step_us, 1),
-        "ekf_predict_us": round(compiled_us, 2),
-        "ekf_ratio_numpy": round(plain_us / compiled_us, 1),
-    }
-
-
-def _flight(seconds: float) -> Any:
-    flight = Flight(Scenario((VehicleSpec("px4_1"),), extra_topics=True))
-    yield from flight.run(5.0)
-    flight.world.command("px4_1", Command(ARM, (1.0, FORCE, 0.0, 0.0, 0.0, 0.0, 0.0)))
-    yield from flight.run(1.0)
-    flight.world.command("px4_1", Command(TAKE_OFF, (NAN,) * 7))
-    yield from flight.run(seconds)
-
-
-def _predictions() -> tuple[float, float]:
-    """Return [us] of one prediction: compiled, and with numpy's matrix products."""
-    x = np.zeros(kernel.N_NOMINAL)
-    x[kernel.X_Q] = 1.0
-    p = np.eye(kernel.N)
-    imu = np.array([0.004, 0.01, 0.02, 0.0, 0.1, 0.0, -9.8, 0.0, 0.0, 0.0, 0.0])
-    constants = np.full(kernel.N_CONSTANTS, 1.0)
-    constants[kernel.CAP] = 1e6
-    kernel.predict(x, p, imu, constants)
-    began = time.perf_counter()
-    for _ in range(REPEATS):
-        kernel.predict(x, p, imu, constants)
-    compiled = time.perf_counter() - began
-    blocks, noise = np.empty((5, 3, 3)), np.empty(kernel.N)
-    decay = np.exp(-imu[0] / constants[kernel.TAU])
-    began = time.perf_counter()
-    for _ in range(REPEATS):
-        kernel.blocks(x, imu[1:4], imu[4:7], imu[0], blocks)
-        f = reference.dense(blocks, imu[0], decay)
-        kernel.process_noise(constants, imu[0], imu[7:11], decay, noise)
-        p = f @ p @ f.T + np.diag(noise)
-        kernel.advance(x, imu[1:4], imu[4:7], imu[0], decay)
-    plain = time.perf_counter() - began
-    return compiled / REPEATS * 1e6, plain / REPEATS * 1e6
 
 
 def _replay() -> dict[str, Any]:

@@ -51,7 +51,7 @@ EARTH_RADIUS_M = 6378137.0
 def measure(console: Console) -> dict[str, Any]:
     """Return all figures."""
     warm_up()
-    figures = _speed() | {"ekf_batch_1000_hz": round(_batch_hz(), 1)}
+    figures = speed() | {"ekf_batch_1000_hz": round(_batch_hz(), 1)}
     console.print(f"  {figures}", highlight=False)
     for prefix, known, gust in (
         ("wind", aircraft.load("x500"), 0.0),
@@ -64,7 +64,9 @@ def measure(console: Console) -> dict[str, Any]:
     return figures
 
 
-def _speed() -> dict[str, Any]:
+def speed() -> dict[str, Any]:
+    """Return ``ekf_step_us``, ``ekf_predict_us``, ``ekf_ratio_numpy``."""
+    warm_up()
     samples = [sample for sample, _ in _flight(Wind(), 1, square=True, seconds=40.0)]
     count = sum(isinstance(sample, Imu) for sample in samples)
     best = math.inf
