@@ -27,21 +27,12 @@ from airtwin_physics.identify.identifier import Blocks
 from airtwin_physics.warm import warm_up
 from airtwin_record import identify_report, replay
 from airtwin_record.flight import UnusableFlight, VehicleLog
+from airtwin_record.flight_blocks import FlightBlocks
 from airtwin_record.samples import samples
 
 Progress = Callable[[float, str], None]
 _HELD_OUT = 1.0 / 3.0  # of the blocks, where there is one flight only
 _INTERVAL = 1.96  # sigmas of 95 %
-
-
-@dataclass(frozen=True, slots=True)
-class FlightBlocks:
-    """Judged blocks (n, width) of one flight, and what was not judged by cause."""
-
-    name: str
-    date: str
-    blocks: Array
-    refused: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

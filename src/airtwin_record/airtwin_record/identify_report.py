@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -14,10 +14,8 @@ from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array, Parameter
 from airtwin_physics.identify import fit as fitting
 from airtwin_physics.identify import rows
+from airtwin_record.flight_blocks import FlightBlocks
 from airtwin_record.report import plotly_script
-
-if TYPE_CHECKING:
-    from airtwin_record.identify import FlightBlocks
 
 _POINTS = 1500
 _UNITS = ("m/s²", "m/s²", "m/s²", "rad/s²", "rad/s²", "rad/s²")

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one recorded flight gives to the identification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airtwin_core.types import Array
+
+
+@dataclass(frozen=True, slots=True)
+class FlightBlocks:
+    """Judged blocks (n, width) of one flight, and what was not judged by cause."""
+
+    name: str
+    date: str
+    blocks: Array
+    refused: dict[str, int]
