@@ -10,7 +10,6 @@ from identify_flights import X500
 from airtwin_physics import dynamics
 from airtwin_physics.identify import bank, rows
 from airtwin_physics.identify.digest import N_IMU, digest, fresh
-from airtwin_physics.identify.identifier import Identifier
 from airtwin_physics.identify.model import felt, through_air
 
 CRAFT = rows.craft(X500)
@@ -185,19 +184,3 @@ def test_a_stopped_rotor_stops_in_the_block_too():
     found = digest(state, imu, 200, command, command, times, pose, 15.0, CRAFT, 0.1, out)
     assert out[found - 1, rows.SQUARE + 1] == 0.0
     assert np.isfinite(out[:found]).all()
-
-
-def test_warming_up_compiles_what_flights_use():
-    """After it, a flight's call finds each kernel compiled for its types."""
-    from airtwin_physics.identify import warm
-
-    warm.warm_up()
-    before = {k: len(k.signatures) for k in (bank.step, digest)}
-    rng = np.random.default_rng(1)
-    identifier = Identifier(X500)
-    identifier._on_block(block_and_state(rng)[0] + 0.1, 0, 0)
-    imu, out = np.zeros((2, N_IMU)), np.zeros((64, rows.width(N)))
-    command, pose = np.zeros(N), np.zeros(12)
-    times = np.array([0.0, 1.0])
-    digest(fresh(CRAFT), imu, 2, command, command, times, pose, 15.0, CRAFT, 0.1, out)
-    assert before == {k: len(k.signatures) for k in (bank.step, digest)}

@@ -116,6 +116,20 @@ def advance_along(
     return way
 
 
+def believed_motion(belief: TwinState) -> Array:
+    """Return (13,) position, velocity [m, m/s NED], q_ned_frd, rate [rad/s FRD] of a belief.
+
+    Raises:
+        ValueError: one of them is not finite.
+    """
+    motion = np.concatenate(
+        (belief.position_ned_m, belief.velocity_ned_m_s, belief.q_ned_frd, belief.rate_frd_rad_s)
+    )
+    if not np.all(np.isfinite(motion)):
+        raise ValueError(f"the belief is not finite: {motion}")
+    return motion
+
+
 def trim_speed(model: Model) -> float:
     """Return the rotor speed [rad/s] that carries the aircraft in still air, level."""
     lift = float(np.sum(model.rotors[:, dynamics.K_THRUST] * model.rotors[:, dynamics.EFFECT]))
@@ -185,16 +199,7 @@ class VirtualAircraft:
         Raises:
             ValueError: the belief is not finite.
         """
-        motion = np.concatenate(
-            (
-                belief.position_ned_m,
-                belief.velocity_ned_m_s,
-                belief.q_ned_frd,
-                belief.rate_frd_rad_s,
-            )
-        )
-        if not np.all(np.isfinite(motion)):
-            raise ValueError(f"the belief is not finite: {motion}")
+        motion = believed_motion(belief)
         if not self._flying:
             wind = np.zeros(3) if wind_ned_m_s is None else wind_ned_m_s
             charge = float(self.x[dynamics.CHARGE])

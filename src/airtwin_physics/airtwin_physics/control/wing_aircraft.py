@@ -15,6 +15,7 @@ from airtwin_core.types import Array, TwinState
 from airtwin_physics import dynamics
 from airtwin_physics.control import wing, wing_path
 from airtwin_physics.control.px4_params import Px4WingParams, wing_params
+from airtwin_physics.control.virtual import believed_motion
 from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import ROTOR, Model, step_into
 from airtwin_physics.dynamics.model import AX
@@ -173,16 +174,7 @@ class WingAircraft:
         Raises:
             ValueError: the belief is not finite.
         """
-        motion = np.concatenate(
-            (
-                belief.position_ned_m,
-                belief.velocity_ned_m_s,
-                belief.q_ned_frd,
-                belief.rate_frd_rad_s,
-            )
-        )
-        if not np.all(np.isfinite(motion)):
-            raise ValueError(f"the belief is not finite: {motion}")
+        motion = believed_motion(belief)
         if self._flying:
             # the reference of height moves along, or the energy would see a jump
             self.control[wing.W_HEIGHT] -= motion[2] - self.x[2]
