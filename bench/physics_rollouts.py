@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from airtwin_core import aircraft
+from airtwin_core import aircraft, frames
 from airtwin_core.types import Array, TwinState
 from airtwin_physics.control.px4_params import Px4Params
-from airtwin_physics.rollout import draw, reference, rollouts
+from airtwin_physics.rollout import draw, reference, rollouts, start
 from airtwin_physics.rollout.plan import Plan, Waypoint
 
 HERE = Path(__file__).resolve().parent
@@ -71,27 +71,8 @@ def _one_core() -> Iterator[None]:
 
 
 def _belief(velocity_ned_m_s: Array, yaw_rad: float) -> TwinState:
-    zero = np.zeros(3)
-    sigma = np.repeat([0.5, 0.2, 0.02, 0.001, 0.05], 3)
-    half = 0.5 * yaw_rad
-    return TwinState(
-        stamp_ns=0,
-        received_ns=0,
-        position_ned_m=np.array([0.0, 0.0, -40.0]),
-        velocity_ned_m_s=velocity_ned_m_s,
-        q_ned_frd=np.array([np.cos(half), 0.0, 0.0, np.sin(half)]),
-        rate_frd_rad_s=zero,
-        acceleration_ned_m_s2=zero,
-        gyro_bias_frd_rad_s=zero,
-        accel_bias_frd_m_s2=zero,
-        covariance=np.diag(sigma**2),
-        origin=None,
-        aligned=True,
-        horizontal_valid=True,
-        vertical_valid=True,
-        velocity_valid=True,
-        heading_valid=True,
-    )
+    q = frames.quat_from_euler(0.0, 0.0, yaw_rad)
+    return start.supposed(np.array([0.0, 0.0, -40.0]), velocity_ned_m_s, q)
 
 
 def _speed() -> dict[str, Any]:

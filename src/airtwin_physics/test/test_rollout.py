@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from beliefs import SIGMAS, level_flight
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,10 +22,12 @@ from airtwin_physics.rollout import (
     reference,
     rollouts,
     stages,
+    start,
     vector,
 )
 from airtwin_physics.rollout.lanes import L
 from airtwin_physics.rollout.plan import Corridor, Plan, Waypoint
+from airtwin_physics.rollout.start import SIGMAS
 
 X500 = aircraft.load("x500")
 P = px4_params.Px4Params()
@@ -34,6 +35,10 @@ ZERO = np.zeros(3)
 CALM = draw.Wind()
 WINDY = draw.Wind((3.0, -4.0, 0.0), ((1.0, 0, 0), (0, 1.0, 0), (0, 0, 0.04)), gust=1.0)
 PLAN = Plan((Waypoint((40.0, 0.0, -42.0), 12.0), Waypoint((40.0, 30.0, -38.0), 8.0, 1.0)))
+
+
+def level_flight(velocity: Array = ZERO, *more: Array, **sigmas: Array) -> TwinState:
+    return start.supposed(np.array([0.0, 0.0, -40.0]), velocity, *more, **sigmas)
 
 
 def _draws(seed: int, n: int, wind: draw.Wind, belief: TwinState | None = None) -> draw.Draws:

@@ -7,7 +7,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from beliefs import level_flight
 
 from airtwin_core import aircraft
 from airtwin_core.types import Array, Battery, Identification
@@ -15,7 +14,7 @@ from airtwin_physics.battery import BatteryEstimator
 from airtwin_physics.control import px4_params
 from airtwin_physics.identify import rows, verdict
 from airtwin_physics.identify.config import IdentifyConfig
-from airtwin_physics.rollout import draw, reference, rollouts
+from airtwin_physics.rollout import draw, reference, rollouts, start
 from airtwin_physics.rollout.plan import Corridor, Plan, Waypoint
 from airtwin_physics.slow import battery_parameters
 
@@ -53,7 +52,7 @@ def test_the_names_are_those_that_the_twin_reports() -> None:
 
 def _error(height: float) -> Array:
     """Return (4, 3) [m] lanes less the model with its ground, each second of a flight so low."""
-    belief = dataclasses.replace(level_flight(), position_ned_m=np.array([0.0, 0.0, -height]))
+    belief = start.supposed(np.array([0.0, 0.0, -height]))
     legs = Plan((Waypoint((12.0, 0.0, -height), 4.0),)).legs(belief.position_ned_m, P)
 
     def one() -> draw.Draws:
@@ -80,7 +79,7 @@ def test_how_far_the_missing_cushion_takes_it() -> None:
 
 
 def test_who_comes_to_the_ground_is_lost_there() -> None:
-    belief = dataclasses.replace(level_flight(), position_ned_m=np.array([0.0, 0.0, -5.0]))
+    belief = start.supposed(np.array([0.0, 0.0, -5.0]))
     down = Plan((Waypoint((0.0, 0.0, 3.0), 5.0),))
 
     def fly(**more: float) -> rollouts.Rollouts:

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well PX4's laws keep a wing on its way; a part of ``./airtwin bench physics``.
+
+Flights of ``airtwin_physics.control``'s virtual aircraft, state and wind known to the laws. Wing:
+the Aerosonde on squares of 800 m in 5 m/s of wind from eight directions, judged on the middle of
+each side (400 m after the corner to 80 m before the next) and as a whole; circles of 100 and 150
+m; a descent of 100 m. Quad-plane: standard_vtol from hover to the wing and back, wind of 0, 3 and
+6 m/s from four directions.
+
+Keys. ``wing_cross_track_rms_m``: worst RMS distance from a side; ``..._median_m`` of all sides.
+``wing_height_error_m``, ``wing_airspeed_error_m_s``: worst on the sides. ``wing_corner_m``: how
+near each corner is passed, least and most. ``wing_height_error_all_m``,
+``wing_airspeed_all_m_s``: corners included (worst; least and most). ``wing_circles``: rows of
+radius, wind, RMS and worst error of the radius, height, mean bank less atan(V^2 / g R) [deg].
+``wing_descent_sink_m_s`` and ``wing_descent_airspeed_m_s`` (least and most) of the descent.
+``vtol_front_transition_s``, ``vtol_back_transition_s``: shortest and longest;
+``vtol_front_height_lost_m``, ``vtol_back_height_error_m``: worst. ``vtol_not_completed``: number
+of transitions, of ``vtol_transitions``, that did not end in the wanted mode.
+``wing_realtime_factor``, ``vtol_realtime_factor``: seconds flown for each second of CPU time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from airtwin_core import aircraft, frames
+from airtwin_core.types import Array
+from airtwin_physics.control import vtol, wing_path
+from airtwin_physics.control.vtol import VtolAircraft
+from airtwin_physics.control.wing_aircraft import WingAircraft
+from airtwin_physics.dynamics import GRAVITY_M_S2
+
+NAN = np.nan
+SIDE_M, WIND_M_S, UP_M = 800.0, 5.0, 100.0
+SETTLED_M, BEFORE_M = 400.0, 80.0
+SQUARE_S, EVERY_S = 155.0, 0.1
+
+
+def measure(console: Console) -> dict[str, Any]:
+    """Return all figures."""
+    console.print("measuring the wing ...", highlight=False)
+    plane = WingAircraft(aircraft.load("aerosonde"))
+    figures = _squares(plane) | _circles(plane) | _descent(plane)
+    console.print("measuring the quad-plane ...", highlight=False)
+    return figures | _transitions(VtolAircraft(aircraft.load("standard_vtol")))
+
+
+def _squares(plane: WingAircraft) -> dict[str, Any]:
+    trim = plane.params.fw_airspd_trim
+    square = np.array([[1, 0], [1, 1], [0, 1], [0, 0]]) * SIDE_M
+    legs = np.column_stack((square, np.tile([-UP_M, NAN, 0.0, 0.0], (4, 1))))
+    cross, high, fast, corner, high_all = [], [], [], [], []
+    speeds: list[float] = []
+    plane.follow(legs)
+    plane.advance(0.1)  # compiles or loads
+    spent = flown = 0.0
+    for towards in np.arange(8) * np.pi / 4.0:
+        wind = WIND_M_S * np.array([np.cos(towards), np.sin(towards), 0.0])
+        plane.start(np.array([0.0, 0.0, -UP_M]), 0.0, wind)
+        plane.follow(legs)
+        began = time.process_time()
+        x, leg = _fly(plane, SQUARE_S, wind)
+        spent, flown = spent + time.process_time() - began, flown + SQUARE_S
+        airspeed = np.linalg.norm(x[:, 3:6] - wind, axis=1)
+        high_all.append(float(np.max(np.abs(x[:, 2] + UP_M))))
+        speeds += [float(airspeed.min()), float(airspeed.max())]
+        sides = (
+            (x[:, 1], x[:, 0]),
+            (x[:, 0] - SIDE_M, x[:, 1]),
+            (x[:, 1] - SIDE_M, SIDE_M - x[:, 0]),
+            (x[:, 0], SIDE_M - x[:, 1]),
+        )
+        for k, (off, along) in enumerate(sides):
+            on = (leg == k) & (along > SETTLED_M) & (along < SIDE_M - BEFORE_M)
+            cross.append(float(np.sqrt(np.mean(off[on] ** 2))))
+            high.append(float(np.max(np.abs(x[on, 2] + UP_M))))
+            fast.append(float(np.max(np.abs(airspeed[on] - trim))))
+        corner += [float(np.linalg.norm(x[:, :2] - goal, axis=1).min()) for goal in square[:3]]
+    return {
+        "wing_cross_track_rms_m": round(max(cross), 3),
+        "wing_cross_track_rms_median_m": round(float(np.median(cross)), 3),
+        "wing_height_error_m": round(max(high), 2),
+        "wing_airspeed_error_m_s": round(max(fast), 2),
+        "wing_corner_m": [round(min(corner), 1), round(max(corner), 1)],
+        "wing_height_error_all_m": round(max(high_all), 2),
+        "wing_airspeed_all_m_s": [round(min(speeds), 1), round(max(speeds), 1)],
+        "wing_realtime_factor": round(flown / spent),
+    }
+
+
+def _fly(plane: WingAircraft, seconds: float, wind: Array) -> tuple[Array, Array]:
+    """Return states (k, 22) and legs (k,), one every EVERY_S."""
+    states, legs = [], []
+    for _ in range(round(seconds / EVERY_S)):
+        plane.advance(EVERY_S, wind)
+        states.append(plane.x.copy())
+        legs.append(plane.guide[wing_path.WG_LEG])
+    return np.array(states), np.array(legs)
+
+
+def _circles(plane: WingAircraft) -> dict[str, Any]:
+    rows = []
+    for radius in (100.0, 150.0):
+        for wind in (np.zeros(3), np.array([3.0, -4.0, 0.0])):
+            plane.start(np.array([0.0, 0.0, -UP_M]), 0.0, wind)
+            plane.follow(np.array([[0.0, radius, -UP_M, NAN, radius, np.inf]]))
+            x = _fly(plane, 120.0, wind)[0][600:]
+            off = np.linalg.norm(x[:, :2] - (0.0, radius), axis=1) - radius
+            bank = np.mean([frames.euler_from_quat(row[6:10])[0] for row in x])
+            speed = float(np.mean(np.linalg.norm(x[:, 3:6] - wind, axis=1)))
+            theory = np.arctan(speed * speed / (GRAVITY_M_S2 * radius))
+            rows.append(
+                {
+                    "radius_m": radius,
+                    "wind_m_s": float(np.linalg.norm(wind)),
+                    "radius_rms_m": round(float(np.sqrt(np.mean(off**2))), 2),
+                    "radius_worst_m": round(float(np.max(np.abs(off))), 2),
+                    "height_worst_m": round(float(np.max(np.abs(x[:, 2] + UP_M))), 2),
+                    "bank_less_theory_deg": round(float(np.degrees(bank - theory)), 2),
+                }
+            )
+    return {"wing_circles": rows}
+
+
+def _descent(plane: WingAircraft) -> dict[str, Any]:
+    plane.start(np.array([0.0, 0.0, -2.0 * UP_M]))
+    plane.follow(np.array([[1e5, 0.0, -UP_M, NAN, 0.0, 0.0]]))
+    x = _fly(plane, 90.0, np.zeros(3))[0]
+    speed = np.linalg.norm(x[:, 3:6], axis=1)
+    return {
+        "wing_descent_sink_m_s": round(float(np.mean(x[100:400, 5])), 2),
+        "wing_descent_airspeed_m_s": [
+            round(float(speed.min()), 1),
+            round(float(speed.max()), 1),
+        ],
+    }
+
+
+def _transitions(plane: VtolAircraft) -> dict[str, Any]:
+    up_m, settle_s, watch_s = 50.0, 10.0, 40.0
+    fronts, backs, lost, off, missed, count = [], [], [], [], 0, 0
+    plane.advance(0.1)
+    began, flown = time.process_time(), 0.0
+    for towards in np.arange(4) * np.pi / 2.0:
+        for blow in (0.0, 3.0, 6.0):
+            wind = blow * np.array([np.cos(towards), np.sin(towards), 0.0])
+            plane.start(np.array([0.0, 0.0, -up_m]))
+            plane.advance(settle_s, wind)
+            plane.follow(np.array([[1e4, 0.0, -up_m, NAN, 0.0, 0.0]]))
+            height, mode = _watch(plane, watch_s, wind)
+            fronts.append(EVERY_S * float(np.sum(mode == vtol.TO_WING)))
+            lost.append(float(np.max(up_m - height)))
+            missed += int(mode[-1] != vtol.WING)
+            goal = plane.x[:3] + 4.0 * np.array([plane.x[3], plane.x[4], 0.0])
+            goal[2] = -up_m
+            plane.hold(goal)
+            height, mode = _watch(plane, watch_s, wind)
+            backs.append(EVERY_S * float(np.sum(mode == vtol.TO_HOVER)))
+            off.append(float(np.max(np.abs(height - up_m))))
+            missed += int(mode[-1] != vtol.HOVER)
+            count, flown = count + 2, flown + settle_s + 2.0 * watch_s
+    return {
+        "vtol_front_transition_s": [round(min(fronts), 1), round(max(fronts), 1)],
+        "vtol_back_transition_s": [round(min(backs), 1), round(max(backs), 1)],
+        "vtol_front_height_lost_m": round(max(lost), 1),
+        "vtol_back_height_error_m": round(max(off), 1),
+        "vtol_transitions": count,
+        "vtol_not_completed": missed,
+        "vtol_realtime_factor": round(flown / (time.process_time() - began)),
+    }
+
+
+def _watch(plane: VtolAircraft, seconds: float, wind: Array) -> tuple[Array, Array]:
+    """Return heights [m] and modes, one every EVERY_S."""
+    seen = []
+    for _ in range(round(seconds / EVERY_S)):
+        plane.advance(EVERY_S, wind)
+        seen.append((-plane.x[2], plane.mode[vtol.V_MODE]))
+    return np.array(seen).T[0], np.array(seen).T[1]
