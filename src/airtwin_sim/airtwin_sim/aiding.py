@@ -32,8 +32,6 @@ SENSORS = (
 TICK_S = 0.004
 PERIOD_TICKS = {"rangefinder": 10, "flow": 5, "vision": 8, "airspeed": 25, "rotor_speeds": 25}
 FLOW_S = PERIOD_TICKS["flow"] * TICK_S
-_HEAT_CAPACITY_J_K = 450.0  # of a 4S pack of 450 g, 1 kJ/kg/K
-_COOLING_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +57,11 @@ class Aiding:
     antenna_yaw_rad: float = 0.0
     airspeed_m_s: float = 0.3
     rotor_share: float = 0.003
-    ambient_c: float = 20.0
 
     def __post_init__(self) -> None:
         for spec in fields(self):
             value = getattr(self, spec.name)
-            if spec.name not in ("antenna_yaw_rad", "ambient_c") and not value >= 0.0:
+            if spec.name != "antenna_yaw_rad" and not value >= 0.0:
                 raise ValueError(f"aiding {spec.name} is {value}")
 
 
@@ -102,7 +99,6 @@ class AidingSuite:
         self._slip = np.zeros(2)  # scene's angle about x and y by translation alone
         own = rng.normal(size=3) * (5.0, 5.0, 1.0), rng.uniform(-np.pi, np.pi)
         self._zero, self._north = own if aiding.vision_local else (np.zeros(3), 0.0)
-        self._heat_k = 0.0
 
     def sense(
         self, tick: int, now_us: int, x: Array, ground_down_m: float, wind_ned: Array
@@ -243,11 +239,8 @@ class AidingSuite:
         noise = self._noise("rotor_speeds", self._aiding.rotor_share, len(speed))
         return {"rpm": np.round(speed * (1.0 + noise) * 60.0 / (2.0 * np.pi))}
 
-    def temperature_c(self, current_a: float, resistance_ohm: float, dt_s: float) -> float:
-        """Return the pack's temperature [deg C], warmed by its own resistance; NaN if not told."""
-        loss_w = current_a * current_a * resistance_ohm
-        self._heat_k += (loss_w / _HEAT_CAPACITY_J_K - self._heat_k / _COOLING_S) * dt_s
-        trouble = self.trouble["battery_temperature"]
-        if "battery_temperature" not in self._on or trouble.stopped:
+    def temperature_c(self, x: Array) -> float:
+        """Return the pack's temperature [deg C], as PX4's battery_status; NaN if not told."""
+        if "battery_temperature" not in self._on or self.trouble["battery_temperature"].stopped:
             return float("nan")
-        return self._aiding.ambient_c + self._heat_k
+        return float(x[dynamics.TEMPERATURE])

@@ -15,7 +15,7 @@ import numpy as np
 
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
-from airtwin_physics import dynamics, gusts
+from airtwin_physics import battery, dynamics, gusts
 from airtwin_physics.control import multirotor as control
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.dynamics import Model, member, step_into
@@ -116,6 +116,28 @@ def advance(fleet: Fleet, normals: Array, tick: int, params: Px4Params) -> None:
     )
 
 
+@numba.njit(cache=True, error_model="numpy")
+def _rest(x: Array, one: Model) -> None:
+    """Let the battery of an aircraft that stands go on: it feeds, recovers and cools."""
+    charge, polarisation, temperature = (
+        dynamics.CHARGE,
+        dynamics.POLARISATION,
+        dynamics.TEMPERATURE,
+    )
+    _, current, swing, warming = battery.drained(
+        one.battery,
+        one.ocv,
+        x[charge],
+        x[polarisation],
+        x[temperature],
+        dynamics.load(x, one),
+        dynamics.AMBIENT_C,
+    )
+    x[charge] += current * TICK_S
+    x[polarisation] += swing * TICK_S
+    x[temperature] += warming * TICK_S
+
+
 @numba.njit(cache=True)
 def _tick(
     model: Model,
@@ -156,7 +178,7 @@ def _tick(
             # the contact's friction is smooth and lets wind push; what stands is held
             x[i, 3:6] = 0.0
             x[i, 10:13] = 0.0
-            x[i, dynamics.CHARGE] += dynamics.battery(x[i], one)[1] * TICK_S
+            _rest(x[i], one)
         else:
             for _ in range(SUBSTEPS):
                 step_into(x[i], motors[i], one, wind_ned[i], TICK_S / SUBSTEPS, work)

@@ -302,10 +302,8 @@ class World:
 
     def _battery(self, pilots: list[Autopilot]) -> Values:
         """Return battery_status' values; all aircraft speak at once."""
-        words_ = [pilot.battery for pilot in pilots]
         warmth = [
-            aiding.temperature_c(word.current_a, word.resistance_ohm, 1.0)
-            for aiding, word in zip(self._aiding, words_, strict=True)
+            aiding.temperature_c(x) for aiding, x in zip(self._aiding, self.fleet.x, strict=True)
         ]
         return words.battery(pilots, warmth)
 

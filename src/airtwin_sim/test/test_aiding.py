@@ -13,6 +13,7 @@ from rclpy.serialization import deserialize_message
 from airtwin_core import frames
 from airtwin_core.types import Array, Sample
 from airtwin_physics import dynamics
+from airtwin_physics.battery import model
 from airtwin_ros import px4, px4_out
 from airtwin_sim.aiding import SENSORS, Aiding
 from airtwin_sim.commander import Command
@@ -78,8 +79,11 @@ def test_each_shows_the_truth(quiet: list[tuple[str, Sample, Array]]) -> None:
         assert fix.antenna_yaw_frd_rad == pytest.approx(0.5)
     for rotors, x in _of(quiet, "rotor_speeds"):
         np.testing.assert_allclose(rotors.speed_rad_s, x[dynamics.ROTOR :], atol=0.06)
-    warm = [word.temperature_c for word, _ in _of(quiet, "battery")]
-    assert 20.0 < warm[0] < warm[-1] < 25.0
+    packs = _of(quiet, "battery")
+    warm = [word.temperature_c for word, _ in packs]
+    assert dynamics.AMBIENT_C < warm[0] < warm[-1]
+    for word, x in packs:  # the same temperature that the resistance follows
+        assert word.temperature_c == pytest.approx(x[dynamics.TEMPERATURE], abs=0.01)
 
 
 def test_flow_is_velocity_over_distance_and_the_own_turn() -> None:
@@ -164,3 +168,18 @@ def test_a_scenario_names_sensors_and_says_which_there_are() -> None:
         parse(entries | {"aiding": {"vision_m": -1.0}})
     with pytest.raises(ScenarioError, match="place in rangefinder"):
         Fault("sensor_stop", "px4_0", index=9)
+
+
+def test_a_pack_that_has_landed_recovers_and_cools() -> None:
+    flight = Flight(Scenario(ONE))
+    x, pack = flight.world.fleet.x[0], flight.world.fleet.model.battery[0]
+    for _ in range(50):
+        flight.step()
+    x[dynamics.POLARISATION], x[dynamics.TEMPERATURE] = 0.03, 60.0
+    for _ in range(2500):
+        flight.step()
+    assert x[dynamics.POLARISATION] == pytest.approx(
+        0.03 * np.exp(-10.0 / pack[model.POLARISATION_S]), rel=0.05
+    )
+    cooled = 35.0 * (1.0 - np.exp(-10.0 * pack[model.COOLING_W_K] / pack[model.HEAT_J_K]))
+    assert 60.0 - x[dynamics.TEMPERATURE] == pytest.approx(cooled, rel=0.05)

@@ -9,6 +9,7 @@ from airtwin_physics.dynamics.felt import felt, held_command, state
 from airtwin_physics.dynamics.integrate import step, step_into, step_many
 from airtwin_physics.dynamics.model import (
     AIR_DENSITY_KG_M3,
+    AMBIENT_C,
     CAPACITY_C,
     CAPACITY_SHARE,
     CDA_X,
@@ -44,10 +45,11 @@ from airtwin_physics.dynamics.model import (
     pack,
     stack,
 )
-from airtwin_physics.dynamics.motion import battery, derivative, derivative_into
+from airtwin_physics.dynamics.motion import battery, derivative, derivative_into, load
 
 __all__ = [
     "AIR_DENSITY_KG_M3",
+    "AMBIENT_C",
     "CAPACITY_C",
     "CAPACITY_SHARE",
     "CDA_X",
@@ -84,6 +86,7 @@ __all__ = [
     "derivative_into",
     "felt",
     "held_command",
+    "load",
     "member",
     "pack",
     "stack",
