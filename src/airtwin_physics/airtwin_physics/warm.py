@@ -46,7 +46,7 @@ def warm_up() -> None:
     correction.spread(p, h[1])
     correction.statistic(p, h, three, three)
     correction.update(x, p, h, three, three)
-    correction.judge(x, p, h, three, three, 1.0, 0)
+    correction.judge(x, p, h, three, three, 1.0, 0, 1.0)
     correction.forget(p, 0, 1.0)
     correction.place(p, 0, kernel.GNSS, -1.0, 1.0)
     correction.healthy(x, p)

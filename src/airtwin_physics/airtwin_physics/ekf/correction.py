@@ -125,23 +125,33 @@ def statistic(p: Array, h: Array, residual: Array, variance: Array) -> float:
 
 @njit(cache=True)
 def judge(
-    x: Array, p: Array, h: Array, residual: Array, variance: Array, limit: float, first: int = 0
-) -> tuple[float, float]:
-    """Fuse if the statistic is at most ``limit``; return (statistic [-], spread [-]).
+    x: Array,
+    p: Array,
+    h: Array,
+    residual: Array,
+    variance: Array,
+    limit: float,
+    first: int = 0,
+    scale: float = 1.0,
+) -> tuple[float, float, float]:
+    """Fuse if the statistic is at most ``limit``; return (statistic, spread, shown) [-].
 
-    first: as of ``update``.
+    first: as of ``update``; scale [-] multiplies ``variance``, which gives the noise.
 
-    spread: mean over the m rows of h P h^T / variance, what the belief's own doubt is of the
-    noise, before the fusion; the adaptive noise needs it.
+    spread: mean over the m rows of h P h^T / noise, what the belief's own doubt is of the noise,
+    before the fusion; shown: that of residual^2 / noise. The adaptive noise needs both.
     """
-    nis = statistic(p, h, residual, variance)
+    noise = variance * scale
+    nis = statistic(p, h, residual, noise)
     doubt = 0.0
+    shown = 0.0
     m = h.shape[0]
     for i in range(m):
-        doubt += spread(p, h[i]) / variance[i]
+        doubt += spread(p, h[i]) / noise[i]
+        shown += residual[i] * residual[i] / noise[i]
     if nis <= limit:
-        update(x, p, h, residual, variance, first)
-    return nis, doubt / m
+        update(x, p, h, residual, noise, first)
+    return nis, doubt / m, shown / m
 
 
 @njit(cache=True)

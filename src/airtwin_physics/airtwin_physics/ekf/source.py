@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,8 +26,8 @@ _PRIOR = 50.0  # samples that the claim itself is worth
 
 
 def _moves(belief: Belief) -> bool:
-    x = belief.x
-    return bool(x[3] * x[3] + x[4] * x[4] + x[5] * x[5] > _MOVING_M_S**2)
+    north, east, down = belief.x[3:6].tolist()
+    return bool(north * north + east * east + down * down > _MOVING_M_S**2)
 
 
 class Gate:
@@ -67,8 +68,10 @@ class Gate:
 
         first: errors before this one are left as they are (``correction.update``).
         """
-        c, noise = self._config, variance * self.scale
-        nis, doubt = correction.judge(belief.x, belief.p, h, residual, noise, self.limit, first)
+        c = self._config
+        nis, doubt, shown = correction.judge(
+            belief.x, belief.p, h, residual, variance, self.limit, first, self.scale
+        )
         if not nis <= self.limit:
             if self.shut_since_s is None:
                 self.shut_since_s = at_s
@@ -77,7 +80,6 @@ class Gate:
         self.passed_s = at_s
         # a sensor at rest does not show how it fares in motion
         if c.adapt_samples > 0.0 and _moves(belief):
-            shown = float(np.mean(residual * residual / noise))
             shown = min(shown, _ROBUST * (1.0 + doubt)) - doubt
             # the more the belief itself is in doubt, the less is seen of the sensor's noise
             weight = 1.0 / (1.0 + doubt) ** 2
@@ -172,7 +174,7 @@ class Source:
     def health(self, at_s: float, *gates: Gate) -> SensorHealth:
         """Return how the source fares; ``gates`` in place of its own, the worst counts."""
         c, guards = self._config, gates or (self.gate,)
-        factor = float(np.sqrt(max(gate.scale for gate in guards)))
+        factor = math.sqrt(max([gate.scale for gate in guards]))
         if at_s - self.seen_s > c.valid_s:
             health = Health.MISSING
         elif self._is_stuck:
