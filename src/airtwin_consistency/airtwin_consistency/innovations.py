@@ -25,7 +25,8 @@ _NOISE_S = 20.0  # memory of the usual step size
 _ASTRAY_M_S = 0.5  # mean innovation before the step, above which the twin is lost
 _SIGMA_M_S = 0.2  # the twin's own uncertainty that the floor already allows for
 _USUAL = 0.1  # [m/s] step size that the floor already allows for
-_NORTH, _EAST, _DOWN, _NIS, _ACCEL, _SIGMA = range(6)
+_CLAIM_M_S = 0.5  # speed accuracy that the floor already allows for; in place of no claim, too
+_NORTH, _EAST, _DOWN, _NIS, _ACCEL, _SIGMA, _CLAIM = range(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,13 @@ class Innovations:
             self._tested = tested
             accel = math.sqrt(float(twin.acceleration_ned_m_s2 @ twin.acceleration_ned_m_s2))
             sigma = float(np.sqrt(np.diagonal(twin.covariance)[VEL].max()))
-            row = np.array([*fusion.innovation, fusion.nis, accel, sigma])
+            claim = speed_accuracy_m_s if np.isfinite(speed_accuracy_m_s) else _CLAIM_M_S
+            row = np.array([*fusion.innovation, fusion.nis, accel, sigma, claim])
             if np.all(np.isfinite(row)):
                 self._rows.add(twin.received_ns, row)
-                self._look_for_step(twin.received_ns, speed_accuracy_m_s)
+                self._look_for_step(twin.received_ns)
 
-    def _look_for_step(self, now_ns: int, speed_accuracy_m_s: float) -> None:
+    def _look_for_step(self, now_ns: int) -> None:
         limits = self._limits
         times_ns, rows = self._rows.all()
         age_s = (now_ns - times_ns) / _NS
@@ -84,11 +86,15 @@ class Innovations:
         beyond = after.mean(axis=0) - expected
         across = min(float(np.hypot(*plain[:2])), float(np.hypot(*beyond[:2])))
         accel = float(rows[old | new][:, _ACCEL].max())
-        accuracy = speed_accuracy_m_s if np.isfinite(speed_accuracy_m_s) else 0.5
+        # the difference of two means of what the receiver says is noise
+        spread = math.sqrt(
+            stats.chi2_limit(2, limits.probability) * (1.0 / new.sum() + 1.0 / old.sum())
+        )
+        claim = float(rows[old | new][:, _CLAIM].max())
         allowed = (
             limits.velocity_step_m_s
             + limits.velocity_delay_s * accel
-            + max(0.0, accuracy - 0.5)
+            + spread * max(0.0, claim - _CLAIM_M_S)
             + 2.0 * max(0.0, float(rows[old | new][:, _SIGMA].max()) - _SIGMA_M_S)
             + 5.0 * max(0.0, self._noise_m_s - _USUAL)
         )
