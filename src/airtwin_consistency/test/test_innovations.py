@@ -56,4 +56,5 @@ def test_a_claim_that_has_just_become_good_does_not_hide_the_noise_before():
         state = dataclasses.replace(twin, stamp_ns=now_ns, received_ns=now_ns, fusions=(fusion,))
         watch.on_twin(state, 2.0 if bad else 0.2)
     sign = watch.step(now_ns)
-    assert sign is not None and sign.ratio < 1.0
+    assert sign is not None
+    assert sign.ratio < 1.0
