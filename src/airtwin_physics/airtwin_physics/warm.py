@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from airtwin_core.types.belief import N_ERROR
 from airtwin_physics import battery
-from airtwin_physics.ekf import aiding_models, correction, kernel, models
+from airtwin_physics.ekf import aiding_models, correction, kernel, models, output
 from airtwin_physics.ekf import imu as imu_kernels
 from airtwin_physics.identify import warm as identify_warm
 
@@ -18,16 +19,16 @@ def warm_up() -> None:
     x[kernel.X_Q] = 1.0
     p, h = np.eye(kernel.N), np.zeros((3, kernel.N))
     three, ring = np.ones(3), np.zeros((2, 12))
-    rest, watch = np.zeros(imu_kernels.N_REST), np.zeros(12)
+    rest, watch = np.zeros(imu_kernels.N_REST), np.zeros(15)
     pack, cell = np.ones(battery.model.N_PACK), np.array([3.0, 4.0])
     battery.discharge(pack, cell, three, three, 25.0, 0.1)
     battery.endurance(pack, cell, three, 1.0, 25.0, 1.0, 2.0)
     constants = np.ones(kernel.N_CONSTANTS)
-    imu_kernels.take(ring, 0, rest, three, three, (1e-3, 1e-3, 0.0), False, np.ones(4))
+    imu_kernels.take(ring, 0, rest, three, three, 1e-3, 1e-3, 0.0, False, np.ones(4))
     imu_kernels.step_until(x, p, ring, 0, 1, 1.0, 1.0, constants, watch)
     kernel.predict(x, p, ring[0], constants)
-    kernel.forecast(x, p, ring, 0, 2, constants)
-    kernel.acceleration(x, three)
+    row, covariance = np.empty(output.N_ROW), np.empty((N_ERROR, N_ERROR))
+    output.present(x, p, ring, 0, 2, constants, np.zeros(6), np.zeros((3, 3)), row, covariance)
     for axis in range(3):
         models.gnss_position(x, axis, 0.0, h[axis])
         models.gnss_velocity(x, axis, three, 0.0, h[axis])
@@ -49,4 +50,4 @@ def warm_up() -> None:
     correction.judge(x, p, h, three, three, 1.0, 0, 1.0)
     correction.forget(p, 0, 1.0)
     correction.place(p, 0, kernel.GNSS, -1.0, 1.0)
-    correction.healthy(x, p)
+    imu_kernels.settle(x, p, watch)

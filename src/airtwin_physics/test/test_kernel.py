@@ -240,7 +240,8 @@ def test_forecast_leaves_the_belief_alone_and_equals_stepping() -> None:
     x, p = _state(rng), _covariance(rng)
     ring = np.stack([_imu(np.random.default_rng(9), 0.004) for _ in range(8)])
     before = x.copy(), p.copy()
-    now, cov = kernel.forecast(x, p, ring, 5, 15, CONSTANTS)
+    now, cov = np.empty(kernel.N_NOMINAL), np.empty((N, N))
+    kernel.forecast(x, p, ring, 5, 15, CONSTANTS, now, cov)
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(p, before[1])
     for index in range(5, 15):

@@ -11,7 +11,7 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import alignment, correction, kernel, models
 from airtwin_physics.ekf.air import Air
 from airtwin_physics.ekf.alignment import FirstAttitude
-from airtwin_physics.ekf.imu import ImuTrack, step_until
+from airtwin_physics.ekf.imu import ImuTrack, settle, step_until
 
 UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0
@@ -36,13 +36,13 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
 class Belief:
-    """``x`` (29,), ``p`` (28, 28), ``constants`` (49,) of ``kernel``.
+    """``x`` (29,), ``p`` (28, 28), ``constants`` (49,) of ``kernel``; ``begun``: since alignment.
 
-    ``watch`` (12,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
+    ``watch`` (15,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
     last look at the acceleration; that (3,) [m/s^2] NED, smooth; since the last look at the drag
     the time [s], the specific force times it (3,) [m/s] FRD, variance of that by vibration
-    [m^2/s^2]. The arrays live as long as the object: ``clear`` starts anew in place, so that
-    sensors may keep it.
+    [m^2/s^2]; velocity (3,) [m/s] before corrections. The arrays live as long as the object:
+    ``start_over`` clears them in place, so that sensors may keep it.
     """
 
     def __init__(self, config: EstimatorConfig, air: Air | None = None) -> None:
@@ -50,7 +50,7 @@ class Belief:
         self.air = air or Air(c)
         self.x = np.zeros(kernel.N_NOMINAL)
         self.p = np.zeros((kernel.N, kernel.N))
-        self.watch = np.zeros(12)
+        self.watch = np.zeros(15)
         self.constants = np.empty(kernel.N_CONSTANTS)
         self.constants[kernel.DENSITY] = [
             c.gyro_noise,
@@ -67,15 +67,16 @@ class Belief:
             [c.gnss_wander_s] * 3 + [c.heading_wander_s] + [c.gust_length_m] * 2
         )
         self.constants[kernel.CAP] = _CAP
-        self.clear()
+        self.start_over()
 
     @property
     def sigma(self) -> Array:
         """Sizes (6,) of the offsets of GNSS (3,) [m] and heading [rad], gust (2,) [m/s]."""
         return self.constants[kernel.SIGMA]
 
-    def clear(self) -> None:
+    def start_over(self) -> None:
         """Forget all."""
+        self.begun = False
         self.x[:] = 0.0
         self.x[kernel.X_Q] = 1.0
         self.p[:] = 0.0
@@ -113,34 +114,30 @@ class Belief:
             p[6:9, 6:9] += tilt_by_bias @ tilt_by_bias.T * c.accel_bias_sigma**2
             p[6:9, 12:15] = tilt_by_bias * c.accel_bias_sigma**2
             p[12:15, 6:9] = p[6:9, 12:15].T
+        self.begun = True
 
     def advance(self, track: ImuTrack, target_s: float, event_s: float) -> bool:
         """Take the steps that end by ``target_s``, up to the first at ``event_s`` or later.
 
         Returns whether that one was reached.
         """
-        first = step_until(
+        before = track.first
+        track.first = step_until(
             self.x,
             self.p,
             track.ring,
-            track.first,
+            before,
             track.last,
             target_s,
             event_s,
             self.constants,
             self.watch,
         )
-        moved = first > track.first
-        track.first = first
-        return moved and bool(track.reached_s >= event_s)
+        return track.first > before and track.reached_s >= event_s
 
-    def forecast(self, track: ImuTrack) -> tuple[Array, Array]:
-        """Return x and P at the newest IMU sample."""
-        return kernel.forecast(self.x, self.p, track.ring, track.first, track.last, self.constants)
-
-    def healthy(self) -> bool:
-        """Return whether the filter still has a state to speak of."""
-        return correction.healthy(self.x, self.p)
+    def settle(self) -> bool:
+        """End the corrections at a time; return whether there still is a state to speak of."""
+        return settle(self.x, self.p, self.watch)
 
     def shift(self, by_ned_m: Array) -> None:
         """Move the origin of NED; the barometer goes on reading the same."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from airtwin_core.types import Array, Fusion, GnssFix, SensorHealth, WindEstimate
+from airtwin_core.types import Array, Fusion, GnssFix, SensorHealth
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel
 from airtwin_physics.ekf.anchor import Anchor
@@ -143,24 +143,22 @@ class Sensors:
             self.ground.flow.gate.passed_s,
         )
 
-    def wind(self, x: Array, p: Array, at_s: float) -> WindEstimate | None:
-        """Return wind and gust of a forecast x (29,), P (28, 28); None if never observed."""
-        shown_s = max(self.air.passed_s, self.air.sideslip.gate.passed_s)
-        if shown_s == NEVER_S:
-            return None
-        w, g = slice(kernel.WIND, kernel.WIND + 2), slice(kernel.GUST, kernel.GUST + 2)
-        cross = p[w, g]
-        covariance = p[w, w] + p[g, g] + (cross + cross.T)  # symmetric to the bit
+    @property
+    def wind_known(self) -> bool:
+        """Whether anything ever showed the wind."""
+        return self._wind_shown_s() > NEVER_S
+
+    def wind_valid(self, variance: float, at_s: float) -> bool:
+        """Return whether a wind with this trace of its covariance [m^2/s^2] may be believed."""
         c, air = self._config, self.air
-        sure = covariance.item(0) + covariance.item(3) < 2.0 * c.wind_valid_m_s**2
-        lately = at_s - shown_s < c.valid_s
+        if not (variance < 2.0 * c.wind_valid_m_s**2 and at_s - self._wind_shown_s() < c.valid_s):
+            return False
         # a law that its own innovations contradict explains nothing by wind
         sources = (air.drag, air.airspeed, air.sideslip)
-        believed = all(source.fits(at_s, c.noisy_factor) for source in sources)
-        at, gust = kernel.X_WIND, kernel.X_GUST
-        return WindEstimate(
-            x[at : at + 2] + x[gust : gust + 2], covariance, sure and lately and believed
-        )
+        return all(source.fits(at_s, c.noisy_factor) for source in sources)
+
+    def _wind_shown_s(self) -> float:
+        return max(self.air.passed_s, self.air.sideslip.gate.passed_s)
 
     def horizontal(self, since_s: float) -> bool:
         """Return whether something has shown the horizontal position since."""

@@ -8,6 +8,7 @@ from numba import njit
 
 from airtwin_core.types import Array, Imu
 from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf.correction import healthy
 from airtwin_physics.ekf.kernel import GRAVITY_M_S2, predict
 
 RING = 512  # steps kept; 0.2 s at 1 kHz are 200
@@ -16,6 +17,9 @@ _LONG = 1.2  # times the integration time: beyond that samples are missing
 _ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_REST = 21
+WENT_BACK, GAP = "clock went back", "IMU gap"
+BROKEN = frozenset((WENT_BACK, GAP))
+"""What of an IMU sample's time costs the state."""
 
 
 @njit(cache=True)
@@ -94,21 +98,22 @@ def take(
     rest: Array,
     gyro: Array,
     accel: Array,
-    times: tuple[float, float, float],
+    step: float,
+    dt: float,
+    now: float,
     clipped: bool,
     doubt: Array,
 ) -> float:
     """Queue one sample in the ring and follow it; return its size, see ``_IMPOSSIBLE``.
 
-    times: (the step that it covers, its integration time, time at its end) [s]. Nothing changes
-    if its numbers are impossible.
+    step: what it covers, dt: its integration time, now: time at its end [s]. Nothing changes if
+    its numbers are impossible.
     """
     size = 0.0
     for i in range(3):
         size += gyro[i] * gyro[i] + 1e-3 * accel[i] * accel[i]
     if not size < _IMPOSSIBLE:
         return size
-    step, dt, now = times
     entry = ring[last % ring.shape[0]]
     vibration = rest.copy()
     follow(rest, gyro, accel, step, _WINDOW_S)
@@ -134,7 +139,7 @@ def step_until(
     """Move state and covariance along the ring; return the step that is next.
 
     Stops before a step that ends after ``target`` [s], unless the ring is full, and after the
-    first one that ends at ``event`` [s] or later. watch (13,): see ``Belief``.
+    first one that ends at ``event`` [s] or later. watch (15,): see ``Belief``.
     """
     size = ring.shape[0]
     while first < last:
@@ -155,7 +160,19 @@ def step_until(
         watch[11] += entry[10]
         if entry[11] >= event:
             break
+    for i in range(3):
+        watch[12 + i] = x[3 + i]
     return first
+
+
+@njit(cache=True)
+def settle(x: Array, p: Array, watch: Array) -> bool:
+    """Take corrections out of what ``watch`` holds; return whether the belief is ``healthy``."""
+    if not healthy(x, p):
+        return False
+    for i in range(3):  # a correction is no motion
+        watch[1 + i] += x[3 + i] - watch[12 + i]
+    return True
 
 
 def square(v: Array) -> float:
@@ -175,9 +192,9 @@ class ImuTrack:
             [c.gap_rate_rad_s, c.gap_accel_m_s2, c.clip_accel_m_s2, c.accel_range_m_s2]
         )
         self.refused: dict[str, int] = {}
-        self.forget()
+        self.start_over()
 
-    def forget(self) -> None:
+    def start_over(self) -> None:
         """Start anew, for example after a gap; the counts stay."""
         self.newest: Imu | None = None
         self.now_s = 0.0
@@ -185,25 +202,31 @@ class ImuTrack:
         self.ring = np.zeros((RING, 12))
         self.rest = np.zeros(N_REST)
 
-    def step_s(self, imu: Imu) -> float | None:
-        """Return the time that the sample covers [s]; None, counted, if it cannot be used."""
-        if not 0.0 < imu.dt_s <= 0.5:
-            self._refuse("impossible integration time")
-            return None
-        if self.newest is None:
-            return imu.dt_s
-        step_s = (imu.stamp_ns - self.newest.stamp_ns) * 1e-9
-        if step_s <= 0.0:
-            self._refuse("same time stamp twice" if step_s == 0.0 else "time runs backwards")
-            return None
-        if step_s > self._config.stamp_jump_s:
-            # PX4's clock shift jumps without time passing; a lost message shows in both clocks
-            arrival_s = (imu.received_ns - self.newest.received_ns) * 1e-9
-            step_s = min(step_s, max(arrival_s, imu.dt_s))
-        return step_s
+    def take(self, imu: Imu, *, queue: bool) -> str:
+        """Follow a sample, and queue the step up to it for the filter.
 
-    def take(self, imu: Imu, step_s: float, *, queue: bool) -> bool:
-        """Follow the sample, and queue the step up to it for the filter; false if impossible."""
+        Returns why it was not taken, "" if it was: a cause in ``BROKEN`` asks to start over and to
+        take it again as the first; all others are counted in ``refused``.
+        """
+        c, before = self._config, self.newest
+        step_s = imu.dt_s
+        if before is not None:
+            step_s = (imu.stamp_ns - before.stamp_ns) * 1e-9
+            if step_s < -c.gap_max_s:
+                return WENT_BACK
+        if not 0.0 < imu.dt_s <= 0.5:
+            return self._refuse("impossible integration time")
+        if before is not None:
+            if step_s <= 0.0:
+                return self._refuse(
+                    "same time stamp twice" if step_s == 0.0 else "time runs backwards"
+                )
+            if step_s > c.stamp_jump_s:
+                # PX4's clock shift jumps without time passing; a lost message shows in both clocks
+                arrival_s = (imu.received_ns - before.received_ns) * 1e-9
+                step_s = min(step_s, max(arrival_s, imu.dt_s))
+            if step_s > c.gap_max_s:
+                return GAP
         now_s = self.now_s + step_s
         size = take(
             self.ring,
@@ -211,18 +234,19 @@ class ImuTrack:
             self.rest,
             imu.rate_frd_rad_s,
             imu.specific_force_frd_m_s2,
-            (step_s, imu.dt_s, now_s),
+            step_s,
+            imu.dt_s,
+            now_s,
             imu.clipped,
             self._doubt,
         )
         if not size < _IMPOSSIBLE:
-            self._refuse("impossible value" if size >= _IMPOSSIBLE else "not finite")
-            return False
+            return self._refuse("impossible value" if size >= _IMPOSSIBLE else "not finite")
         self.newest = imu
         self.now_s = now_s
         if queue:
             self.last += 1
-        return True
+        return ""
 
     @property
     def full(self) -> bool:
@@ -238,6 +262,11 @@ class ImuTrack:
     def followed_s(self) -> float:
         """Time since the start [s]."""
         return float(self.rest[0])
+
+    @property
+    def last_imu(self) -> Array:
+        """Angular rate (3,) [rad/s] and specific force (3,) [m/s^2] FRD of the newest sample."""
+        return self.rest[15:21]
 
     @property
     def mean_rate_frd(self) -> Array:
@@ -267,5 +296,6 @@ class ImuTrack:
             and abs(force - GRAVITY_M_S2) < 0.5
         )
 
-    def _refuse(self, cause: str) -> None:
+    def _refuse(self, cause: str) -> str:
         self.refused[cause] = self.refused.get(cause, 0) + 1
+        return cause

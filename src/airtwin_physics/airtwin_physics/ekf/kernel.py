@@ -73,8 +73,8 @@ def rotation(q: Array, out: Array) -> None:
 
 
 @njit(cache=True)
-def turn(q: Array, rx: float, ry: float, rz: float) -> None:
-    """Replace q by q * exp(r), r the rotation vector [rad] in FRD, at unit length."""
+def _quaternion(rx: float, ry: float, rz: float) -> tuple[float, float, float, float]:
+    """Return exp(r) as a quaternion; r the rotation vector [rad]."""
     angle2 = rx * rx + ry * ry + rz * rz
     if angle2 < 1e-8:
         half_sinc = 0.5 - angle2 / 48.0
@@ -83,32 +83,41 @@ def turn(q: Array, rx: float, ry: float, rz: float) -> None:
         angle = np.sqrt(angle2)
         half_sinc = np.sin(0.5 * angle) / angle
         c = np.cos(0.5 * angle)
-    bx, by, bz = half_sinc * rx, half_sinc * ry, half_sinc * rz
-    w, x, y, z = q[0], q[1], q[2], q[3]
-    q[0] = w * c - x * bx - y * by - z * bz
-    q[1] = w * bx + x * c + y * bz - z * by
-    q[2] = w * by - x * bz + y * c + z * bx
-    q[3] = w * bz + x * by - y * bx + z * c
-    length = np.sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
-    for i in range(4):
-        q[i] /= length
+    return c, half_sinc * rx, half_sinc * ry, half_sinc * rz
 
 
 @njit(cache=True)
-def advance(x: Array, gyro: Array, accel: Array, dt: float, decay: Array) -> None:
-    """Move the nominal state over dt [s]; gyro [rad/s], accel [m/s^2] (3,) FRD, averages over dt.
+def _multiply(q: Array, by: tuple[float, float, float, float]) -> None:
+    """Replace q (4,) by q * by, at unit length."""
+    c, i, j, k = by
+    w, x, y, z = q[0], q[1], q[2], q[3]
+    q[0] = w * c - x * i - y * j - z * k
+    q[1] = w * i + x * c + y * k - z * j
+    q[2] = w * j - x * k + y * c + z * i
+    q[3] = w * k + x * j - y * i + z * c
+    length = np.sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
+    for n in range(4):
+        q[n] /= length
 
-    The specific force is turned by the attitude at the middle of the step; ``decay`` (6,) [-] is
-    exp(-dt / tau) of what wanders, see ``WANDER``.
-    """
+
+@njit(cache=True)
+def turn(q: Array, rx: float, ry: float, rz: float) -> None:
+    """Replace q by q * exp(r), r the rotation vector [rad] in FRD, at unit length."""
+    _multiply(q, _quaternion(rx, ry, rz))
+
+
+@njit(cache=True)
+def move(x: Array, gyro: Array, accel: Array, dt: float) -> None:
+    """Move position, velocity and attitude over dt [s], as in ``advance``."""
     rx = (gyro[0] - x[X_GYRO_BIAS]) * dt
     ry = (gyro[1] - x[X_GYRO_BIAS + 1]) * dt
     rz = (gyro[2] - x[X_GYRO_BIAS + 2]) * dt
     q = x[X_Q : X_Q + 4]
-    turn(q, 0.5 * rx, 0.5 * ry, 0.5 * rz)
+    half = _quaternion(0.5 * rx, 0.5 * ry, 0.5 * rz)
+    _multiply(q, half)
     r = np.empty((3, 3))
     rotation(q, r)
-    turn(q, 0.5 * rx, 0.5 * ry, 0.5 * rz)
+    _multiply(q, half)
     ax = accel[0] - x[X_ACCEL_BIAS]
     ay = accel[1] - x[X_ACCEL_BIAS + 1]
     az = accel[2] - x[X_ACCEL_BIAS + 2]
@@ -118,6 +127,16 @@ def advance(x: Array, gyro: Array, accel: Array, dt: float, decay: Array) -> Non
             change += GRAVITY_M_S2 * dt
         x[X_POS + i] += (x[X_VEL + i] + 0.5 * change) * dt
         x[X_VEL + i] += change
+
+
+@njit(cache=True)
+def advance(x: Array, gyro: Array, accel: Array, dt: float, decay: Array) -> None:
+    """Move the nominal state over dt [s]; gyro [rad/s], accel [m/s^2] (3,) FRD, averages over dt.
+
+    The specific force is turned by the attitude at the middle of the step; ``decay`` (6,) [-] is
+    exp(-dt / tau) of what wanders, see ``WANDER``.
+    """
+    move(x, gyro, accel, dt)
     for i in range(N_WANDER):
         x[WANDER[i] + 1] *= decay[i]
 
@@ -333,29 +352,36 @@ def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
 
 
 @njit(cache=True)
-def acceleration(x: Array, accel: Array) -> Array:
-    """Return the acceleration (3,) [m/s^2] NED that goes with the specific force (3,) FRD."""
-    r: Array = np.empty((3, 3))
+def acceleration(x: Array, accel: Array, out: Array) -> None:
+    """Write the acceleration (3,) [m/s^2] NED that goes with the specific force (3,) FRD."""
+    r = np.empty((3, 3))
     rotation(x[X_Q : X_Q + 4], r)
-    out: Array = np.zeros(3)
     for i in range(3):
+        out[i] = 0.0
         for j in range(3):
             out[i] += r[i, j] * (accel[j] - x[X_ACCEL_BIAS + j])
     out[2] += GRAVITY_M_S2
-    return out
 
 
 @njit(cache=True)
 def forecast(
-    x: Array, p: Array, ring: Array, first: int, last: int, constants: Array
-) -> tuple[Array, Array]:
-    """Carry copies of x and P from the filter's horizon to now; return (x, P).
+    x: Array,
+    p: Array,
+    ring: Array,
+    first: int,
+    last: int,
+    constants: Array,
+    now: Array,
+    cov: Array,
+) -> None:
+    """Carry copies of x and P from the filter's horizon to now; write them to now (29,), cov.
 
     ring (m, 11 or more): IMU steps as in ``predict``; those from ``first`` up to ``last``
     (counted without wrapping) are still ahead of the horizon. The state takes each step, the
     covariance one step with their mean.
     """
-    now, cov = x.copy(), p.copy()
+    now[:] = x
+    cov[:, :] = p
     total = np.zeros(11)
     decay = np.empty(N_WANDER)
     size = ring.shape[0]
@@ -373,4 +399,3 @@ def forecast(
         for i in range(1, 7):
             total[i] /= total[0]
         predict(x.copy(), cov, total, constants)
-    return now, cov

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The belief of now as it is published: a forecast from the filter's horizon to the newest IMU."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from airtwin_core.types import Array, SensorHealth, TwinState, WindEstimate
+from airtwin_core.types.belief import N_ERROR
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf import kernel
+from airtwin_physics.ekf.anchor import Anchor
+from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.fusion import Sensors
+from airtwin_physics.ekf.imu import ImuTrack
+from airtwin_physics.ekf.tally import NEVER_S
+
+_LOOK_S = 0.1  # between two looks at the health of the sensors
+_LOST_SAID_S = 10.0  # for so long a lost state is spoken of
+
+# Places in the row that ``present`` writes: the nominal state first, then what follows from it.
+_N = kernel.N_NOMINAL
+_RATE, _ACCELERATION, _AIR, _AIR_COV = _N, _N + 3, _N + 6, _N + 8
+N_ROW = _N + 12
+_POSITION, _VELOCITY, _QUATERNION = slice(0, 3), slice(3, 6), slice(6, 10)
+_GYRO_BIAS, _ACCEL_BIAS = slice(10, 13), slice(13, 16)
+_TURNING, _FORCED = slice(_RATE, _RATE + 3), slice(_ACCELERATION, _ACCELERATION + 3)
+_BLOWN, _BLOWN_COV = slice(_AIR, _AIR + 2), slice(_AIR_COV, _AIR_COV + 4)
+
+_forecast, _acceleration = kernel.forecast, kernel.acceleration
+_N_ERRORS, _Q = kernel.N, kernel.X_Q
+_WIND, _GUST, _X_WIND, _X_GUST = kernel.WIND, kernel.GUST, kernel.X_WIND, kernel.X_GUST
+_BIAS = kernel.X_GYRO_BIAS
+
+
+@njit(cache=True)
+def present(
+    x: Array,
+    p: Array,
+    ring: Array,
+    first: int,
+    last: int,
+    constants: Array,
+    imu: Array,
+    aside: Array,
+    row: Array,
+    covariance: Array,
+) -> None:
+    """Write the state of now into row (41,) and covariance (15, 15) of its first errors.
+
+    x to constants: as of ``kernel.forecast``. imu (6,): angular rate [rad/s] and specific force
+    [m/s^2] of now, FRD. aside (3, 3) [m^2]: doubt of the position that P does not hold.
+    row: nominal state (29,), q with w >= 0; rate (3,) [rad/s] FRD; acceleration (3,) [m/s^2] NED;
+    wind with its gust (2,) [m/s] NE and covariance (2, 2) of that.
+    """
+    cov = np.empty((_N_ERRORS, _N_ERRORS))
+    _forecast(x, p, ring, first, last, constants, row[:_N], cov)
+    _acceleration(row, imu[3:6], row[_ACCELERATION : _ACCELERATION + 3])
+    if not row[_Q] >= 0.0:
+        for i in range(4):
+            row[_Q + i] = -row[_Q + i]
+    for i in range(3):
+        row[_RATE + i] = imu[i] - row[_BIAS + i]
+    for i in range(2):
+        row[_AIR + i] = row[_X_WIND + i] + row[_X_GUST + i]
+        for j in range(2):
+            cross = cov[_WIND + i, _GUST + j] + cov[_WIND + j, _GUST + i]
+            both = cov[_WIND + i, _WIND + j] + cov[_GUST + i, _GUST + j]
+            row[_AIR_COV + 2 * i + j] = both + cross
+    covariance[:, :] = cov[: covariance.shape[0], : covariance.shape[1]]
+    for i in range(3):
+        for j in range(3):
+            covariance[i, j] += aside[i, j]
+
+
+class Output:
+    """Makes the states; what changes slower than they are published is looked at less often."""
+
+    def __init__(
+        self,
+        config: EstimatorConfig,
+        track: ImuTrack,
+        belief: Belief,
+        sensors: Sensors,
+        anchor: Anchor,
+    ) -> None:
+        self._config = config
+        self._track = track
+        self._belief = belief
+        self._sensors = sensors
+        self._anchor = anchor
+        self.start_over()
+        self._lost = ""
+
+    def start_over(self, lost: str = "") -> None:
+        """Look anew at all; ``lost``: why the state was lost, which is said for a while."""
+        self._lost = lost
+        self._looked_s = NEVER_S
+        self._health: tuple[SensorHealth, ...] = ()
+        self._notice = ""
+
+    def state(self) -> TwinState | None:
+        """Return the belief at the newest IMU sample; None before the first attitude."""
+        track, belief, sensors = self._track, self._belief, self._sensors
+        imu = track.newest
+        if not belief.begun or imu is None:
+            return None
+        row, covariance = np.empty(N_ROW), np.empty((N_ERROR, N_ERROR))
+        present(
+            belief.x,
+            belief.p,
+            track.ring,
+            track.first,
+            track.last,
+            belief.constants,
+            track.last_imu,
+            sensors.pose.aside,
+            row,
+            covariance,
+        )
+        at_s = track.now_s - self._config.horizon_s
+        since_s = at_s - self._config.valid_s
+        if at_s - self._looked_s >= _LOOK_S:
+            self._look(at_s)
+        return TwinState(
+            stamp_ns=imu.stamp_ns,
+            received_ns=imu.received_ns,
+            position_ned_m=row[_POSITION],
+            velocity_ned_m_s=row[_VELOCITY],
+            q_ned_frd=row[_QUATERNION],
+            rate_frd_rad_s=row[_TURNING],
+            acceleration_ned_m_s2=row[_FORCED],
+            gyro_bias_frd_rad_s=row[_GYRO_BIAS],
+            accel_bias_frd_m_s2=row[_ACCEL_BIAS],
+            covariance=covariance,
+            origin=self._anchor.origin,
+            aligned=True,
+            horizontal_valid=sensors.horizontal(since_s),
+            vertical_valid=sensors.vertical(since_s),
+            velocity_valid=sensors.velocity(since_s),
+            heading_valid=sensors.heading.passed_s > since_s,
+            fusions=sensors.fusions(),
+            wind=self._wind(row, at_s),
+            health=self._health,
+            notice=self._notice,
+        )
+
+    def _wind(self, row: Array, at_s: float) -> WindEstimate | None:
+        """Return wind and gust; None if nothing ever showed them."""
+        if not self._sensors.wind_known:
+            return None
+        variance = row.item(_AIR_COV) + row.item(_AIR_COV + 3)
+        valid = self._sensors.wind_valid(variance, at_s)
+        return WindEstimate(row[_BLOWN], row[_BLOWN_COV].reshape(2, 2), valid)
+
+    def _look(self, at_s: float) -> None:
+        """Look how the sensors fare."""
+        self._looked_s = at_s
+        self._health = self._sensors.health(at_s)
+        self._notice = self._sensors.notice(at_s)
+        if self._lost and self._track.now_s < _LOST_SAID_S:
+            lost = f"state lost ({self._lost}) and found again"
+            self._notice = f"{lost}; {self._notice}" if self._notice else lost

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is published against the same in plain numpy, and what a consumer may rely on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from airtwin_core import frames
+from airtwin_core.types.belief import N_ERROR
+from airtwin_physics.ekf import imu, kernel, output
+from airtwin_physics.estimator import Estimator
+
+import simulate  # isort: skip
+
+N = kernel.N
+WIND, GUST = slice(kernel.WIND, kernel.WIND + 2), slice(kernel.GUST, kernel.GUST + 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_present_equals_plain_numpy(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=kernel.N_NOMINAL)
+    x[6:10] = frames.quat_normalise(rng.normal(size=4))
+    root = rng.normal(size=(N, N))
+    p = root @ root.T / N
+    ring = np.zeros((4, 12))
+    ring[:, 0] = 0.004
+    ring[:, 1:7] = rng.normal(size=(4, 6))
+    constants = np.full(kernel.N_CONSTANTS, 0.1)
+    constants[kernel.CAP] = 1e6
+    measured, aside = rng.normal(size=6), np.diag([4.0, 5.0, 0.0])
+    now, cov = np.empty(kernel.N_NOMINAL), np.empty((N, N))
+    kernel.forecast(x, p, ring, 1, 6, constants, now, cov)
+    row, covariance = np.empty(output.N_ROW), np.empty((N_ERROR, N_ERROR))
+    output.present(x, p, ring, 1, 6, constants, measured, aside, row, covariance)
+    q = now[6:10] if now[6] >= 0.0 else -now[6:10]
+    force_ned = frames.rotation_from_quat(q) @ (measured[3:6] - now[13:16])
+    both = cov[WIND, WIND] + cov[GUST, GUST] + cov[WIND, GUST] + cov[GUST, WIND]
+    expected = np.concatenate(
+        [
+            now[:6],
+            q,
+            now[10:],
+            measured[:3] - now[10:13],
+            force_ned - kernel.GRAVITY_M_S2 * np.array([0.0, 0.0, -1.0]),
+            now[22:24] + now[27:29],
+            both.ravel(),
+        ]
+    )
+    np.testing.assert_allclose(row, expected, atol=1e-12)
+    cov[:3, :3] += aside
+    np.testing.assert_array_equal(covariance, cov[:N_ERROR, :N_ERROR])
+    np.testing.assert_array_equal(covariance, covariance.T)
+
+
+def test_settle_tells_corrections_from_motion_and_finds_a_broken_belief() -> None:
+    x, p, watch = np.zeros(kernel.N_NOMINAL), np.eye(N), np.zeros(15)
+    x[kernel.X_Q] = 1.0
+    watch[1:4], watch[12:15] = [1.0, 2.0, 3.0], [0.5, 0.5, 0.5]
+    x[3:6] = [0.6, 0.5, 0.2]
+    assert imu.settle(x, p, watch)
+    np.testing.assert_allclose(watch[1:4], [1.1, 2.0, 2.7])
+    x[3] = np.nan
+    assert not imu.settle(x, p, watch)
+
+
+def test_a_published_state_never_changes() -> None:
+    flight = simulate.fly(np.random.default_rng(1), 3.0)
+    estimator = Estimator()
+    states = [s for sample in flight.samples if (s := estimator.on(sample)) is not None]
+    kept = [(s.position_ned_m.copy(), s.q_ned_frd.copy(), s.covariance.copy()) for s in states]
+    for sample in simulate.fly(np.random.default_rng(1), 4.0).samples:
+        estimator.on(sample)
+    assert len(states) > 20
+    for state, (position, q, covariance) in zip(states, kept, strict=True):
+        np.testing.assert_array_equal(state.position_ned_m, position)
+        np.testing.assert_array_equal(state.q_ned_frd, q)
+        np.testing.assert_array_equal(state.covariance, covariance)
