@@ -96,7 +96,7 @@ def test_the_position_loop_is_the_plain_one(seed: int) -> None:
     s, _, _, _, _ = _random_lanes(seed)
     rows = s.copy()
     smooth = 1.0 - np.exp(-2.0 * np.pi * P.mpc_veld_lp * 0.01)
-    cascade.position(s, P, smooth, np.tan(np.radians(P.mpc_tiltmax_air)), 0.01)
+    cascade.position(s, P, smooth, 0.01)
     cascade.wanted_attitude(s)
     for lane in range(L):
         control, setpoint = law.new_control(P), virtual.new_setpoint(P)
@@ -171,7 +171,7 @@ def test_the_rigid_body_is_that_of_dynamics(seed: int) -> None:
     _put(s, lanes.SHARE, np.zeros(L))
     before = s.copy()
     rotors = r[:, lanes.ROTOR : lanes.ROTOR + L].copy()
-    stages.body(s, dt)
+    stages.body(s, k, dt)
     for j in range(4):
         stages.rotor(s, r[j], rotor_k[j], k[lanes.SPIN_INERTIA], dt)
     stages.move(s, k, dt)

@@ -66,9 +66,11 @@ def braking(distance: float, acceleration: float, jerk: float) -> float:
 
 # A row of the follower's state and one of the legs that it flies.
 G_TRACK, G_YAW, G_LEG, G_WAITED = slice(0, 9), 9, 10, 11
-N_GUIDE = 12
-L_GOAL, L_SPEED, L_YAW, L_HOLD = slice(0, 3), 3, 4, 5
-N_LEG = 6
+G_FLIGHT = slice(12, 15)  # phase of the flight, see ``sortie``
+N_GUIDE = 15
+L_GOAL, L_SPEED, L_YAW, L_HOLD, L_KIND = slice(0, 3), 3, 4, 5, 6
+N_LEG = 7
+FLY, TAKE_OFF, LAND = 0.0, 1.0, 2.0  # L_KIND
 GUIDE_S = 0.02  # [s] the track is renewed at 50 Hz, as the simulator's flight tasks do
 NEAR_M = 2.0  # [m] NAV_ACC_RAD of PX4's multirotor airframes (ROMFS init.d/rc.mc_defaults)
 SETTLE_S = 5.0 * GUIDE_S  # slow enough for a law that is renewed so often to be smooth
@@ -76,7 +78,7 @@ WAIT_FROM_M = 0.5  # [m] lag behind the track at which it begins to wait
 
 
 def new_guide(pos: Array, vel: Array, yaw_rad: float) -> Array:
-    """Return one row (12,): a track that begins where the aircraft is [m, m/s NED]."""
+    """Return one row (15,): a track that begins where the aircraft is [m, m/s NED]."""
     row = np.zeros(N_GUIDE)
     row[:3], row[3:6], row[G_YAW] = pos, vel, yaw_rad
     return row
@@ -84,25 +86,33 @@ def new_guide(pos: Array, vel: Array, yaw_rad: float) -> Array:
 
 @numba.njit(cache=True)
 def guide(
-    state: Array, setpoint: Array, pos: Array, legs: Array, p: Px4Params, dt_s: float
+    state: Array,
+    setpoint: Array,
+    pos: Array,
+    legs: Array,
+    up: float,
+    down: float,
+    p: Px4Params,
+    dt_s: float,
 ) -> None:
-    """Write position, velocity, acceleration and yaw of a row of setpoints along ``legs`` (k, 6).
+    """Write position, velocity, acceleration and yaw of a row of setpoints along ``legs`` (k, 7).
 
-    A leg: goal (3,) [m NED], speed [m/s], yaw [rad], hold [s]; a yaw of NaN keeps the heading.
-    The next leg begins within NEAR_M and NAV_MC_ALT_RAD of the goal after its hold; the last one
-    stays.
+    A leg: goal (3,) [m NED], speed [m/s], yaw [rad], hold [s], kind; a yaw of NaN keeps the
+    heading. The next leg begins within NEAR_M and NAV_MC_ALT_RAD of the goal after its hold; the
+    last one stays. ``up``, ``down``: vertical speeds of this leg [m/s].
     """
     leg = int(state[G_LEG])
-    dx, dy, dz = legs[leg, 0] - pos[0], legs[leg, 1] - pos[1], legs[leg, 2] - pos[2]
+    goal = legs[leg, :3]
+    dx, dy, dz = goal[0] - pos[0], goal[1] - pos[1], goal[2] - pos[2]
     if dx * dx + dy * dy < NEAR_M * NEAR_M and abs(dz) < p.nav_mc_alt_rad:
         state[G_WAITED] += dt_s
         if state[G_WAITED] > legs[leg, L_HOLD] and leg < legs.shape[0] - 1:
             leg += 1
             state[G_LEG], state[G_WAITED] = leg, 0.0
+            goal = legs[leg, :3]
     behind = np.sqrt((state[0] - pos[0]) ** 2 + (state[1] - pos[1]) ** 2)
     waits = max(0.0, 1.0 - max(0.0, behind - WAIT_FROM_M) / p.mpc_xy_err_max)
-    speed = legs[leg, L_SPEED] * waits
-    chase(state[:9], legs[leg, :3], speed, p.mpc_z_v_auto_up, p.mpc_z_v_auto_dn, p, dt_s)
+    chase(state[:9], goal, legs[leg, L_SPEED] * waits, up, down, p, dt_s)
     wanted = legs[leg, L_YAW]
     if wanted == wanted:
         ahead = wanted - state[G_YAW]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array, TwinState
 from airtwin_physics import dynamics
 from airtwin_physics.control import multirotor as law
-from airtwin_physics.control import track
+from airtwin_physics.control import sortie, track
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
 
@@ -58,7 +59,8 @@ def tick(
         yaw = np.arctan2(2 * (x[6] * x[9] + x[7] * x[8]), 1 - 2 * (x[8] ** 2 + x[9] ** 2))
         acceleration_down = (x[5] - control[5]) / dt_s
         law.position_control(control, setpoint, x[:3], x[3:6], yaw, p, dt_s)
-        law.learn_hover_thrust(control, acceleration_down, dt_s)
+        if setpoint[law.SP_THRUST_MIN] > 0.0:  # not in the take-off's ramp: the ground carries
+            law.learn_hover_thrust(control, acceleration_down, dt_s)
         wanted = law.attitude_control(control, x[6:10], p)
         torque = law.rate_control(control, wanted, x[10:13], True, p, dt_s)
         law.mix(motors, shares, torque, control[law.C_THRUST])
@@ -102,7 +104,7 @@ def advance_along(
     substeps: int,
     ticks: int,
 ) -> float:
-    """Let ``ticks`` pass along ``legs`` (``track.guide``); return the way flown [m].
+    """Let ``ticks`` pass along ``legs`` (``sortie.guide``); return the way flown [m].
 
     The track is renewed at the first tick and then every ``track.GUIDE_S``.
     """
@@ -110,7 +112,7 @@ def advance_along(
     way, every = 0.0, round(track.GUIDE_S / dt_s)
     for i in range(ticks):
         if i % every == 0:
-            track.guide(guide, setpoint, x[:3], legs, p, every * dt_s)
+            sortie.guide(guide, setpoint, x, control, legs, p, every * dt_s)
         tick(x, control, setpoint, motors, model, shares, p, wind, dt_s, substeps, work)
         way += dt_s * np.sqrt(x[3] ** 2 + x[4] ** 2 + x[5] ** 2)
     return way
@@ -165,8 +167,22 @@ def in_flight(
     return x, control
 
 
+def standing(
+    model: Model, params: Px4Params, motion: Array, charge_c: float
+) -> tuple[Array, Array]:
+    """Return (x (16 + n,), control (26,)) of an aircraft on the ground that has not flown yet.
+
+    motion: (13,), of which the place and the heading count.
+    """
+    x = dynamics.at_rest(model, yaw_rad=frames.yaw_from_quat(motion[6:10]))
+    x[:2], x[dynamics.CHARGE] = motion[:2], charge_c
+    return x, law.new_control(params)
+
+
 class VirtualAircraft:
     """One aircraft that does what it was told: ``resync`` to a belief, then ``advance``.
+
+    It begins at rest on the ground, whose plane is at down 0; ``follow`` flies a whole plan.
 
     ``x`` (16 + n,) is the state of ``dynamics``, ``control`` (26,) that of the controllers; a
     copy of both is a snapshot. Same calls: same state, to the bit.
@@ -187,6 +203,9 @@ class VirtualAircraft:
         self.x = dynamics.at_rest(self.model)
         self.control = law.new_control(self.params)
         self.motors = np.full(aircraft.rotor_count, np.nan)
+        self.guide = track.new_guide(self.x[:3], np.zeros(3), 0.0)
+        self.legs = np.zeros((0, track.N_LEG))
+        self.setpoint = new_setpoint(self.params)
         self._flying = False
         self._left_s = 0.0
 
@@ -210,6 +229,46 @@ class VirtualAircraft:
         self.control[law.C_VEL_LAST] += belief.velocity_ned_m_s - self.x[3:6]
         self.control[law.C_RATE] += belief.rate_frd_rad_s - self.x[10:13]
         self.x[:13] = motion
+
+    def follow(self, legs: Array) -> None:
+        """Fly along ``legs`` (k, 7) of ``track`` from here on; ``phase`` says how far it is."""
+        self.legs = np.atleast_2d(np.asarray(legs, dtype=np.float64))
+        yaw = frames.yaw_from_quat(self.x[6:10])
+        self.guide = track.new_guide(self.x[:3], self.x[3:6], yaw)
+        sortie.begin(self.guide[track.G_FLIGHT], self.legs[0, track.L_KIND])
+
+    @property
+    def phase(self) -> float:
+        """Return where the flight of ``follow`` is: a phase of ``sortie``."""
+        return float(self.guide[track.G_FLIGHT][sortie.PHASE])
+
+    def advance_along(self, duration_s: float, wind_ned_m_s: Array | None = None) -> float:
+        """Fly ``duration_s``, a number of 20 ms, along what ``follow`` said; return the way [m].
+
+        Raises:
+            ValueError: nothing to follow, or no number of renewals of the track.
+        """
+        ticks = round(duration_s / TICK_S)
+        if len(self.legs) == 0 or ticks % round(track.GUIDE_S / TICK_S) != 0:
+            raise ValueError(f"{len(self.legs)} legs to follow for {duration_s} s")
+        wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
+        return float(
+            advance_along(
+                self.x,
+                self.control,
+                self.setpoint,
+                self.guide,
+                self.legs,
+                self.motors,
+                self.model,
+                self.shares,
+                self.params,
+                wind,
+                TICK_S,
+                SUBSTEPS,
+                ticks,
+            )
+        )
 
     def advance(
         self, setpoint: Array, duration_s: float, wind_ned_m_s: Array | None = None

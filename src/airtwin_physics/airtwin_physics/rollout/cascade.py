@@ -21,8 +21,12 @@ from airtwin_physics.control.track import NEAR_M, SETTLE_S, WAIT_FROM_M
 from airtwin_physics.dynamics import GRAVITY_M_S2
 from airtwin_physics.rollout.lanes import (
     ACC,
+    CLIMB_MOST,
+    DOWN_WANTED,
     GOAL,
+    HOLDS_HEIGHT,
     HOVER,
+    LEARNS,
     LEG_YAW,
     NEAR,
     POS,
@@ -35,10 +39,13 @@ from airtwin_physics.rollout.lanes import (
     SPEED,
     THRUST,
     THRUST_DOWN,
+    THRUST_LEAST,
     THRUST_NED,
+    TILT_MOST,
     TORQUE,
     TRACK,
     TURNING,
+    UP_WANTED,
     VEL,
     VEL_DOT,
     VEL_INT,
@@ -71,7 +78,6 @@ def guide(s: Array, p: Px4Params, dt: float) -> None:
     jerk, step = p.mpc_jerk_auto, p.mpc_jerk_auto * dt
     turn = p.mpc_yawrauto_max * (PI / 180.0) * dt
     hor, climb, sink = p.mpc_acc_hor, p.mpc_acc_up_max, p.mpc_acc_down_max
-    most_up, most_down = p.mpc_z_v_auto_up, p.mpc_z_v_auto_dn
     lag = 1.0 / p.mpc_xy_err_max
     for i in range(L):
         lx, ly = s[TRACK + i] - s[POS + i], s[TRACK + E + i] - s[POS + E + i]
@@ -83,8 +89,8 @@ def guide(s: Array, p: Px4Params, dt: float) -> None:
         pace = min(s[SPEED + i] * waits, braking(level, hor, jerk))
         share = pace / max(level, 1e-6)
         share = share if level > 1e-6 else 0.0
-        up = min(most_up, braking(max(-dz, 0.0), climb, jerk))
-        down = min(most_down, braking(max(dz, 0.0), sink, jerk))
+        up = min(s[UP_WANTED + i], braking(max(-dz, 0.0), climb, jerk))
+        down = min(s[DOWN_WANTED + i], braking(max(dz, 0.0), sink, jerk))
         wanted = -up if dz < 0.0 else down
         for_z = climb if wanted < s[TRACK + 5 * L + i] else sink
         chase_axis(s, i, share * dx, hor, jerk, step, dt)
@@ -126,14 +132,14 @@ def near(s: Array, p: Px4Params) -> None:
 
 
 @vector
-def position(s: Array, p: Px4Params, smooth: float, tan_tilt: float, dt: float) -> None:
+def position(s: Array, p: Px4Params, smooth: float, dt: float) -> None:
     """As ``control.multirotor.position_control`` with all of the setpoint given."""
     g, back = GRAVITY_M_S2, 2.0 / p.mpc_xy_vel_p_acc
     xy_p, z_p, most = p.mpc_xy_p, p.mpc_z_p, p.mpc_xy_vel_max
     v_p, v_i, v_d = p.mpc_xy_vel_p_acc, p.mpc_xy_vel_i_acc, p.mpc_xy_vel_d_acc
     w_p, w_i, w_d = p.mpc_z_vel_p_acc, p.mpc_z_vel_i_acc, p.mpc_z_vel_d_acc
-    up, down = p.mpc_z_vel_max_up, p.mpc_z_vel_max_dn
-    thr_min, thr_max, marg = p.mpc_thr_min, p.mpc_thr_max, p.mpc_thr_xy_marg
+    down = p.mpc_z_vel_max_dn
+    thr_max, marg = p.mpc_thr_max, p.mpc_thr_xy_marg
     per_s, half = 1.0 / dt, 0.5 * dt
     for i in range(L):
         vn, ve, vd = s[VEL + i], s[VEL + E + i], s[VEL + D + i]
@@ -153,7 +159,7 @@ def position(s: Array, p: Px4Params, smooth: float, tan_tilt: float, dt: float) 
         fx = xy_p * (s[TRACK + i] - pn)
         fy = xy_p * (s[TRACK + E + i] - pe)
         rx, ry = s[TRACK + 3 * L + i], s[TRACK + 4 * L + i]
-        tz = z_p * (s[TRACK + D + i] - pd) + s[TRACK + 5 * L + i]
+        tz = s[HOLDS_HEIGHT + i] * z_p * (s[TRACK + D + i] - pd) + s[TRACK + 5 * L + i]
         # the position's share goes before the rest within the horizontal speed
         base2 = fx * fx + fy * fy
         base = math.sqrt(base2)
@@ -169,7 +175,8 @@ def position(s: Array, p: Px4Params, smooth: float, tan_tilt: float, dt: float) 
         over = whole > most * most
         tx = (fx * shrink if alone else tx) if over else tx
         ty = (fy * shrink if alone else ty) if over else ty
-        tz = max(min(tz, down), -up)
+        tz = max(min(tz, down), -s[CLIMB_MOST + i])
+        thr_min = s[THRUST_LEAST + i]
         int_z = min(max(s[VEL_INT + D + i], -g), g)
         ex, ey, ez = tx - vn, ty - ve, tz - vd
         ax = v_p * ex + s[VEL_INT + i] - v_d * dn + s[TRACK + 6 * L + i]
@@ -178,7 +185,7 @@ def position(s: Array, p: Px4Params, smooth: float, tan_tilt: float, dt: float) 
         hover = s[HOVER + i]
         acc2 = ax * ax + ay * ay
         tilt = math.sqrt(acc2) / g
-        cut = tan_tilt / max(tilt, 1e-9)
+        cut = s[TILT_MOST + i] / max(tilt, 1e-9)
         cut = min(1.0, cut) / g
         bx, by = -ax * cut, -ay * cut
         length = math.sqrt(bx * bx + by * by + 1.0)
@@ -206,7 +213,8 @@ def position(s: Array, p: Px4Params, smooth: float, tan_tilt: float, dt: float) 
         s[THRUST_NED + i], s[THRUST_NED + E + i], s[THRUST_NED + D + i] = nx, ny, nz
         # learn_hover_thrust
         surprise = raw - g * (nz / hover + 1.0)
-        after = min(max(hover + 0.3 * dt * surprise / g * hover, 0.1), 0.9)
+        change = s[LEARNS + i] * 0.3 * dt * surprise / g * hover
+        after = min(max(hover + change, 0.1), 0.9)
         made = (nz + hover) * g / hover
         s[VEL_INT + D + i] = int_z + (made - g) * hover / after + g - made
         s[HOVER + i] = after

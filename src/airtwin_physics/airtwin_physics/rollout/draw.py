@@ -149,6 +149,16 @@ def starts(rng: np.random.Generator, n: int, belief: TwinState, *, sampled: bool
     return out
 
 
+def standing(starts: Array, ground_down_m: float) -> Array:
+    """Return ``starts`` (n, 13) put on the ground, level and still, where each has its place."""
+    out = np.zeros_like(starts)
+    out[:, :2], out[:, 2] = starts[:, :2], ground_down_m
+    w, x, y, z = starts[:, 6:10].T
+    half = 0.5 * np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+    out[:, 6], out[:, 9] = np.cos(half), np.sin(half)
+    return out
+
+
 def winds(rng: np.random.Generator, n: int, wind: Wind, *, sampled: bool) -> Array:
     """Return (n, 3) mean winds [m/s NED].
 

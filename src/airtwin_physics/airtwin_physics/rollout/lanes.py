@@ -21,11 +21,16 @@ X, Y, Z = L, 2 * L, 3 * L  # of a quaternion, w first
 (HOVER, THRUST, THRUST_DOWN, THRUST_NED) = (37 * L, 38 * L, 39 * L, 40 * L)
 (TRACK, YAW, GOAL, SPEED, LEG_YAW, NEAR) = (43 * L, 52 * L, 53 * L, 56 * L, 57 * L, 58 * L)
 (WIND, INNER, RESISTANCE, SPEED_MOST) = (59 * L, 62 * L, 63 * L, 64 * L)
-(MASS, DRAG, TORQUE) = (65 * L, 66 * L, 69 * L)
-(LOW, HIGH, KEEP, SHARE, DROP) = (72 * L, 73 * L, 74 * L, 75 * L, 76 * L)
-(ROT, AIR, FORCE, MOMENT, SPIN) = (77 * L, 86 * L, 89 * L, 92 * L, 95 * L)
-Q_WANTED, TURNING = 96 * L, 100 * L
-ROWS = 103
+# what the phase of the flight allows: limit of the climb, least thrust, tangent of the tilt; 1 or
+# 0: holds its height, motors obey, hover thrust is learnt, motors turn, the ground carries
+(CLIMB_MOST, THRUST_LEAST, TILT_MOST) = (65 * L, 66 * L, 67 * L)
+(HOLDS_HEIGHT, OBEYS, LEARNS, TURNS, STANDS) = (68 * L, 69 * L, 70 * L, 71 * L, 72 * L)
+(UP_WANTED, DOWN_WANTED) = (73 * L, 74 * L)
+(MASS, DRAG, TORQUE) = (75 * L, 76 * L, 79 * L)
+(LOW, HIGH, KEEP, SHARE, DROP) = (82 * L, 83 * L, 84 * L, 85 * L, 86 * L)
+(ROT, AIR, FORCE, MOMENT, SPIN) = (87 * L, 96 * L, 99 * L, 102 * L, 105 * L)
+Q_WANTED, TURNING, CUSHION = 106 * L, 110 * L, 113 * L
+ROWS = 114
 
 # rows of r[i]
 (ROTOR, COMMAND, LIFT, IN_PLANE, INFLOW) = (0 * L, 1 * L, 2 * L, 3 * L, 4 * L)
@@ -40,4 +45,5 @@ N_ROTOR_CONSTANT = 17
 # what all lanes share: constants of one aircraft
 INERTIA, INVERSE = 0, 9  # row by row
 (AVIONICS_W, SPEED_PER_VOLT, SPIN_INERTIA) = (18, 19, 20)
-N_CONSTANT = 21
+(GROUND, HUB, RADIUS) = (21, 22, 23)  # ground's plane, hubs below the centre of mass, radius [m]
+N_CONSTANT = 24

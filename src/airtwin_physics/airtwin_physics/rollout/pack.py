@@ -38,20 +38,21 @@ def varied(model: Model, factors: Array) -> Model:
 
 
 def filters(params: Px4Params, dt_s: float, substeps: int) -> Array:
-    """Return (4,): the smoothing of velocity, rate and rate's derivative, tan of the tilt."""
+    """Return (3,): the smoothing of velocity, rate and rate's derivative."""
     inner = dt_s / substeps
     return np.array(
         [
             1.0 - np.exp(-2.0 * np.pi * params.mpc_veld_lp * dt_s),
             1.0 - np.exp(-2.0 * np.pi * params.imu_gyro_cutoff * inner),
             1.0 - np.exp(-2.0 * np.pi * params.imu_dgyro_cutoff * inner),
-            np.tan(np.radians(params.mpc_tiltmax_air)),
         ]
     )
 
 
-def shared(aircraft: Aircraft, model: Model, inner_s: float) -> tuple[Array, Array]:
-    """Return (constants (21,), of rotors (n, 17)) of all lanes, for rotor steps of ``inner_s``.
+def shared(
+    aircraft: Aircraft, model: Model, inner_s: float, ground_down_m: float = 0.0
+) -> tuple[Array, Array]:
+    """Return (constants (24,), of rotors (n, 17)) of all lanes, for rotor steps of ``inner_s``.
 
     Raises:
         ValueError: not a multirotor with upright rotors: lanes know no wings and no tilt.
@@ -67,6 +68,9 @@ def shared(aircraft: Aircraft, model: Model, inner_s: float) -> tuple[Array, Arr
     k[lanes.AVIONICS_W] = model.body[columns.AVIONICS_W]
     k[lanes.SPEED_PER_VOLT] = model.body[columns.SPEED_PER_VOLT]
     k[lanes.SPIN_INERTIA] = model.body[columns.SPIN_INERTIA]
+    k[lanes.GROUND] = ground_down_m + model.body[columns.GROUND_DOWN]
+    k[lanes.HUB] = np.mean(model.rotors[:, columns.RZ])
+    k[lanes.RADIUS] = np.mean(model.rotors[:, columns.RADIUS])
     rotors = np.zeros((aircraft.rotor_count, lanes.N_ROTOR_CONSTANT))
     for column, source in (
         (lanes.RX, columns.RX),
@@ -95,9 +99,16 @@ def shared(aircraft: Aircraft, model: Model, inner_s: float) -> tuple[Array, Arr
 
 
 def block(
-    model: Model, params: Px4Params, factors: Array, starts: Array, trims: Array, charge_c: float
+    model: Model,
+    params: Px4Params,
+    factors: Array,
+    starts: Array,
+    trims: Array,
+    charge_c: float,
+    *,
+    standing: bool = False,
 ) -> tuple[Array, Array]:
-    """Return (s (ROWS L,), r (n, ROTOR_ROWS L)) of L lanes that have flown for a while.
+    """Return (s (ROWS L,), r (n, ROTOR_ROWS L)) of L lanes that have flown for a while, or stand.
 
     factors: (L, 5 + n), starts: (L, 13), trims: (L, 2) [m/s^2 north, east] what the velocity's
     integral holds against drag.
@@ -118,6 +129,8 @@ def block(
     speed = np.sqrt(mass * GRAVITY_M_S2 / np.sum(lift, axis=0))
     low, high = model.rotors[0, columns.SPEED_MIN], model.rotors[0, columns.SPEED_MAX]
     hover = np.clip((speed - low) / (high - low), 0.1, 0.9)
+    if standing:  # what PX4 believes before it has flown
+        hover, speed, trims = np.full(L, params.mpc_thr_hover), np.zeros(L), np.zeros((L, 2))
     put(lanes.POS, starts.T)
     put(lanes.CHARGE, np.full(L, charge_c))
     put(lanes.VEL_INT, trims.T)
@@ -130,6 +143,12 @@ def block(
         2 * (q[:, 0] * q[:, 3] + q[:, 1] * q[:, 2]), 1 - 2 * (q[:, 2] ** 2 + q[:, 3] ** 2)
     )
     put(lanes.YAW, yaw)
+    put(lanes.CLIMB_MOST, np.full(L, params.mpc_z_vel_max_up))
+    put(lanes.THRUST_LEAST, np.full(L, params.mpc_thr_min))
+    put(lanes.TILT_MOST, np.full(L, np.tan(np.radians(params.mpc_tiltmax_air))))
+    put(lanes.HOLDS_HEIGHT, np.ones((4, L)))  # and obeys, learns, turns
+    put(lanes.UP_WANTED, np.full(L, params.mpc_z_v_auto_up))
+    put(lanes.DOWN_WANTED, np.full(L, params.mpc_z_v_auto_dn))
     put(lanes.SPEED_MOST, np.full(L, 1e4))  # the battery is looked at after a step
     put(lanes.MASS, mass)
     put(lanes.DRAG, np.outer(model.body[columns.CDA_X : columns.CDA_Z + 1], factors[:, F_DRAG]))

@@ -12,7 +12,7 @@ from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
 from airtwin_physics.control import multirotor as law
-from airtwin_physics.control import track, virtual
+from airtwin_physics.control import sortie, track, virtual
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.gusts import gust
 from airtwin_physics.rollout import kernel, pack
@@ -44,9 +44,13 @@ def fly(
     states, ways = np.zeros((n, dynamics.ROTOR + aircraft.rotor_count)), np.zeros(n)
     for i in range(n):
         model, wind = pack.varied(nominal, drawn.factors[i]), drawn.winds[i]
+        standing = legs[0, track.L_KIND] == track.TAKE_OFF
         x, control = virtual.in_flight(model, params, drawn.starts[i], wind, charge_c)
+        if standing:
+            x, control = virtual.standing(model, params, drawn.starts[i], charge_c)
         yaw = np.arctan2(2 * (x[6] * x[9] + x[7] * x[8]), 1 - 2 * (x[8] ** 2 + x[9] ** 2))
         guide = track.new_guide(x[:3], x[3:6], yaw)
+        sortie.begin(guide[track.G_FLIGHT], legs[0, track.L_KIND])
         setpoint, motors = virtual.new_setpoint(params), np.zeros(aircraft.rotor_count)
         state = np.zeros(5)
         for piece in range(pieces):

@@ -10,6 +10,7 @@ import numpy as np
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array, Identification, TwinState
 from airtwin_physics import dynamics
+from airtwin_physics.control import track
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.rollout import draw, kernel, pack
 from airtwin_physics.rollout.draw import Draws, Spread, Wind
@@ -26,9 +27,12 @@ class Rollouts:
     ``times_s`` (T,); ``position_ned_m``, ``velocity_ned_m_s`` (n, T, 3); ``q_ned_frd`` (n, T, 4);
     ``energy_j`` (n, T) taken from the battery; ``lost_s`` (n,) when the aircraft left what the
     model knows, NaN if never: its numbers stand still from then on and are in no distribution.
-    ``touched`` (n,) true where that was because it came to the ground, seen within 40 ms;
-    ``lowest_down_m`` (n,) the largest down met until then; ``factors``
-    (n, 5 + rotors) and ``winds_ned_m_s`` (n, 3) what was drawn; ``line_ne_m`` (k, 2) the plan.
+    ``touched`` (n,) true where that was because it came to the ground in flight, seen within
+    40 ms; ``lowest_down_m`` (n,) the largest down met until then; ``factors`` (n, 5 + rotors) and
+    ``winds_ned_m_s`` (n, 3) what was drawn; ``line_ne_m`` (k + 1, 2) the start and the plan.
+    ``reached_s``, ``reached_j``, ``reached_left`` (n, k): when each waypoint was reached (a
+    landing: when PX4 says so), what had been taken from the battery, and the share of its
+    capacity that was left; NaN if never.
     """
 
     times_s: Array
@@ -42,6 +46,9 @@ class Rollouts:
     factors: Array
     winds_ned_m_s: Array
     line_ne_m: Array
+    reached_s: Array
+    reached_j: Array
+    reached_left: Array
 
     @property
     def kept(self) -> Array:
@@ -152,17 +159,22 @@ def fly(
     n = drawn.starts.shape[0]
     model = dynamics.pack(aircraft)
     filters = pack.filters(params, kernel.STEP_S, kernel.SUBSTEPS)
-    k, rotor_k = pack.shared(aircraft, model, kernel.STEP_S / kernel.SUBSTEPS)
+    k, rotor_k = pack.shared(aircraft, model, kernel.STEP_S / kernel.SUBSTEPS, ground_down_m)
+    standing = bool(legs[0, track.L_KIND] == track.TAKE_OFF)
+    if standing and not np.isfinite(ground_down_m):
+        raise ValueError("a take-off without a ground")
+    begin = draw.standing(drawn.starts, ground_down_m) if standing else drawn.starts
     looks = kernel.looks((rows - 1) * every)
     normals = np.zeros((L, looks, 5))
     out = np.empty((-(-n // L) * L, rows, kernel.N_OUT))
     lost, touched, lowest = np.empty((3, out.shape[0]))
+    reached = np.empty((out.shape[0], legs.shape[0], 3))
     for first in range(0, n, L):
         # a block that is not full is filled with the last rollout
         who, part = np.minimum(np.arange(first, first + L), n - 1), slice(first, first + L)
-        factors, starts, winds = drawn.factors[who], drawn.starts[who], drawn.winds[who]
+        factors, starts, winds = drawn.factors[who], begin[who], drawn.winds[who]
         trims = pack.level_drag(model, factors, starts[:, 3:6], winds)
-        s, r = pack.block(model, params, factors, starts, trims, charge_c)
+        s, r = pack.block(model, params, factors, starts, trims, charge_c, standing=standing)
         cells = pack.batteries(model, factors)
         if drawn.gusts is not None:
             drawn.gusts.standard_normal(out=normals)
@@ -170,8 +182,10 @@ def fly(
         kernel.fly_block(
             s, r, k, rotor_k, params, filters, legs, cells, model.ocv, winds,
             strength if drawn.gusts is not None else 0.0, normals, every, out[part], lost[part],
-            touched[part], lowest[part], ground_down_m,
+            touched[part], lowest[part], reached[part], ground_down_m,
         )  # fmt: skip
+    share = model.battery[dynamics.CAPACITY_SHARE] * drawn.factors[:, draw.F_CAPACITY]
+    capacity_c = model.battery[dynamics.CAPACITY_C] * share
     return Rollouts(
         times_s=np.arange(rows, dtype=np.float64) * (every * kernel.STEP_S),
         position_ned_m=out[:n, :, kernel.OUT_POS],
@@ -184,4 +198,7 @@ def fly(
         factors=drawn.factors,
         winds_ned_m_s=drawn.winds,
         line_ne_m=line_ne_m,
+        reached_s=reached[:n, :, 0],
+        reached_j=reached[:n, :, 1],
+        reached_left=1.0 - reached[:n, :, 2] / capacity_c[:, None],
     )

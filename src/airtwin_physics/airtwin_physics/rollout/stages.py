@@ -7,7 +7,8 @@ constants are laid out in ``lanes``. Conditions are selections, a divisor that m
 away from it, NaN is carried, not hidden.
 
 Differences to the plain ones are those of rounding, except: the rigid body is integrated by
-the midpoint rule, rotors by the exact exponential, and there is no ground.
+the midpoint rule, rotors by the exact exponential, the ground's cushion is that of the middle of
+the rotors, and who stands on the ground stands still (``stand``).
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from airtwin_physics.rollout.lanes import (
     AVIONICS_W,
     CHARGE,
     COMMAND,
+    CUSHION,
     DRAG,
     DROP,
     ENERGY,
     FORCE,
+    GROUND,
     HIGH,
+    HUB,
     IN_PLANE,
     INERTIA,
     INFLOW,
@@ -49,9 +53,11 @@ from airtwin_physics.rollout.lanes import (
     MEAN_DOWN,
     MEAN_UP,
     MOMENT,
+    OBEYS,
     POS,
     POWER,
     QUAT,
+    RADIUS,
     RATE,
     RESISTANCE,
     ROT,
@@ -69,10 +75,12 @@ from airtwin_physics.rollout.lanes import (
     SPEED_SPAN,
     SPIN,
     SPIN_INERTIA,
+    STANDS,
     THRUST,
     TORQUE,
     TURN,
     TURNING,
+    TURNS,
     VEL,
     WIND,
     D,
@@ -128,12 +136,13 @@ def mix_yaw_share(s: Array, r: Array, k: Array) -> None:
 
 
 @vector
-def body(s: Array, dt: float) -> None:
-    """Turn to the middle of the step; air, drag of the body; clear the sums over rotors.
+def body(s: Array, k: Array, dt: float) -> None:
+    """Turn to the middle of the step; air, drag of the body, the ground's cushion; clear sums.
 
     Velocity and attitude are those half a step ahead, by the last acceleration and the rate.
     """
     half_rho = 0.5 * AIR_DENSITY_KG_M3
+    ground, hub, radius = k[GROUND], k[HUB], k[RADIUS]
     h = 0.25 * dt
     for i in range(L):
         a, b, c, d = s[QUAT + i], s[QUAT + X + i], s[QUAT + Y + i], s[QUAT + Z + i]
@@ -155,6 +164,9 @@ def body(s: Array, dt: float) -> None:
         ax, ay = r00 * an + r10 * ae + r20 * ad, r01 * an + r11 * ae + r21 * ad
         az = r02 * an + r12 * ae + r22 * ad
         s[AIR + i], s[AIR + E + i], s[AIR + D + i] = ax, ay, az
+        height = ground - s[POS + D + i] - r22 * hub
+        near = 0.25 * radius * max(r22, 0.0) / max(height, radius)
+        s[CUSHION + i] = 1.0 / (1.0 - near * near)
         s[FORCE + i] = -half_rho * s[DRAG + i] * abs(ax) * ax
         s[FORCE + E + i] = -half_rho * s[DRAG + E + i] * abs(ay) * ay
         s[FORCE + D + i] = -half_rho * s[DRAG + D + i] * abs(az) * az
@@ -175,7 +187,8 @@ def rotor(s: Array, r: Array, k: Array, spin_inertia: float, dt: float) -> None:
     per_s, square = 1.0 / dt, k[K_INFLOW_2]
     for i in range(L):
         command = r[COMMAND + i] + s[SHARE + i] * yaw * s[TORQUE + D + i]
-        target = min(slowest + min(max(command, 0.0), 1.0) * span, s[SPEED_MOST + i])
+        command = s[OBEYS + i] * min(max(command, 0.0), 1.0)
+        target = min(slowest + command * span, s[SPEED_MOST + i])
         before = r[ROTOR + i]
         rises = target > before
         left = before - target
@@ -187,7 +200,7 @@ def rotor(s: Array, r: Array, k: Array, spin_inertia: float, dt: float) -> None:
         vz = s[AIR + D + i] + p * ry - q * rx
         climb = max(-vz, 0.0)
         loss = square * climb * climb - r[INFLOW + i] * w * vz
-        thrust = max(r[LIFT + i] * w * w - loss, 0.0)
+        thrust = max(r[LIFT + i] * s[CUSHION + i] * w * w - loss, 0.0)
         dx, dy = -r[IN_PLANE + i] * w * vx, -r[IN_PLANE + i] * w * vy
         s[FORCE + i] += dx
         s[FORCE + E + i] += dy
@@ -216,7 +229,7 @@ def move(s: Array, k: Array, dt: float) -> None:
         voltage = inner - resistance * current
         s[CHARGE + i] += dt * current
         s[ENERGY + i] += dt * current * voltage
-        s[SPEED_MOST + i] = per_volt * voltage
+        s[SPEED_MOST + i] = per_volt * voltage * s[TURNS + i]
         fx, fy, fz = s[FORCE + i], s[FORCE + E + i], s[FORCE + D + i]
         light = 1.0 / s[MASS + i]
         an = (s[ROT + i] * fx + s[ROT + L + i] * fy + s[ROT + 2 * L + i] * fz) * light
@@ -252,6 +265,24 @@ def move(s: Array, k: Array, dt: float) -> None:
 
 
 @vector
+def stand(s: Array, ground: float) -> None:
+    """Hold those still that the ground carries, at down ``ground`` [m] of their centre of mass.
+
+    Stiff legs that grip: who comes down stays, who is lifted leaves. Springs need steps of 2 ms.
+    """
+    for i in range(L):
+        deep = s[STANDS + i] * (s[POS + D + i] - ground)
+        free = 0.0 if deep > 0.0 else 1.0
+        s[POS + D + i] = s[POS + D + i] if free > 0.0 else ground
+        s[VEL + i], s[VEL + E + i] = free * s[VEL + i], free * s[VEL + E + i]
+        s[VEL + D + i] = s[VEL + D + i] if free > 0.0 else min(s[VEL + D + i], 0.0)
+        for row in range(3):
+            s[ACC + row * L + i] *= free
+            s[RATE + row * L + i] *= free
+            s[TURNING + row * L + i] *= free
+
+
+@vector
 def step(
     s: Array,
     r: Array,
@@ -261,13 +292,15 @@ def step(
     filters: Array,
     dt: float,
     substeps: int,
+    ground: float,
 ) -> None:
     """One step of ``dt``: the position loop once, all that is inside of it ``substeps`` times.
 
     s: (ROWS L,), r: (n, ROTOR_ROWS L), k: (N_CONSTANT,), rotor_k: (n, N_ROTOR_CONSTANT) made for
-    dt / substeps; filters: (4,) smoothing of velocity, rate, rate's derivative; tan of the tilt.
+    dt / substeps; filters: (3,) smoothing of velocity, rate, rate's derivative; ground: down [m]
+    of the centre of mass of a standing aircraft.
     """
-    position(s, p, filters[0], filters[3], dt)
+    position(s, p, filters[0], dt)
     wanted_attitude(s)
     inner = dt / substeps
     for _ in range(substeps):
@@ -279,7 +312,8 @@ def step(
         mix_desaturate(s)
         for j in range(r.shape[0]):
             mix_yaw_share(s, r[j], rotor_k[j])
-        body(s, inner)
+        body(s, k, inner)
         for j in range(r.shape[0]):
             rotor(s, r[j], rotor_k[j], k[SPIN_INERTIA], inner)
         move(s, k, inner)
+        stand(s, ground)
