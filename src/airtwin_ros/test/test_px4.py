@@ -119,9 +119,11 @@ def test_a_gnss_heading_is_the_bodys_and_says_where_its_antennas_are():
     fix = read("gnss", heading=1.0, heading_offset=0.5, heading_accuracy=0.02)
     assert (fix.heading_rad, fix.antenna_yaw_frd_rad) == pytest.approx((1.0, 0.5))
     assert fix.heading_accuracy_rad == pytest.approx(0.02)
-    one = read("gnss", heading=np.nan, heading_offset=np.nan)
-    assert math.isnan(one.heading_rad)
-    assert one.antenna_yaw_frd_rad == 0.0
+    for none in (np.nan, 0.0, -0.0):
+        one = read("gnss", heading=none, heading_offset=none)
+        assert math.isnan(one.heading_rad)
+        assert one.antenna_yaw_frd_rad == 0.0
+    assert read("gnss", heading=1e-6).heading_rad == pytest.approx(1e-6)
 
 
 @pytest.mark.parametrize("source", [-1, 0, 4])

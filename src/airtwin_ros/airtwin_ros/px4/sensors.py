@@ -62,7 +62,9 @@ def imu(msg: Any, received_ns: int) -> Imu:
 def gnss(msg: Any, received_ns: int) -> GnssFix:
     """SensorGps. Without a fix the coordinates are NaN whatever the receiver put there.
 
-    ``heading`` is the body's: PX4's drivers have taken ``heading_offset`` off already.
+    ``heading`` is the body's: PX4's drivers have taken ``heading_offset`` off already. Exactly
+    zero is a field that nobody filled (PX4 1.12 in simulation; MAVLink's "not provided"): two
+    antennas never measure it.
     """
     stamp = stamp_ns(msg)
     fix_type = int(msg.fix_type)
@@ -81,6 +83,7 @@ def gnss(msg: Any, received_ns: int) -> GnssFix:
             velocity = vector(
                 (msg.vel_n_m_s, msg.vel_e_m_s, msg.vel_d_m_s), SPEED_MAX_M_S, "GNSS velocity"
             )
+    heading = angle(getattr(msg, "heading", np.nan), "GNSS heading")
     offset = angle(getattr(msg, "heading_offset", np.nan), "GNSS antenna offset")
     return GnssFix(
         stamp,
@@ -94,7 +97,7 @@ def gnss(msg: Any, received_ns: int) -> GnssFix:
         positive_or_nan(msg.s_variance_m_s),
         fix_type,
         int(msg.satellites_used),
-        angle(getattr(msg, "heading", np.nan), "GNSS heading"),
+        float("nan") if heading == 0.0 else heading,
         positive_or_nan(getattr(msg, "heading_accuracy", np.nan)),
         0.0 if np.isnan(offset) else offset,
     )
