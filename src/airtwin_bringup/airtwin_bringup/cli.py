@@ -151,6 +151,68 @@ def identify(
 
 
 @app.command()
+def rollout(
+    plan: Annotated[
+        Path, typer.Option("--plan", help="The mission: QGroundControl .plan or YAML.")
+    ],
+    aircraft: Annotated[
+        str, typer.Option("--aircraft", help="Name in config/aircraft, or a file.")
+    ] = "x500",
+    wind: Annotated[
+        str, typer.Option("--wind", help="m/s and where it comes from in deg, such as 8,270.")
+    ] = "0,0",
+    wind_sigma: Annotated[
+        float, typer.Option("--wind-sigma", min=0.0, max=20.0, help="How sure, in m/s.")
+    ] = 1.0,
+    gusts: Annotated[
+        float, typer.Option("--gusts", min=0.0, max=5.0, help="1: Dryden's for this wind.")
+    ] = 1.0,
+    n: Annotated[int, typer.Option("--n", min=1, max=100_000, help="Flights.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 1,
+    charge: Annotated[
+        float, typer.Option("--charge", min=1.0, max=100.0, help="Battery at the start, in %.")
+    ] = 100.0,
+    reserve: Annotated[
+        float,
+        typer.Option("--reserve", min=0.0, max=99.0, help="Battery wanted at the end, in %."),
+    ] = 15.0,
+    place_sigma: Annotated[
+        float, typer.Option("--place-sigma", min=0.0, max=50.0, help="Of its own place, in m.")
+    ] = 1.0,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Figures; default beside the page.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Page; default runs/<time>-rollout/.")
+    ] = None,
+) -> None:
+    """Fly a mission a thousand times ahead: when and with which battery it gets where."""
+    from airtwin_bringup import rollouts
+    from airtwin_core.aircraft import AircraftError
+    from airtwin_mission.plan import MissionError
+
+    page = html or (_out(None, "rollout") / "rollout.html" if json is None else None)
+    figures = json or (page.with_suffix(".json") if page is not None else None)
+    try:
+        rollouts.run(
+            plan,
+            aircraft,
+            rollouts.air(wind, wind_sigma, gusts),
+            n,
+            seed,
+            charge / 100.0,
+            reserve / 100.0,
+            place_sigma,
+            (figures, page),
+            console,
+        )
+    except (MissionError, AircraftError) as error:
+        raise _fail(error, UNUSABLE_INPUT) from None
+    except ValueError as error:
+        raise _fail(error) from None
+
+
+@app.command()
 def attach(
     vehicle: Annotated[
         str,
