@@ -22,8 +22,8 @@ from airtwin_physics.estimator import Estimator
 from airtwin_physics.identify import fit as fitting
 from airtwin_physics.identify import prior, rows, verdict
 from airtwin_physics.identify.aircraft_text import Change, rewritten
+from airtwin_physics.identify.blocks import HEIGHT_UNKNOWN, Blocks
 from airtwin_physics.identify.config import IdentifyConfig
-from airtwin_physics.identify.identifier import Blocks
 from airtwin_physics.warm import warm_up
 from airtwin_record import identify_report, replay
 from airtwin_record.flight import UnusableFlight, VehicleLog
@@ -129,13 +129,26 @@ def blocks_of(
     if not sources.get("imu"):
         raise UnusableFlight(f"{name}: no IMU samples (topic sensor_combined)")
     taken: list[Array] = []
-    blocks = Blocks(aircraft, config, lambda block, stamp, received: taken.append(block.copy()))
-    estimator, intake = Estimator(), Intake()
-    for _, _, sample in samples(log, intake):
-        state = estimator.on(sample)
-        blocks.on(sample)
-        if state is not None:
-            blocks.on(state)
+
+    def fly(ground_m: float | None) -> Blocks:
+        taken.clear()
+        blocks = Blocks(
+            aircraft,
+            config,
+            lambda block, stamp, received: taken.append(block.copy()),
+            ground_m=ground_m,
+        )
+        estimator, intake = Estimator(), Intake()
+        for _, _, sample in samples(log, intake):
+            state = estimator.on(sample)
+            blocks.on(sample)
+            if state is not None:
+                blocks.on(state)
+        return blocks
+
+    blocks = fly(None)
+    if HEIGHT_UNKNOWN in blocks.refused and blocks.ground_m is not None:
+        blocks = fly(blocks.ground_m)  # it began in the air; the landing tells where the ground is
     if blocks.motors_seen != aircraft.rotor_count:
         raise UnusableFlight(
             f"{name}: {blocks.motors_seen} motors are commanded, "

@@ -13,35 +13,44 @@ import numpy as np
 
 from airtwin_core.types import Array
 from airtwin_physics.identify.model import felt, through_air
-from airtwin_physics.identify.rows import SPREAD, TURN_SPREAD, WIND, Craft
+from airtwin_physics.identify.rows import GUST, MASS, ROTOR_DRAG, SPREAD, TURN_SPREAD, WIND, Craft
 
 _LOG_2PI = 1.8378770664093453
 _P_MIN = 1e-12
 _WIND_UNKNOWN_M2_S2 = 4.0
+_MASS_UNKNOWN = 0.01
 _ITERATIONS = 4
 _MEDIAN = 0.4549  # of chi-square with one degree of freedom
 
 
 @numba.njit(cache=True)
-def walk(theta: Array, p: Array, added: Array, keep: float, gust2: float) -> None:
-    """Let one block's time pass: ``added`` (N,) variances; vertical wind decays by ``keep``."""
+def walk(theta: Array, p: Array, added: Array, air: Array) -> None:
+    """Let one block's time pass.
+
+    ``added`` (N,): variances. ``air`` (4,): what level gusts keep [-] of their size and their
+    variance in the long run [m^2/s^2], then the same of the vertical wind (first-order Markov).
+    """
     n = theta.shape[0]
     for i in range(n):
         p[i, i] += added[i]
-    up = WIND + 2
-    theta[up] *= keep
-    for i in range(n):
-        p[up, i] *= keep
-        p[i, up] *= keep
-    p[up, up] += (1.0 - keep * keep) * gust2
+    drag = np.exp(theta[ROTOR_DRAG])
+    for k in range(3):
+        which = WIND + 2 if k == 2 else GUST + k
+        keep = air[2] if k == 2 else air[0]
+        size = air[3] if k == 2 else air[1] * drag * drag
+        theta[which] *= keep
+        for i in range(n):
+            p[which, i] *= keep
+            p[i, which] *= keep
+        p[which, which] += (1.0 - keep * keep) * size
 
 
 @numba.njit(cache=True)
-def _fuse(
+def _fuse(  # noqa: C901 - one loop over six rows, as numba wants it
     theta: Array,
     p: Array,
     block: Array,
-    airspeed: Array,
+    at: Array,
     noise: Array,
     craft: Craft,
     gate: float,
@@ -49,45 +58,61 @@ def _fuse(
     innovations: Array,
     expected: Array,
 ) -> float:
-    """Take in one block with the drag of a given airspeed; see ``update``."""
+    """Take in one block, the model made linear at ``at`` (N,); see ``update``."""
     n = theta.shape[0]
     h = np.empty(6)
     jacobian = np.empty((6, n))
-    felt(theta, block, airspeed, craft, h, jacobian)
-    start = theta.copy()
-    gain = np.empty(n)
+    airspeed = np.empty(3)
+    through_air(at, block, airspeed)
+    airspeed[:] = np.abs(airspeed)
+    felt(at, block, airspeed, craft, h, jacobian)
+    gain, taught = np.empty(n), np.empty(n)
     total = 0.0
     for row in range(6):
-        measured = block[1 + row]
-        residual = measured - h[row]
-        innovations[row] = residual
+        slope = jacobian[row]
+        residual = block[1 + row] - h[row]
         for i in range(n):
-            residual -= jacobian[row, i] * (theta[i] - start[i])
+            residual -= slope[i] * (theta[i] - at[i])
+            gain[i] = 0.0
+        for j in range(n):
+            if slope[j] != 0.0:
+                for i in range(n):
+                    gain[i] += slope[j] * p[j, i]
         spread = 0.0
         for i in range(n):
-            value = 0.0
-            for j in range(n):
-                value += p[i, j] * jacobian[row, j]
-            gain[i] = value
-            spread += jacobian[row, i] * value
+            spread += slope[i] * gain[i]
+        innovations[row] = residual
         expected[row] = spread
         s = spread + noise[row]
         far = abs(residual) / np.sqrt(s)
         if far > gate:
             # Huber: the cost grows linearly from here on
             total -= gate * far - 0.5 * gate * gate + 0.5 * (_LOG_2PI + np.log(s))
-            s = spread + noise[row] * (far / gate)
+            push = slope[WIND] ** 2 + slope[WIND + 1] ** 2
+            if row < 2 and push > 0.0:
+                # along the discs only the wind can change at once: it may have done so
+                more = (residual * residual - s) / push
+                for k in (WIND, WIND + 1):
+                    p[k, k] += more
+                    gain[k] += more * slope[k]
+                s = residual * residual
+            else:
+                s = spread + noise[row] * (far / gate)
         else:
             total -= 0.5 * (far * far + _LOG_2PI + np.log(s))
         # a parameter that is only considered keeps value and variance: Schmidt (1966), P less
         # K h P + (K h P)^T - K s K^T with its row of K zero
+        inverse = 1.0 / s
         for i in range(n):
-            theta[i] += learnt[row, i] * gain[i] / s * residual
+            taught[i] = learnt[row, i] * gain[i]
+            theta[i] += taught[i] * inverse * residual
         for i in range(n):
-            for j in range(i + 1):
-                share = max(learnt[row, i], learnt[row, j])
-                p[i, j] -= share * gain[i] * gain[j] / s
-                p[j, i] = p[i, j]
+            if learnt[row, i] > 0.0:
+                for j in range(n):
+                    p[i, j] -= gain[i] * gain[j] * inverse
+            else:
+                for j in range(n):
+                    p[i, j] -= gain[i] * taught[j] * inverse
     return total
 
 
@@ -107,20 +132,18 @@ def update(
 
     ``noise``: (6,) variances. ``innovations``, ``expected``: (6,) out, the residuals before the
     update and the variances by the parameters' own uncertainty. An innovation beyond ``gate``
-    sigmas counts with the noise that would put it there. ``learnt`` (6, N): 1 where a measurement
-    may move a parameter, 0 where it only considers it.
+    sigmas counts with the noise that would put it there; along the discs it is a wind that has
+    changed. ``learnt`` (6, N): 1 where a measurement may move a parameter, 0 where it only
+    considers it.
     """
-    airspeed = np.empty(3)
-    through_air(theta, block, airspeed)
-    airspeed[:] = np.abs(airspeed)
-    if p[WIND, WIND] > _WIND_UNKNOWN_M2_S2:
-        # the first block finds the wind, and with it the drag that it should have assumed
+    at = theta.copy()
+    if p[WIND, WIND] > _WIND_UNKNOWN_M2_S2 or p[MASS, MASS] > _MASS_UNKNOWN:
+        # wind and mass are far from what was believed: linear at what the block itself says
         for _ in range(_ITERATIONS):
             guess, doubt = theta.copy(), p.copy()
-            _fuse(guess, doubt, block, airspeed, noise, craft, 1e6, learnt, innovations, expected)
-            through_air(guess, block, airspeed)
-            airspeed[:] = np.abs(airspeed)
-    return _fuse(theta, p, block, airspeed, noise, craft, gate, learnt, innovations, expected)
+            _fuse(guess, doubt, block, at, noise, craft, 1e6, learnt, innovations, expected)
+            at[:] = guess
+    return _fuse(theta, p, block, at, noise, craft, gate, learnt, innovations, expected)
 
 
 @numba.njit(cache=True)
@@ -133,8 +156,7 @@ def step(
     noise: Array,
     floor: Array,
     craft: Craft,
-    keep: float,
-    gust2: float,
+    air: Array,
     gate: float,
     learnt: Array,
     switch: float,
@@ -143,9 +165,10 @@ def step(
     """Advance all filters by one block.
 
     ``theta`` (h, N), ``p`` (h, N, N), ``weight`` (h,) probabilities, ``added`` (h, N) variances of
-    one block; ``noise`` (6,): learnt variance of one block, changed in place; ``floor`` (6,);
-    ``switch``: probability of a change within one block; ``learn``: how much the logarithm of the
-    noise may follow one block. It follows the median, so that a jump does not hide itself.
+    one block, ``air`` as in ``walk``; ``noise`` (6,): learnt variance of one block, changed in
+    place; ``floor`` (6,); ``switch``: probability of a change within one block; ``learn``: how
+    much the logarithm of the noise may follow one block. It follows the median, so that a jump
+    does not hide itself.
     """
     count = theta.shape[0]
     innovations, expected = np.empty(6), np.empty(6)
@@ -159,7 +182,7 @@ def step(
         if weight[f] > weight[best]:
             best = f
     for f in range(count):
-        walk(theta[f], p[f], added[f], keep, gust2)
+        walk(theta[f], p[f], added[f], air)
         logs[f] = update(
             theta[f], p[f], block, variance, craft, gate, learnt, innovations, expected
         )

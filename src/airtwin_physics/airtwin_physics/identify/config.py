@@ -29,16 +29,18 @@ class IdentifyConfig:
     rotor_drag_sigma: float = 0.3
     body_drag_sigma: float = 0.5
     inertia_sigma: float = 0.15
+    inflow_sigma: float = 0.3  # thrust lost per speed along the axis
+    rolling_sigma: float = 0.5  # rolling moment of the rotors
     yaw_trim_sigma: float = 0.02  # of the sum of all reaction torques in hover
     wind_sigma_m_s: float = 6.0  # [m/s] each horizontal axis
 
     # slow changes [1/sqrt(s)]; a battery that sags looks like less thrust
     mass_walk: float = 2e-4
     thrust_walk: float = 5e-4
-    effect_walk: float = 5e-4
-    centre_walk_m: float = 2e-5  # [m/sqrt(s)]
+    effect_walk: float = 1e-3
+    centre_walk_m: float = 1e-4  # [m/sqrt(s)]
     coefficient_walk: float = 2e-4
-    wind_walk_m_s: float = 0.1  # [m/s/sqrt(s)] in still air; gusts grow with the wind
+    wind_walk_m_s: float = 0.1  # [m/s/sqrt(s)] of the mean wind; gusts come on top
 
     # abrupt changes, one hypothesis each
     fault_jump: float = 0.25  # of the effectiveness of the rotor in question
@@ -59,7 +61,6 @@ class IdentifyConfig:
     # what is judged
     height_min_m: float = 1.0  # [m] below this the ground's effect on the rotors tells lies
     drag_speed_m_s: float = 2.0  # [m/s] off the usual speed from which on drag is learnt
-    drag_wind_max_m_s: float = 1.5  # [m/s] mean wind up to which drag is learnt, and believed
     tilt_max_rad: float = 1.0
     rate_max_rad_s: float = 4.0
     twin_age_max_s: float = 0.3

@@ -16,8 +16,10 @@ from airtwin_physics.identify.rows import (
     CENTRE_X,
     CENTRE_Y,
     EFFECT,
+    GUST,
     INERTIA_LEVEL,
     INERTIA_YAW,
+    INFLOW,
     K_DRAG,
     K_INFLOW,
     K_MOMENT,
@@ -26,6 +28,7 @@ from airtwin_physics.identify.rows import (
     MASS,
     MOMENT,
     RATE,
+    ROLLING,
     ROTATION,
     ROTOR_DRAG,
     RX,
@@ -48,7 +51,8 @@ def through_air(theta: Array, block: Array, air: Array) -> None:
     """Write the velocity through the air (3,) [m/s] FRD."""
     turn = block[ROTATION : ROTATION + 9]
     drag = np.exp(theta[ROTOR_DRAG])
-    vn, ve = block[VELOCITY] - theta[WIND] / drag, block[VELOCITY + 1] - theta[WIND + 1] / drag
+    vn = block[VELOCITY] - (theta[WIND] + theta[GUST]) / drag
+    ve = block[VELOCITY + 1] - (theta[WIND + 1] + theta[GUST + 1]) / drag
     vd = block[VELOCITY + 2] - theta[WIND + 2]
     for k in range(3):
         air[k] = turn[k] * vn + turn[3 + k] * ve + turn[6 + k] * vd
@@ -71,7 +75,9 @@ def felt(
     turn = block[ROTATION : ROTATION + 9]
     kappa, moment_scale = np.exp(theta[THRUST]), np.exp(theta[MOMENT])
     rotor_drag, body_drag = np.exp(theta[ROTOR_DRAG]), np.exp(theta[BODY_DRAG])
-    north, east = theta[WIND] / rotor_drag, theta[WIND + 1] / rotor_drag
+    inflow_scale, rolling_scale = np.exp(theta[INFLOW]), np.exp(theta[ROLLING])
+    north = (theta[WIND] + theta[GUST]) / rotor_drag
+    east = (theta[WIND + 1] + theta[GUST + 1]) / rotor_drag
     air = np.empty(3)
     through_air(theta, block, air)
     wrench = np.zeros(6)  # force [N], torque [N m]
@@ -86,8 +92,8 @@ def felt(
         vz = air[2] + p * ly - q * lx
         per_effect = rotors[i, K_THRUST] * kappa * square
         lift = per_effect * (1.0 + theta[EFFECT + i])
-        inflow = rotors[i, K_INFLOW] * w
-        drag, roll = rotors[i, K_DRAG] * rotor_drag * w, rotors[i, K_ROLL] * w
+        inflow = rotors[i, K_INFLOW] * inflow_scale * w
+        drag, roll = rotors[i, K_DRAG] * rotor_drag * w, rotors[i, K_ROLL] * rolling_scale * w
         thrust = lift + inflow * vz
         dx, dy = -drag * vx, -drag * vy
         reaction = rotors[i, TURNS] * rotors[i, K_MOMENT] * moment_scale
@@ -109,6 +115,13 @@ def felt(
         slope[3, ROTOR_DRAG] -= lz * dy
         slope[4, ROTOR_DRAG] += lz * dx
         slope[5, ROTOR_DRAG] += lx * dy - ly * dx
+        up = inflow * vz
+        slope[2, INFLOW] -= up
+        slope[3, INFLOW] -= ly * up
+        slope[4, INFLOW] += lx * up
+        slope[5, INFLOW] -= reaction * up
+        slope[3, ROLLING] -= roll * vx
+        slope[4, ROLLING] -= roll * vy
         j = EFFECT + i
         slope[2, j] = -per_effect
         slope[3, j] = -ly * per_effect
@@ -160,8 +173,9 @@ def felt(
             )
         # theta holds the level wind times the drag's ratio
         slope[row, ROTOR_DRAG] -= north * slope[row, WIND] + east * slope[row, WIND + 1]
-        slope[row, WIND] /= rotor_drag
-        slope[row, WIND + 1] /= rotor_drag
+        for k in range(2):
+            slope[row, WIND + k] /= rotor_drag
+            slope[row, GUST + k] = slope[row, WIND + k]
     lighter = np.exp(-theta[MASS]) / craft.mass_kg
     for k in range(3):
         out[k] = wrench[k] * lighter
@@ -200,6 +214,7 @@ def felt_all(
     itself, not by its product with the drag's ratio.
     """
     one, airspeed = theta.copy(), np.empty(3)
+    one[GUST : GUST + 2] = 0.0
     drag = np.exp(theta[ROTOR_DRAG])
     for i in range(flight.shape[0]):
         one[WIND], one[WIND + 1] = level[i, 0] * drag, level[i, 1] * drag

@@ -12,11 +12,14 @@ from airtwin_physics.identify.rows import (
     CENTRE_X,
     CENTRE_Y,
     EFFECT,
+    GUST,
     INERTIA_LEVEL,
     INERTIA_YAW,
+    INFLOW,
     K_MOMENT,
     MASS,
     MOMENT,
+    ROLLING,
     ROTOR_DRAG,
     THRUST,
     WIND,
@@ -39,10 +42,12 @@ def covariance(config: IdentifyConfig, craft: Craft) -> Array:
     sigma[CENTRE_X] = sigma[CENTRE_Y] = c.centre_sigma_m
     sigma[ROTOR_DRAG], sigma[BODY_DRAG] = c.rotor_drag_sigma, c.body_drag_sigma
     sigma[INERTIA_LEVEL] = sigma[INERTIA_YAW] = c.inertia_sigma
+    sigma[INFLOW], sigma[ROLLING] = c.inflow_sigma, c.rolling_sigma
     reaction = craft.mass_kg * GRAVITY_M_S2 * float(np.mean(craft.rotors[:, K_MOMENT]))
     sigma[YAW_TRIM] = c.yaw_trim_sigma * reaction
     sigma[WIND : WIND + 2] = c.wind_sigma_m_s
     sigma[WIND + 2] = 0.3
+    sigma[GUST : GUST + 2] = 1e-3  # grows with the wind
     p = np.diag(sigma**2)
     p[EFFECT:, EFFECT:] = c.effect_sigma**2 * (np.eye(n) - 1.0 / n) + 1e-8 * np.eye(n)
     return p
@@ -53,7 +58,9 @@ def walks(config: IdentifyConfig, rotors: int) -> Array:
     c = config
     slow = np.zeros(size(rotors))
     slow[MASS], slow[THRUST] = c.mass_walk, c.thrust_walk
-    slow[[MOMENT, ROTOR_DRAG, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW]] = c.coefficient_walk
+    coefficients = [MOMENT, ROTOR_DRAG, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW, INFLOW, ROLLING]
+    slow[coefficients] = c.coefficient_walk
+    slow[WIND : WIND + 2] = c.wind_walk_m_s
     slow[CENTRE_X] = slow[CENTRE_Y] = c.centre_walk_m
     slow[EFFECT:] = c.effect_walk
     out = np.tile(slow**2, (2 + rotors, 1))
@@ -87,6 +94,7 @@ def learnt(config: IdentifyConfig, rotors: int) -> Array:
     """
     out = np.zeros((6, size(rotors)))
     out[0:2, WIND : WIND + 2] = 1.0
+    out[0:2, GUST : GUST + 2] = 1.0
     out[0:2, ROTOR_DRAG] = 1.0
     out[2, MASS if config.thrust_sigma <= config.mass_sigma else THRUST] = 1.0
     out[2, WIND + 2] = 1.0

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where things stand: the parameter vector, one block of a flight, the aircraft as arrays.
 
-``theta`` (13 + n,), n rotors: natural logarithms of ratios to the aircraft file for ``MASS``,
-``THRUST``, ``MOMENT``, ``ROTOR_DRAG``, ``BODY_DRAG``, ``INERTIA_LEVEL``, ``INERTIA_YAW``; the
-centre of mass off the file's ``CENTRE_X``, ``CENTRE_Y`` [m] FRD; ``YAW_TRIM`` [N m]; ``WIND`` (3)
-[m/s] NED, north and east times the ratio ``ROTOR_DRAG``, so that drag is linear in both (an EKF on
-wind and drag themselves would learn from its own linearisation). ``ROTOR_DRAG`` scales all drag,
-``BODY_DRAG`` the body's against the rotors'. ``EFFECT`` on: (n,) effectiveness less one.
+``theta`` (17 + n,), n rotors: natural logarithms of ratios to the aircraft file for ``MASS``,
+``THRUST``, ``MOMENT``, ``ROTOR_DRAG``, ``BODY_DRAG``, ``INERTIA_LEVEL``, ``INERTIA_YAW``,
+``INFLOW``, ``ROLLING``; the centre of mass off the file's ``CENTRE_X``, ``CENTRE_Y`` [m] FRD;
+``YAW_TRIM`` [N m]; ``WIND`` (3) [m/s] NED, its level part the mean, ``GUST`` (2) what blows beside
+it; north and east of both times the ratio ``ROTOR_DRAG``, so that drag is linear in all of them
+(an EKF on wind and drag themselves would learn from its own linearisation). ``ROTOR_DRAG`` scales
+all drag, ``BODY_DRAG`` the body's against the rotors'. ``EFFECT`` on: (n,) effectiveness less one.
 
 A block is one row (``width(n)``,) of means over some 0.1 s of flight.
 """
@@ -22,7 +23,7 @@ from airtwin_core.types import Array
 
 MASS, THRUST, MOMENT, CENTRE_X, CENTRE_Y = 0, 1, 2, 3, 4
 ROTOR_DRAG, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW, YAW_TRIM = 5, 6, 7, 8, 9
-WIND, EFFECT = 10, 13
+WIND, GUST, INFLOW, ROLLING, EFFECT = 10, 13, 15, 16, 17
 
 # one block
 SPAN = 0  # [s]

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From samples and twin states to blocks of flight that may be judged; the rest is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.frames import rotation_from_quat
+from airtwin_core.types import (
+    Array,
+    Battery,
+    Imu,
+    LandDetected,
+    MotorCommands,
+    Rangefinder,
+    RotorSpeeds,
+    Sample,
+    TwinState,
+    VehicleStatus,
+)
+from airtwin_physics.identify.config import IdentifyConfig
+from airtwin_physics.identify.digest import I_AT, I_DT, I_FORCE, I_RATE, N_IMU, digest, fresh
+from airtwin_physics.identify.rows import FULL, RATE, ROTATION, SPEED_MAX, SPEED_MIN, craft, width
+
+HEIGHT_UNKNOWN = "height above the ground unknown"
+_WAITING = 512  # IMU samples between two commands at most
+_BLOCKS = 64
+_UPRIGHT_MIN = 0.8
+_FULL_MAX = 0.2  # share of a block at a limit, beyond which it teaches nothing
+
+
+class Blocks:
+    """Samples of one aircraft as blocks of judged flight. ``take`` is called with each block.
+
+    ``ground_m``: where the ground is, down in the twin's NED [m], of a log that begins in the air
+    and lands later; else standing on it or a rangefinder tells, and before that nothing is judged.
+    """
+
+    def __init__(
+        self,
+        aircraft: Aircraft,
+        config: IdentifyConfig,
+        take: Callable[[Array, int, int], None],
+        *,
+        ground_m: float | None = None,
+    ) -> None:
+        self.craft = craft(aircraft)
+        self._config = config
+        self._take = take
+        self._rotors = aircraft.rotor_count
+        self._handlers: dict[type, Callable[..., None]] = {
+            Imu: self._on_imu,
+            MotorCommands: self._on_motors,
+            RotorSpeeds: self._on_speeds,
+            TwinState: self._on_twin,
+            Battery: self._on_battery,
+            LandDetected: self._on_landed,
+            VehicleStatus: self._on_status,
+            Rangefinder: self._on_range,
+        }
+        self._waiting = np.zeros((_WAITING, N_IMU))
+        self._count = 0
+        self._out = np.zeros((_BLOCKS, width(self._rotors)))
+        self._zero_ns: int | None = None
+        self._commands: Array | None = None
+        self._command_s = 0.0
+        self._pose = np.zeros(12)
+        self._twin: TwinState | None = None
+        self._twin_s = -1e9
+        self.ground_m = ground_m
+        self._voltage = float("nan")
+        self._landed = True
+        self._landed_known = False
+        self._armed = True
+        self._newest: Imu | None = None
+        self._state = fresh(self.craft)
+        self.motors_seen = 0
+        self.refused: dict[str, int] = {}
+        self.take_offs = 0
+
+    def on(self, value: Sample | TwinState) -> None:
+        """Take one value, in the order of arrival."""
+        handler = self._handlers.get(type(value))
+        if handler is not None:
+            handler(value)
+
+    def _seconds(self, stamp_ns: int) -> float:
+        if self._zero_ns is None:
+            self._zero_ns = stamp_ns
+        return (stamp_ns - self._zero_ns) * 1e-9
+
+    def _on_imu(self, imu: Imu) -> None:
+        at_s = self._seconds(imu.stamp_ns)
+        before = self._newest
+        step_s = imu.dt_s if before is None else (imu.stamp_ns - before.stamp_ns) * 1e-9
+        twin = self._twin
+        if twin is None or not 0.0 < step_s < 0.1 or imu.clipped:
+            self._newest = imu
+            self._break("IMU gap" if twin is not None else "no twin state")
+            return
+        self._newest = imu
+        if self._count >= _WAITING:
+            self._break("no motor commands")
+        row = self._waiting[self._count]
+        row[I_AT], row[I_DT] = at_s, step_s
+        row[I_RATE : I_RATE + 3] = imu.rate_frd_rad_s - twin.gyro_bias_frd_rad_s
+        row[I_FORCE : I_FORCE + 3] = imu.specific_force_frd_m_s2 - twin.accel_bias_frd_m_s2
+        if not np.isfinite(row.sum()):
+            self._break("IMU not finite")
+            return
+        self._count += 1
+
+    def _break(self, cause: str) -> None:
+        """Forget the running block; rotor speeds start again from the next command."""
+        self.refused[cause] = self.refused.get(cause, 0) + 1
+        self._count = 0
+        self._commands = None
+        self._state[:] = 0.0
+
+    def _on_motors(self, sample: MotorCommands) -> None:
+        n = self._rotors
+        control = np.full(n, np.nan)
+        given = sample.control[:n]
+        control[: given.size] = given
+        self.motors_seen = max(self.motors_seen, int(np.isfinite(sample.control).sum()))
+        at_s = self._seconds(sample.stamp_ns)
+        before, before_s = self._commands, self._command_s
+        gap = before is None or not 0.0 <= at_s - before_s <= self._config.command_age_max_s
+        if gap:
+            self._break("gap in the motor commands")
+            self._begin_speeds(control)
+        elif self._count and before is not None:
+            count, self._count = self._count, 0
+            times = np.array([before_s, at_s])
+            found = digest(
+                self._state,
+                self._waiting,
+                count,
+                before,
+                control,
+                times,
+                self._pose,
+                self._voltage,
+                self.craft,
+                self._config.block_s,
+                self._out,
+            )
+            for k in range(found):
+                self._judge(self._out[k])
+        self._commands, self._command_s = control, at_s
+
+    def _begin_speeds(self, control: Array) -> None:
+        rotors = self.craft.rotors
+        low, high = rotors[:, SPEED_MIN], rotors[:, SPEED_MAX]
+        wide = width(self._rotors)
+        start = low + np.clip(np.nan_to_num(control), 0.0, 1.0) * (high - low)
+        self._state[wide : wide + self._rotors] = np.where(np.isnan(control), 0.0, start)
+
+    def _on_speeds(self, sample: RotorSpeeds) -> None:
+        """Take the ESC's word for what the lag only guesses."""
+        wide, n = width(self._rotors), self._rotors
+        told = np.full(n, np.nan)
+        given = sample.speed_rad_s[:n]
+        told[: given.size] = given
+        speeds = self._state[wide : wide + n]
+        good = np.isfinite(told) & (told >= 0.0)
+        speeds[good] = told[good]
+
+    def _on_twin(self, state: TwinState) -> None:
+        self._twin = state
+        self._twin_s = self._seconds(state.stamp_ns)
+        self._pose[:3] = state.velocity_ned_m_s
+        self._pose[3:] = rotation_from_quat(state.q_ned_frd).reshape(9)
+        if self._landed and self._landed_known:
+            self.ground_m = float(state.position_ned_m[2])
+
+    def _on_battery(self, sample: Battery) -> None:
+        self._voltage = sample.voltage_v if sample.voltage_v > 1.0 else float("nan")
+
+    def _on_landed(self, sample: LandDetected) -> None:
+        landed = sample.landed or sample.maybe_landed or sample.ground_contact
+        if self._landed and not landed:
+            self.take_offs += 1
+        self._landed, self._landed_known = landed, True
+
+    def _on_range(self, sample: Rangefinder) -> None:
+        twin = self._twin
+        if sample.valid and 0.0 < sample.distance_m < np.inf and twin is not None:
+            upright = self._pose[11]  # share of the beam that goes straight down
+            if upright > _UPRIGHT_MIN:
+                down_m = float(twin.position_ned_m[2])
+                self.ground_m = down_m + upright * sample.distance_m
+
+    def _on_status(self, sample: VehicleStatus) -> None:
+        self._armed = sample.armed
+
+    def height_m(self) -> float:
+        """Return the height above the ground [m]; 10 m where nobody knows."""
+        if self.ground_m is None or self._twin is None:
+            return 10.0
+        return self.ground_m - float(self._twin.position_ned_m[2])
+
+    def _judge(self, block: Array) -> None:
+        """Hand over the block if it was flown in free air, by rotors, with everything known."""
+        c, twin = self._config, self._twin
+        newest = self._newest
+        assert twin is not None
+        assert newest is not None
+        age_s = self._seconds(newest.stamp_ns) - self._twin_s
+        # NaN where nobody knows: no comparison lets it pass
+        height_m = np.nan
+        if self.ground_m is not None and twin.vertical_valid:
+            height_m = self.ground_m - float(twin.position_ned_m[2])
+        rate = block[RATE : RATE + 3]
+        checks = (
+            (self._armed, "not armed"),
+            (self._landed_known, "not known whether on the ground"),
+            (not self._landed, "on the ground"),
+            (age_s <= c.twin_age_max_s and twin.velocity_valid, "no velocity"),
+            (np.isfinite(height_m), HEIGHT_UNKNOWN),
+            (height_m >= c.height_min_m, "near the ground"),
+            (block[ROTATION + 8] >= np.cos(c.tilt_max_rad), "tilted too far"),
+            (float(rate @ rate) <= c.rate_max_rad_s**2, "turning too fast"),
+            (block[FULL] <= _FULL_MAX, "a rotor at its limit"),
+            (np.isfinite(block.sum()), "not finite"),
+        )
+        for good, cause in checks:
+            if not good:
+                self.refused[cause] = self.refused.get(cause, 0) + 1
+                return
+        self._take(block, newest.stamp_ns, newest.received_ns)
