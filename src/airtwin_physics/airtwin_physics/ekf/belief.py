@@ -11,7 +11,7 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import alignment, correction, kernel, models
 from airtwin_physics.ekf.air import Air
 from airtwin_physics.ekf.alignment import FirstAttitude
-from airtwin_physics.ekf.imu import ImuTrack, settle, step_until
+from airtwin_physics.ekf.imu import N_WATCH, ImuTrack, settle, step_until
 
 UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0
@@ -38,11 +38,13 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 class Belief:
     """``x`` (29,), ``p`` (28, 28), ``constants`` (49,) of ``kernel``; ``begun``: since alignment.
 
-    ``watch`` (15,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
+    ``watch`` (23,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
     last look at the acceleration; that (3,) [m/s^2] NED, smooth; since the last look at the drag
     the time [s], the specific force times it (3,) [m/s] FRD, variance of that by vibration
-    [m^2/s^2]; velocity (3,) [m/s] before corrections. The arrays live as long as the object:
-    ``start_over`` clears them in place, so that sensors may keep it.
+    [m^2/s^2]; velocity (3,) [m/s] and attitude (4,) before corrections; sum of all corrections of
+    the velocity (3,) [m/s], without which it is the IMU's alone, and of the sizes of those of the
+    attitude [rad]. The arrays live as long as the object: ``start_over`` clears them in place, so
+    that sensors may keep it.
     """
 
     def __init__(self, config: EstimatorConfig, air: Air | None = None) -> None:
@@ -50,7 +52,7 @@ class Belief:
         self.air = air or Air(c)
         self.x = np.zeros(kernel.N_NOMINAL)
         self.p = np.zeros((kernel.N, kernel.N))
-        self.watch = np.zeros(15)
+        self.watch = np.zeros(N_WATCH)
         self.constants = np.empty(kernel.N_CONSTANTS)
         self.constants[kernel.DENSITY] = [
             c.gyro_noise,
@@ -153,8 +155,19 @@ class Belief:
             north, east = self.x[at], self.x[at + 1]
             self.x[at], self.x[at + 1] = c * north - s * east, s * north + c * east
 
-    def place(self, measured: Array, variance: Array, lag_s: float, axes: tuple[int, ...]) -> None:
-        """Take the position of ``axes`` from GNSS as it is; measured, variance (3,)."""
+    def place(
+        self,
+        measured: Array,
+        variance: Array,
+        lag_s: float,
+        axes: tuple[int, ...],
+        *,
+        tie: bool = True,
+    ) -> None:
+        """Take the position of ``axes`` from GNSS as it is; measured, variance (3,).
+
+        tie: the barometer's offset goes along, else it shows another height than before.
+        """
         x, p = self.x, self.p
         for axis in axes:
             before = float(x[axis])
@@ -165,7 +178,7 @@ class Belief:
             h = np.empty((1, kernel.N))
             models.gnss_position(x, axis, lag_s, h[0])
             correction.update(x, p, h, np.zeros(1), variance[axis : axis + 1])
-            if axis == 2:
+            if axis == 2 and tie:
                 self.tie_barometer(float(x[2]) - before)
 
     def gusts(self, wind_m_s: float, through_m_s: float) -> None:

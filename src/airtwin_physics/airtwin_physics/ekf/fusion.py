@@ -10,7 +10,7 @@ from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.ekf.sensors.air import AirData, Flying
-from airtwin_physics.ekf.sensors.gnss import Gnss
+from airtwin_physics.ekf.sensors.gnss import Gnss, Others
 from airtwin_physics.ekf.sensors.ground import Ground
 from airtwin_physics.ekf.sensors.heading import Heading
 from airtwin_physics.ekf.sensors.height import Height
@@ -79,7 +79,16 @@ class Sensors:
         """Fuse what a GNSS fix holds."""
         self.heading.gnss(fix, at_s, lag_s)
         self.pose.loosen(at_s)
-        self.gnss.fuse(fix, at_s, lag_s)
+        height, speed_s = self.height, self.pose.velocity.gate.passed_s
+        others = Others(
+            height.altitude_m(at_s),
+            height.agrees(at_s),
+            height.barometer.gate.shut_for_s(at_s),
+            at_s - max(speed_s, self.ground.flow.gate.passed_s) < _UNAIDED_S,
+        )
+        self.gnss.fuse(fix, at_s, lag_s, others)
+        if self.gnss.seconds_barometer:
+            height.seconded_s = at_s
 
     def fusions(self) -> tuple[Fusion, ...]:
         """Return how each source fares."""
@@ -110,6 +119,9 @@ class Sensors:
             for name, gate in gates
             if at_s - gate.recovered_s < RECOVERED_S
         ]
+        receiver = self.gnss.receiver
+        if receiver.torn:
+            words.append(f"GNSS doubted: {receiver.torn}")
         if self.bridged(at_s):
             passed_s = max(self.gnss.xy.passed_s, self.gnss.velocity.gate.passed_s)
             since = "the start" if passed_s == NEVER_S else f"{passed_s:.1f} s of its time"

@@ -17,6 +17,7 @@ _LONG = 1.2  # times the integration time: beyond that samples are missing
 _ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_REST = 21
+N_WATCH = 23
 WENT_BACK, GAP = "clock went back", "IMU gap"
 BROKEN = frozenset((WENT_BACK, GAP))
 """What of an IMU sample's time costs the state."""
@@ -139,7 +140,7 @@ def step_until(
     """Move state and covariance along the ring; return the step that is next.
 
     Stops before a step that ends after ``target`` [s], unless the ring is full, and after the
-    first one that ends at ``event`` [s] or later. watch (15,): see ``Belief``.
+    first one that ends at ``event`` [s] or later. watch (23,): see ``Belief``.
     """
     size = ring.shape[0]
     while first < last:
@@ -162,6 +163,8 @@ def step_until(
             break
     for i in range(3):
         watch[12 + i] = x[3 + i]
+    for i in range(4):
+        watch[15 + i] = x[6 + i]
     return first
 
 
@@ -170,8 +173,14 @@ def settle(x: Array, p: Array, watch: Array) -> bool:
     """Take corrections out of what ``watch`` holds; return whether the belief is ``healthy``."""
     if not healthy(x, p):
         return False
+    cosine = 0.0  # of half the turn
+    for i in range(4):
+        cosine += x[6 + i] * watch[15 + i]
+    watch[22] += 2.0 * np.sqrt(max(2.0 - 2.0 * abs(cosine), 0.0))
     for i in range(3):  # a correction is no motion
-        watch[1 + i] += x[3 + i] - watch[12 + i]
+        change = x[3 + i] - watch[12 + i]
+        watch[1 + i] += change
+        watch[19 + i] += change
     return True
 
 

@@ -88,6 +88,14 @@ class Gate:
             self.scale = min(max(self._mean, self._least), c.adapt_max**2)
         return True, nis
 
+    def refuse(
+        self, belief: Belief, h: Array, residual: Array, variance: Array, at_s: float
+    ) -> float:
+        """Fuse nothing, whatever the statistic; return it."""
+        if self.shut_since_s is None:
+            self.shut_since_s = at_s
+        return correction.statistic(belief.p, h, residual, variance * self.scale)
+
     def shut_for_s(self, at_s: float) -> float:
         """Return for how long nothing has passed although samples came [s]."""
         return 0.0 if self.shut_since_s is None else at_s - self.shut_since_s
@@ -159,6 +167,20 @@ class Source:
         else:
             self.tally.refuse("gate")
         return passed
+
+    def refuse(
+        self,
+        belief: Belief,
+        h: Array,
+        residual: Array,
+        variance: Array,
+        at_s: float,
+        cause: str,
+    ) -> None:
+        """Test and count, fuse nothing. h (m, 28), residual, variance (m,)."""
+        nis = self.gate.refuse(belief, h, residual, variance, at_s)
+        self.tally.tested(nis, residual)
+        self.tally.refuse(cause)
 
     def take_back(self, at_s: float) -> None:
         """Count that the sensor was taken at its word after its gate was shut for too long."""

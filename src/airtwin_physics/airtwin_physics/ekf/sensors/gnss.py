@@ -1,21 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GNSS position and velocity."""
+"""GNSS position and velocity: one receiver, believed or doubted as a whole (``receiver``)."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from airtwin_core.geodesy import check_coordinates
-from airtwin_core.types import GnssFix
+from airtwin_core.types import Array, GnssFix
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import correction, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import square
+from airtwin_physics.ekf.receiver import BY_IMU, Look, Receiver
 from airtwin_physics.ekf.source import Gate, Source
 from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
 
 SPEED_MAX_M_S = 1e3
+_SHUT_S = 1.0  # a barometer refused for so long contradicts
+ASTRAY = "receiver astray"
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What others say when a fix comes.
+
+    ``altitude_m``: by pressure, NaN without; ``height_backed``: the barometer agrees with the
+    filter; ``height_shut_s``: for so long it has not; ``speed_backed``: something else that sees
+    the ground agrees with the filter's velocity.
+    """
+
+    altitude_m: float = float("nan")
+    height_backed: bool = False
+    height_shut_s: float = 0.0
+    speed_backed: bool = False
 
 
 class Gnss:
@@ -28,6 +48,7 @@ class Gnss:
         self.position = Source("gnss_position", 3, config)
         self.velocity = Source("gnss_velocity", 3, config)
         self.xy, self.z = Gate(2, config), Gate(1, config)
+        self.receiver = Receiver(config)
         self.start_over()
 
     def start_over(self) -> None:
@@ -37,20 +58,91 @@ class Gnss:
         self.velocity.start_over()
         self.xy.start_over()
         self.z.start_over()
+        self.receiver.start_over()
+        self._z_passes = True
 
-    def fuse(self, fix: GnssFix, at_s: float, lag_s: float) -> None:
-        """Fuse position and velocity of one fix, each with its own gate."""
+    @property
+    def seconds_barometer(self) -> bool:
+        """Return whether its height runs as the barometer's and not as the filter's."""
+        return self.receiver.level and not self.receiver.torn and not self._z_passes
+
+    def fuse(self, fix: GnssFix, at_s: float, lag_s: float, others: Others) -> None:
+        """Fuse position and velocity of one fix, each with its own gate, or neither."""
         place = (fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
         stuck = self.position.stuck(at_s, place, self._belief)
         cause = TOO_LATE if lag_s > LATE_MAX_S else _fault(fix, self._config) or stuck
+        unusable = cause or self._speed_fault(fix)
+        if not cause and self.started:
+            self._look(fix, not unusable, at_s, lag_s, others)
         # velocity first: a first position is carried along it to the time of the belief
-        self._fuse_velocity(fix, cause, at_s, lag_s)
+        self.velocity.seen_s = at_s if fix.velocity_ned_m_s is not None else self.velocity.seen_s
+        moves = False
+        if unusable:
+            self.velocity.tally.refuse(unusable)
+        else:
+            moves = self._fuse_velocity(fix, at_s, lag_s, others)
         if cause:
             self.position.tally.refuse(cause)
         else:
-            self._fuse_position(fix, at_s, lag_s)
+            across = self._fuse_position(fix, at_s, lag_s, others)
+            if across if unusable else moves:
+                self.receiver.agreed(place=across)
 
-    def _fuse_position(self, fix: GnssFix, at_s: float, lag_s: float) -> None:
+    def _look(
+        self, fix: GnssFix, doppler: bool, at_s: float, lag_s: float, others: Others
+    ) -> None:
+        """Let the receiver be judged by this fix, whatever the filter thinks of it."""
+        c, x, accel = self._config, self._belief.x, self._belief.watch[4:7]
+        believed = x[3:6] - accel * lag_s
+        velocity = fix.velocity_ned_m_s
+        if not doppler or velocity is None:
+            velocity, doppler = believed, False
+        speed = max(fix.speed_accuracy_m_s if doppler else 0.0, c.gnss_speed_min_m_s)
+        look = Look(
+            when_s=at_s - lag_s,
+            place=self._anchor.to_ned(fix),
+            velocity=velocity,
+            doppler=doppler,
+            claim=(fix.eph_m, fix.epv_m, speed),
+            inertial=believed - self._belief.watch[19:22],
+            turned_rad=self._belief.watch.item(22),
+            accel_m_s2=float(np.sqrt(accel @ accel)),
+            believed=believed,
+            altitude_m=others.altitude_m + float(x[5]) * lag_s,
+            outvoted=others.height_backed and not self._z_passes,
+        )
+        self.receiver.take(look)
+        imu_alone = others.height_shut_s > _SHUT_S and self.receiver.level
+        if self.receiver.torn == BY_IMU and imu_alone:
+            self.receiver.followed()  # barometer and receiver agree: it is the IMU
+
+    def _may_reset(self, gate: Gate, at_s: float, others: Others, *, exhausted: bool) -> bool:
+        """Return whether it is the filter that is wrong where a gate has been shut for long."""
+        c, receiver = self._config, self.receiver
+        if not gate.shut_for_s(at_s) > c.recover_s:
+            return False
+        whole_s = receiver.whole_for_s(at_s)
+        if exhausted:
+            return whole_s >= c.recover_s
+        wanted_s = c.gnss_wander_s if others.speed_backed else receiver.wanted_s
+        return whole_s >= wanted_s
+
+    def _may_lift(self, at_s: float, others: Others) -> bool:
+        """Return whether the height may be put where GNSS says.
+
+        Where barometer and IMU agree on one, only within the receiver's own claims: then the gate
+        is shut because the filter is too sure of it.
+        """
+        c, receiver = self._config, self.receiver
+        if others.height_backed and not (
+            receiver.level and receiver.whole_for_s(at_s) >= c.gnss_wander_s
+        ):
+            return False
+        lost = float(self._belief.p[2, 2]) > c.gnss_epv_max_m**2
+        return self._may_reset(self.z, at_s, others, exhausted=lost)
+
+    def _fuse_position(self, fix: GnssFix, at_s: float, lag_s: float, others: Others) -> bool:
+        """Fuse; return whether the horizontal position was used."""
         c, belief, tally = self._config, self._belief, self.position.tally
         shift = self._anchor.take(fix)
         if self.started:
@@ -66,53 +158,83 @@ class Gnss:
             self.xy.open(at_s)
             self.z.open(at_s)
             tally.fused(fix.stamp_ns)
-            return
+            return True
         h = np.empty((3, kernel.N))
         predicted = [models.gnss_position(belief.x, axis, lag_s, h[axis]) for axis in range(3)]
         residual = measured - np.array(predicted)
         noise = variance * [self.xy.scale, self.xy.scale, self.z.scale]
         tally.tested(correction.statistic(belief.p, h, residual, noise), residual)
-        used = False
-        for name, gate, rows, axes in (
-            ("horizontal", self.xy, slice(0, 2), (0, 1)),
-            ("vertical", self.z, slice(2, 3), (2,)),
-        ):
-            if gate.judge(belief, h[rows], residual[rows], variance[rows], at_s)[0]:
-                used = True
-            elif gate.shut_for_s(at_s) > c.recover_s:
-                belief.place(measured, variance, lag_s, axes)
-                gate.recover(at_s)
-                tally.refuse(f"{name} {RESET}")
-            else:
-                tally.refuse(f"{name} gate")
-        if used:
+        xy, z = slice(0, 2), slice(2, 3)
+        if self.receiver.astray(at_s):
+            self.xy.refuse(belief, h[xy], residual[xy], variance[xy], at_s)
+            nis = self.z.refuse(belief, h[z], residual[z], variance[z], at_s)
+            self._z_passes = nis <= self.z.limit
+            tally.refuse(ASTRAY)
+            return False
+        across = self.xy.judge(belief, h[xy], residual[xy], variance[xy], at_s)[0]
+        if not across:
+            lost = float(belief.p[0, 0] + belief.p[1, 1]) > 2.0 * c.gnss_eph_max_m**2
+            across = self._may_reset(self.xy, at_s, others, exhausted=lost)
+            if across:
+                self._take_place(self.xy, measured, variance, at_s, lag_s, (0, 1))
+            tally.refuse(f"horizontal {RESET}" if across else "horizontal gate")
+        up = self.z.judge(belief, h[z], residual[z], variance[z], at_s)[0]
+        self._z_passes = up
+        if not up:
+            up = self._may_lift(at_s, others)
+            if up:
+                self._take_place(self.z, measured, variance, at_s, lag_s, (2,))
+            tally.refuse(f"vertical {RESET}" if up else "vertical gate")
+        if across or up:
             tally.fused(fix.stamp_ns)
+        return across
 
-    def _fuse_velocity(self, fix: GnssFix, cause: str, at_s: float, lag_s: float) -> None:
-        c, source, belief = self._config, self.velocity, self._belief
+    def _take_place(
+        self,
+        gate: Gate,
+        measured: Array,
+        variance: Array,
+        at_s: float,
+        lag_s: float,
+        axes: tuple[int, ...],
+    ) -> None:
+        # a barometer that rises and sinks with the receiver was right about the filter
+        self._belief.place(measured, variance, lag_s, axes, tie=not self.seconds_barometer)
+        gate.recover(at_s)
+
+    def _speed_fault(self, fix: GnssFix) -> str:
+        """Return why the velocity of a fix cannot be used, or nothing."""
         velocity = fix.velocity_ned_m_s
         if velocity is None:
-            source.tally.refuse("no velocity")
-            return
-        source.seen_s = at_s
-        if not cause and not square(velocity) < SPEED_MAX_M_S**2:
-            cause = "impossible velocity"
-        if not cause and not fix.speed_accuracy_m_s <= c.gnss_speed_max_m_s:
-            cause = "accuracy too poor"
-        if cause:
-            source.tally.refuse(cause)
-            return
+            return "no velocity"
+        if not square(velocity) < SPEED_MAX_M_S**2:
+            return "impossible velocity"
+        if not fix.speed_accuracy_m_s <= self._config.gnss_speed_max_m_s:
+            return "accuracy too poor"
+        return ""
+
+    def _fuse_velocity(self, fix: GnssFix, at_s: float, lag_s: float, others: Others) -> bool:
+        """Fuse; return whether the velocity was used."""
+        c, source, belief = self._config, self.velocity, self._belief
+        velocity = fix.velocity_ned_m_s
+        assert velocity is not None
         sigma = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s)
         variance = np.array([1.0, 1.0, 2.25]) * sigma**2  # vertical worse by half, as in EKF2
         h = np.empty((3, kernel.N))
         x, a = belief.x, belief.watch[4:7]
         predicted = [models.gnss_velocity(x, axis, a, lag_s, h[axis]) for axis in range(3)]
         residual = velocity - np.array(predicted)
+        if self.receiver.astray(at_s):
+            source.refuse(belief, h, residual, variance, at_s, ASTRAY)
+            return False
         if source.judge(belief, h, residual, variance, at_s, fix.stamp_ns):
-            return
-        if source.gate.shut_for_s(at_s) > c.recover_s:
+            return True
+        lost = float(np.trace(belief.p[3:6, 3:6])) > 3.0 * c.gnss_speed_max_m_s**2
+        if self._may_reset(source.gate, at_s, others, exhausted=lost):
             belief.take_velocity(velocity, variance)
             source.take_back(at_s)
+            self.receiver.followed()
+        return False
 
 
 def _fault(fix: GnssFix, config: EstimatorConfig) -> str:

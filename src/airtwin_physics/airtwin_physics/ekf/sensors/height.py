@@ -10,6 +10,9 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel, models
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.source import Source
+from airtwin_physics.ekf.tally import NEVER_S
+
+_FRESH_S = 1.0
 
 
 class Height:
@@ -24,13 +27,25 @@ class Height:
     def start_over(self) -> None:
         """Forget all but the counts."""
         self._started = False
+        self._altitude_m, self._seen_s = float("nan"), NEVER_S
+        self.seconded_s = NEVER_S  # when GNSS last rose and sank as it does, unlike the filter
         self.barometer.start_over()
+
+    def altitude_m(self, at_s: float) -> float:
+        """Return the latest pressure altitude [m], NaN if there is none of the last second."""
+        return self._altitude_m if at_s - self._seen_s < _FRESH_S else float("nan")
+
+    def agrees(self, at_s: float) -> bool:
+        """Return whether the barometer agrees with the height that is believed."""
+        gate = self.barometer.gate
+        return gate.shut_since_s is None and at_s - gate.passed_s < _FRESH_S
 
     def fuse(self, sample: Barometer, at_s: float, lag_s: float) -> None:
         """Fuse a pressure altitude; the first one, and one after a long disagreement, is tied."""
         c, source, belief = self._config, self.barometer, self._belief
         if source.unusable(at_s, lag_s, sample.altitude_m, belief):
             return
+        self._altitude_m, self._seen_s = sample.altitude_m, at_s
         h = np.empty((1, kernel.N))
         residual = sample.altitude_m - models.barometer(belief.x, lag_s, h[0])
         if not self._started:
@@ -42,6 +57,8 @@ class Height:
         left, noise = np.array([residual]), np.array([c.barometer_noise_m**2])
         if source.judge(belief, h, left, noise, at_s, sample.stamp_ns):
             return
+        if at_s - self.seconded_s < _FRESH_S:
+            return  # two of three: it is the filter that is wrong
         if source.gate.shut_for_s(at_s) > c.recover_s:
             belief.tie_barometer(residual)
             source.take_back(at_s)

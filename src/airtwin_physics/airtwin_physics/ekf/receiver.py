@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One GNSS receiver as one witness: does it agree with itself, the IMU and the barometer?
+
+Position, height and Doppler velocity of a fix come from one solution: where one of them is
+contradicted, none is believed. What the filter believes enters only as far as it does not matter
+for the answer, so a filter that is itself wrong does not make a receiver look bad:
+
+- *itself*: place less the integral of Doppler stays where it was, but for the claimed wander;
+- *IMU*: Doppler less what the IMU integrated (corrections taken out) runs on as it did. A wrong
+  attitude or a wrong gyro makes a ramp that bends slowly, a receiver that loses its way a step;
+- *barometer*: height less pressure altitude stays where it was, asked only where the barometer
+  agrees with the filter and the receiver's height does not: two of three.
+
+A contradiction that lasts is a *tear*. After one the receiver has to be of one piece for as long
+as it had been believed before, within bounds: what it says now against what it said then.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from airtwin_core.types import Array
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf.kernel import GRAVITY_M_S2
+from airtwin_physics.ekf.tally import NEVER_S
+
+ITSELF = "its place does not move as its speed says"
+BY_IMU = "its speed stepped as the IMU did not"
+BY_BAROMETER = "its height parted from the barometer's"
+
+_GAP_S = 3.0  # without fixes for so long nothing links them
+_LAST_S = 1.0  # a contradiction lasts so long before it counts: single outliers are the gate's
+_SIGMAS = 5.0
+_CLAIM_MIN_M = 1.0  # multipath of every day
+_LATE_S = 0.2  # by which a receiver's place and its speed may be of different times
+_DRIFT_M_S = 0.1  # by which a sound receiver's place and Doppler part for long
+_NEW_S, _OLD_S = 0.45, 1.45  # what may have stepped, and what it is held against: 5 Hz will do
+_LEAST_OLD = 3
+_BEND_M_S3 = 3.0  # how the error of an IMU's acceleration may grow: 0.3 rad/s off, times gravity
+_PRESSURE_SHARE = 0.2  # of the dynamic pressure that a static port may see
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One fix and what the others say at its time.
+
+    ``when_s``: when it was true; ``place``, ``velocity`` (3,) NED [m], [m/s]; ``doppler``:
+    whether that velocity is its own; ``claim``: sigmas of horizontal place, height [m] and speed
+    [m/s]; ``inertial`` (3,): the filter's velocity [m/s] without its corrections;
+    ``turned_rad``: sum of the filter's corrections of attitude; ``accel_m_s2``: size of the
+    acceleration; ``believed`` (3,): the filter's velocity [m/s]; ``altitude_m``: by pressure, NaN
+    without; ``outvoted``: barometer and filter agree on the height, and not with the receiver.
+    """
+
+    when_s: float
+    place: Array
+    velocity: Array
+    doppler: bool
+    claim: tuple[float, float, float]
+    inertial: Array
+    turned_rad: float
+    accel_m_s2: float
+    believed: Array
+    altitude_m: float
+    outvoted: bool
+
+
+class Receiver:
+    """What is believed of one receiver; ``torn`` names the last tear's kind, "" if forgiven."""
+
+    def __init__(self, config: EstimatorConfig) -> None:
+        self._config = config
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget all fixes."""
+        self.torn = ""
+        self.torn_s = NEVER_S
+        self.level = False  # its height runs as the barometer's
+        self._whole_s = NEVER_S
+        self._record_s = 0.0  # for how long it was believed, at most gnss_wander_s
+        self._patience_s = 0.0  # that record at the tear
+        self._credit_s = 0.0  # for how long it agreed with the filter since
+        self._last: Look | None = None
+        self._step_s = 0.0
+        self._above_m = float("nan")  # usual height over pressure altitude
+        self._apart_s = np.inf  # since when the barometer outvotes it
+        self._begin()
+
+    def _begin(self) -> None:
+        self._path = np.zeros(3)
+        self._home = np.zeros(3)  # usual place less path
+        self._claim = (0.0, 0.0)  # largest of late, horizontal and vertical [m]
+        self._followed_s = 0.0
+        self._off_s = np.inf  # since when place and path have parted
+        self._misses: deque[tuple[float, Array, float, float]] = deque(maxlen=16)
+
+    def take(self, look: Look) -> None:
+        """Judge by one more fix; those out of order are passed over."""
+        last = self._last
+        step_s = 0.0 if last is None else look.when_s - last.when_s
+        if last is not None and -_GAP_S < step_s <= 0.0:
+            return
+        if last is None or not 0.0 < step_s < _GAP_S:
+            self._begin()
+            self._whole_s = look.when_s
+            step_s = 0.0
+        else:
+            self._path += 0.5 * step_s * (look.velocity + last.velocity)
+        turned = 0.0 if last is None else _length(look.velocity - last.velocity)
+        self._last, self._step_s = look, step_s
+        claim = tuple(max(each, _CLAIM_MIN_M) for each in look.claim[:2])
+        cause = ""
+        if self._sinks(look, claim[1]):
+            cause = BY_BAROMETER
+        elif look.doppler and self._steps(look):
+            cause = BY_IMU
+        elif self._slips(look, (claim[0], claim[1]), turned):
+            cause = ITSELF
+        if cause:
+            self._tear(cause, look)
+
+    def _tear(self, cause: str, look: Look) -> None:
+        if look.when_s - self.torn_s >= self._patience_s:
+            self._patience_s = max(self._record_s, self._config.recover_s)
+        self._record_s = self._credit_s = 0.0
+        if not self.torn or cause != BY_IMU:
+            self.torn = cause
+        self.torn_s = look.when_s
+        self._whole_s = look.when_s
+        self._begin()
+        self._home = look.place
+
+    def _slips(self, look: Look, claim: tuple[float, float], turned_m_s: float) -> bool:
+        """Hold place against the integral of Doppler; return whether they parted for long.
+
+        turned_m_s: change of Doppler since the last fix.
+        """
+        usual_s = self._config.gnss_wander_s / 3.0 if look.doppler else _LAST_S
+        if self._followed_s == 0.0:
+            self._home, self._claim = look.place - self._path, claim
+        off = look.place - self._path - self._home
+        # curves between fixes, a place later than its speed, a speed that is a little wrong
+        blur = 0.25 * self._step_s * turned_m_s + _LATE_S * _length(look.velocity)
+        blur += _DRIFT_M_S * self._followed_s
+        across = _SIGMAS * max(claim[0], self._claim[0]) + blur
+        up = _SIGMAS * max(claim[1], self._claim[1]) + blur
+        if off[0] * off[0] + off[1] * off[1] > across * across or abs(off[2]) > up:
+            self._off_s = min(self._off_s, look.when_s)
+            return look.when_s - self._off_s >= _LAST_S
+        self._off_s = np.inf
+        self._followed_s = min(self._followed_s + max(self._step_s, 1e-3), usual_s)
+        share = min(self._step_s / self._followed_s, 1.0)
+        self._home = self._home + share * off
+        fade = 1.0 - min(self._step_s / usual_s, 1.0)
+        self._claim = (max(claim[0], fade * self._claim[0]), max(claim[1], fade * self._claim[1]))
+        return False
+
+    def _sinks(self, look: Look, claim: float) -> bool:
+        """Hold height against pressure; return whether the barometer has outvoted it for long."""
+        above = float(-look.place[2]) - look.altitude_m
+        if above != above:
+            self.level = False
+            return False
+        if self._above_m != self._above_m:
+            self._above_m = above
+        speed2 = float(look.believed @ look.believed)
+        late = self._config.gnss_delay_max_s * abs(float(look.believed[2]))
+        pressure = _PRESSURE_SHARE * speed2 / (2.0 * GRAVITY_M_S2)
+        self.level = abs(above - self._above_m) <= _SIGMAS * claim + late + pressure
+        if not self.level and look.outvoted:
+            self._apart_s = min(self._apart_s, look.when_s)
+            # a height that stays wrong for longer leaves the rest in doubt no more
+            return _LAST_S <= look.when_s - self._apart_s < self._config.gnss_wander_s
+        self._apart_s = np.inf
+        share = min(self._step_s / (self._config.gnss_wander_s / 3.0), 1.0)
+        self._above_m += share * (above - self._above_m)
+        return False
+
+    def _steps(self, look: Look) -> bool:
+        """Return whether Doppler less the IMU's velocity left its trend at once."""
+        misses = self._misses
+        miss = look.velocity - look.inertial
+        misses.append((look.when_s, miss, look.accel_m_s2, look.turned_rad))
+        while look.when_s - misses[0][0] > _OLD_S:
+            misses.popleft()
+        times = np.array([m[0] for m in misses]) - look.when_s
+        new = times > -_NEW_S
+        count = int(new.sum())
+        left = len(misses) - count
+        if left < _LEAST_OLD:
+            return False
+        values = np.array([m[1] for m in misses])
+        old, then = values[:left], times[:left]
+        centre, now = float(then.mean()), float(times[left:].mean())
+        centred = then - centre
+        ahead_s = now - centre
+        slope = centred @ old / float(centred @ centred)
+        beyond = values[left:].mean(axis=0) - old.mean(axis=0) - slope * ahead_s
+        # noise of both means and of the trend carried ahead
+        variance = 1.0 / count + 1.0 / left + ahead_s**2 / float(centred @ centred)
+        accel = misses[0][2] + max(m[2] for m in misses)
+        hidden = GRAVITY_M_S2 * (look.turned_rad - misses[0][3]) + accel
+        hidden = min(hidden + 0.5 * _BEND_M_S3 * ahead_s, 2.0 * GRAVITY_M_S2)
+        allowed = (
+            _SIGMAS * look.claim[2] * np.sqrt(variance)
+            + hidden * ahead_s
+            + accel * self._config.gnss_delay_max_s
+        )
+        return bool(beyond @ beyond > allowed**2)
+
+    # --- what follows ---------------------------------------------------------------------------
+
+    def agreed(self, *, place: bool) -> None:
+        """Note that filter and newest fix agree on the motion, and whether on the place.
+
+        A step of the speed alone is forgiven for speeds that agree: where the filter is
+        elsewhere then, it went astray meanwhile. A place that jumped is not.
+        """
+        self._record_s = min(self._record_s + self._step_s, self._config.gnss_wander_s)
+        if self.torn and (place or self.torn == BY_IMU):
+            self._credit_s += self._step_s
+            if self._credit_s >= self._config.recover_s:
+                self.torn = ""
+
+    def followed(self) -> None:
+        """Note that the filter took its speed: what was believed before counts no more."""
+        self.torn = ""
+        self._record_s = 0.0
+
+    def whole_for_s(self, at_s: float) -> float:
+        """Return for how long it has been of one piece [s]."""
+        return at_s - self._whole_s
+
+    @property
+    def wanted_s(self) -> float:
+        """For how long it has to be of one piece before the filter follows it [s]."""
+        return max(self._patience_s if self.torn else 0.0, self._config.recover_s)
+
+    def astray(self, at_s: float) -> bool:
+        """Return whether it was torn so lately that no fix is used."""
+        return self.torn != "" and at_s - self.torn_s < self._config.recover_s
+
+
+def _length(v: Array) -> float:
+    return float(np.sqrt(v @ v))
