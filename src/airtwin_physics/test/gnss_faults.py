@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from airtwin_core.types import Array, Barometer, GnssFix, LocalPosition, TwinState
-from airtwin_physics.config import EstimatorConfig
+from airtwin_core.types import Array, Barometer, GnssFix, LocalPosition, Origin, TwinState
 from airtwin_physics.estimator import Estimator
 
 import simulate  # isort: skip
@@ -85,16 +84,19 @@ def seconds(stamp_ns: int) -> float:
     return (stamp_ns - simulate.START_NS) * 1e-9
 
 
-def fly(flight: simulate.Flight, config: EstimatorConfig | None = None) -> list[TwinState]:
-    """Return what the twin says of a flight whose origin PX4 has told."""
-    at = simulate.START_NS
+def told(at_ns: int, origin: Origin = simulate.ORIGIN) -> LocalPosition:
+    """Return PX4's word of its origin."""
     flags = (True, True, True, True)
-    origin = LocalPosition(
-        at, at, np.zeros(3), np.zeros(3), 0.0, *flags, simulate.ORIGIN,
+    return LocalPosition(
+        at_ns, at_ns, np.zeros(3), np.zeros(3), 0.0, *flags, origin,
         1.0, 1.0, 0.1, 0.1, False, 0, 0, 0, 0, 0, np.zeros(2), 0.0, 0.0,
     )  # fmt: skip
-    estimator = Estimator(config)
-    samples = [flight.samples[0], origin, origin, *flight.samples[1:]]
+
+
+def fly(flight: simulate.Flight) -> list[TwinState]:
+    """Return what the twin says of a flight whose origin PX4 has told."""
+    estimator = Estimator()
+    samples = [flight.samples[0], *[told(simulate.START_NS)] * 2, *flight.samples[1:]]
     return [state for sample in samples if (state := estimator.on(sample)) is not None]
 
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from airtwin_core.types import Imu
+from airtwin_core.types import GnssFix, Imu, Origin
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import receiver
+from airtwin_physics.estimator import Estimator
 
 import aided  # isort: skip
 import gnss_faults as faults  # isort: skip
@@ -140,3 +141,34 @@ def test_an_accelerometer_that_goes_wrong_is_not_the_receivers_fault():
     late = faults.during(states, 50.0)
     assert np.abs(faults.misses(flight, late)).max() < 5.0
     assert late[-1].accel_bias_frd_m_s2[2] == pytest.approx(-4.0, abs=0.7)
+
+
+def test_a_doppler_that_is_stuck_costs_the_place_only_until_nothing_else_is_left():
+    flight = simulate.fly(np.random.default_rng(31), 150.0)
+    stuck = [
+        replace(s, velocity_ned_m_s=np.zeros(3))
+        if isinstance(s, GnssFix) and faults.seconds(s.stamp_ns) > 15.0
+        else s
+        for s in flight.samples
+    ]
+    states = faults.fly(replace(flight, samples=stuck))
+    assert _said(states, receiver.ITSELF)
+    missed = faults.misses(flight, faults.during(states, 120.0))
+    assert np.hypot(missed[:, 0], missed[:, 1]).max() < 60.0
+
+
+def test_an_origin_told_in_flight_is_no_jump_of_the_receiver():
+    flight = simulate.fly(np.random.default_rng(32), 30.0)
+    estimator, at = Estimator(), simulate.START_NS + int(15e9)
+    here = simulate.ORIGIN
+    away = Origin(here.latitude_deg + 0.001, here.longitude_deg, here.altitude_amsl_m - 40.0)
+    states = []
+    for sample in flight.samples:
+        if sample.stamp_ns > at:
+            for _ in range(2):
+                estimator.on(faults.told(sample.stamp_ns, away))
+            at = 2**62
+        state = estimator.on(sample)
+        states += [] if state is None else [state]
+    assert states[-1].origin == away
+    assert not _said(states, "GNSS doubted")

@@ -73,6 +73,7 @@ class Sensors:
     def shift(self, by_ned_m: Array) -> None:
         """Move the origin of NED."""
         self._belief.shift(by_ned_m)
+        self.gnss.receiver.shift(by_ned_m)
         self.pose.shift(by_ned_m)
 
     def fix(self, fix: GnssFix, at_s: float, lag_s: float) -> None:

@@ -78,7 +78,7 @@ class Receiver:
     def start_over(self) -> None:
         """Forget all fixes."""
         self.torn = ""
-        self.torn_s = NEVER_S
+        self.torn_s = self._doubted_s = NEVER_S  # the last tear, the first of those unforgiven
         self.level = False  # its height runs as the barometer's
         self._whole_s = NEVER_S
         self._record_s = 0.0  # for how long it was believed, at most gnss_wander_s
@@ -97,6 +97,11 @@ class Receiver:
         self._followed_s = 0.0
         self._off_s = np.inf  # since when place and path have parted
         self._misses: deque[tuple[float, Array, float, float]] = deque(maxlen=16)
+
+    def shift(self, by_ned_m: Array) -> None:
+        """Move with the origin of NED."""
+        self._home = self._home + by_ned_m
+        self._above_m -= float(by_ned_m[2])
 
     def take(self, look: Look) -> None:
         """Judge by one more fix; those out of order are passed over."""
@@ -127,6 +132,8 @@ class Receiver:
         if look.when_s - self.torn_s >= self._patience_s:
             self._patience_s = max(self._record_s, self._config.recover_s)
         self._record_s = self._credit_s = 0.0
+        if not self.torn:
+            self._doubted_s = look.when_s
         if not self.torn or cause != BY_IMU:
             self.torn = cause
         self.torn_s = look.when_s
@@ -240,9 +247,14 @@ class Receiver:
         """For how long it has to be of one piece before the filter follows it [s]."""
         return max(self._patience_s if self.torn else 0.0, self._config.recover_s)
 
-    def astray(self, at_s: float) -> bool:
-        """Return whether it was torn so lately that no fix is used."""
-        return self.torn != "" and at_s - self.torn_s < self._config.recover_s
+    def astray(self, at_s: float, *, exhausted: bool) -> bool:
+        """Return whether it was torn so lately that no fix is used.
+
+        exhausted: nothing else is left. A receiver that is torn all the time is better then.
+        """
+        if not self.torn or at_s - self.torn_s >= self._config.recover_s:
+            return False
+        return not (exhausted and at_s - self._doubted_s >= self._config.gnss_wander_s)
 
 
 def _length(v: Array) -> float:

@@ -116,6 +116,14 @@ class Gnss:
         if self.receiver.torn == BY_IMU and imu_alone:
             self.receiver.followed()  # barometer and receiver agree: it is the IMU
 
+    def _adrift(self) -> bool:
+        """Return whether dead reckoning knows less of the place than the worst usable receiver."""
+        p = self._belief.p
+        return float(p[0, 0] + p[1, 1]) > 2.0 * self._config.gnss_eph_max_m**2
+
+    def _astray(self, at_s: float) -> bool:
+        return self.receiver.astray(at_s, exhausted=self._adrift())
+
     def _may_reset(self, gate: Gate, at_s: float, others: Others, *, exhausted: bool) -> bool:
         """Return whether it is the filter that is wrong where a gate has been shut for long."""
         c, receiver = self._config, self.receiver
@@ -147,6 +155,7 @@ class Gnss:
         shift = self._anchor.take(fix)
         if self.started:
             belief.shift(shift)
+            self.receiver.shift(shift)
         measured = self._anchor.to_ned(fix)
         eph, epv = max(fix.eph_m, c.gnss_eph_min_m), max(fix.epv_m, c.gnss_epv_min_m)
         sigma = np.array([eph, eph, epv])
@@ -165,7 +174,7 @@ class Gnss:
         noise = variance * [self.xy.scale, self.xy.scale, self.z.scale]
         tally.tested(correction.statistic(belief.p, h, residual, noise), residual)
         xy, z = slice(0, 2), slice(2, 3)
-        if self.receiver.astray(at_s):
+        if self._astray(at_s):
             self.xy.refuse(belief, h[xy], residual[xy], variance[xy], at_s)
             nis = self.z.refuse(belief, h[z], residual[z], variance[z], at_s)
             self._z_passes = nis <= self.z.limit
@@ -173,8 +182,7 @@ class Gnss:
             return False
         across = self.xy.judge(belief, h[xy], residual[xy], variance[xy], at_s)[0]
         if not across:
-            lost = float(belief.p[0, 0] + belief.p[1, 1]) > 2.0 * c.gnss_eph_max_m**2
-            across = self._may_reset(self.xy, at_s, others, exhausted=lost)
+            across = self._may_reset(self.xy, at_s, others, exhausted=self._adrift())
             if across:
                 self._take_place(self.xy, measured, variance, at_s, lag_s, (0, 1))
             tally.refuse(f"horizontal {RESET}" if across else "horizontal gate")
@@ -224,7 +232,7 @@ class Gnss:
         x, a = belief.x, belief.watch[4:7]
         predicted = [models.gnss_velocity(x, axis, a, lag_s, h[axis]) for axis in range(3)]
         residual = velocity - np.array(predicted)
-        if self.receiver.astray(at_s):
+        if self._astray(at_s):
             source.refuse(belief, h, residual, variance, at_s, ASTRAY)
             return False
         if source.judge(belief, h, residual, variance, at_s, fix.stamp_ns):
