@@ -378,18 +378,16 @@ def forecast(
 
     ring (m, 11 or more): IMU steps as in ``predict``; those from ``first`` up to ``last``
     (counted without wrapping) are still ahead of the horizon. The state takes each step, the
-    covariance one step with their mean.
+    covariance and what wanders one step with their mean.
     """
     now[:] = x
     cov[:, :] = p
     total = np.zeros(11)
-    decay = np.empty(N_WANDER)
     size = ring.shape[0]
     for index in range(first, last):
         imu = ring[index % size]
         dt = imu[0]
-        decays(constants, dt, decay)
-        advance(now, imu[1:4], imu[4:7], dt, decay)
+        move(now, imu[1:4], imu[4:7], dt)
         total[0] += dt
         for i in range(1, 7):
             total[i] += imu[i] * dt
@@ -398,4 +396,7 @@ def forecast(
     if total[0] > 0.0:
         for i in range(1, 7):
             total[i] /= total[0]
-        predict(x.copy(), cov, total, constants)
+        at_once = x.copy()
+        predict(at_once, cov, total, constants)
+        for i in range(N_WANDER):
+            now[WANDER[i] + 1] = at_once[WANDER[i] + 1]
