@@ -40,6 +40,8 @@ from numba import njit
 
 from airtwin_core.types import Array
 
+Row = tuple[float, float, float]
+
 N_NOMINAL = 29
 N = 28
 X_POS, X_VEL, X_Q, X_GYRO_BIAS, X_ACCEL_BIAS = 0, 3, 6, 10, 13
@@ -58,18 +60,23 @@ GRAVITY_M_S2 = 9.80665
 
 
 @njit(cache=True)
+def _rotation(q: Array) -> tuple[Row, Row, Row]:
+    """Return the rows of R_ned_frd of the unit quaternion q (4,), without an array on the heap."""
+    w, x, y, z = q[0], q[1], q[2], q[3]
+    return (
+        (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
+        (2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)),
+        (2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)),
+    )
+
+
+@njit(cache=True)
 def rotation(q: Array, out: Array) -> None:
     """Write R_ned_frd (3, 3) of the unit quaternion q (4,)."""
-    w, x, y, z = q[0], q[1], q[2], q[3]
-    out[0, 0] = 1.0 - 2.0 * (y * y + z * z)
-    out[0, 1] = 2.0 * (x * y - w * z)
-    out[0, 2] = 2.0 * (x * z + w * y)
-    out[1, 0] = 2.0 * (x * y + w * z)
-    out[1, 1] = 1.0 - 2.0 * (x * x + z * z)
-    out[1, 2] = 2.0 * (y * z - w * x)
-    out[2, 0] = 2.0 * (x * z - w * y)
-    out[2, 1] = 2.0 * (y * z + w * x)
-    out[2, 2] = 1.0 - 2.0 * (x * x + y * y)
+    r = _rotation(q)
+    for i in range(3):
+        for j in range(3):
+            out[i, j] = r[i][j]
 
 
 @njit(cache=True)
@@ -115,14 +122,13 @@ def move(x: Array, gyro: Array, accel: Array, dt: float) -> None:
     q = x[X_Q : X_Q + 4]
     half = _quaternion(0.5 * rx, 0.5 * ry, 0.5 * rz)
     _multiply(q, half)
-    r = np.empty((3, 3))
-    rotation(q, r)
+    r = _rotation(q)
     _multiply(q, half)
     ax = accel[0] - x[X_ACCEL_BIAS]
     ay = accel[1] - x[X_ACCEL_BIAS + 1]
     az = accel[2] - x[X_ACCEL_BIAS + 2]
     for i in range(3):
-        change = (r[i, 0] * ax + r[i, 1] * ay + r[i, 2] * az) * dt
+        change = (r[i][0] * ax + r[i][1] * ay + r[i][2] * az) * dt
         if i == 2:
             change += GRAVITY_M_S2 * dt
         x[X_POS + i] += (x[X_VEL + i] + 0.5 * change) * dt
@@ -178,16 +184,15 @@ def blocks(x: Array, gyro: Array, accel: Array, dt: float, out: Array) -> None:
     rx = (gyro[0] - x[X_GYRO_BIAS]) * dt
     ry = (gyro[1] - x[X_GYRO_BIAS + 1]) * dt
     rz = (gyro[2] - x[X_GYRO_BIAS + 2]) * dt
-    r = np.empty((3, 3))
-    rotation(x[X_Q : X_Q + 4], r)
-    half, half_jacobian = np.empty((3, 3)), np.empty((3, 3))
-    full, full_jacobian = np.empty((3, 3)), np.empty((3, 3))
+    work = np.empty((5, 3, 3))
+    r = _rotation(x[X_Q : X_Q + 4])
+    half, half_jacobian, full, full_jacobian = work[0], work[1], work[2], work[3]
     _exp_and_jacobian(0.5 * rx, 0.5 * ry, 0.5 * rz, half, half_jacobian)
     _exp_and_jacobian(rx, ry, rz, full, full_jacobian)
-    middle = np.empty((3, 3))  # R_ned_frd half way
+    middle = work[4]  # R_ned_frd half way
     for i in range(3):
         for j in range(3):
-            middle[i, j] = r[i, 0] * half[0, j] + r[i, 1] * half[1, j] + r[i, 2] * half[2, j]
+            middle[i, j] = r[i][0] * half[0, j] + r[i][1] * half[1, j] + r[i][2] * half[2, j]
     ax = accel[0] - x[X_ACCEL_BIAS]
     ay = accel[1] - x[X_ACCEL_BIAS + 1]
     az = accel[2] - x[X_ACCEL_BIAS + 2]
@@ -197,9 +202,9 @@ def blocks(x: Array, gyro: Array, accel: Array, dt: float, out: Array) -> None:
     bz = half[2, 0] * ax + half[2, 1] * ay + half[2, 2] * az
     for i in range(3):
         # d velocity / d attitude = -R [b]x dt
-        out[0, i, 0] = -(r[i, 1] * bz - r[i, 2] * by) * dt
-        out[0, i, 1] = -(r[i, 2] * bx - r[i, 0] * bz) * dt
-        out[0, i, 2] = -(r[i, 0] * by - r[i, 1] * bx) * dt
+        out[0, i, 0] = -(r[i][1] * bz - r[i][2] * by) * dt
+        out[0, i, 1] = -(r[i][2] * bx - r[i][0] * bz) * dt
+        out[0, i, 2] = -(r[i][0] * by - r[i][1] * bx) * dt
         # -R_middle [a]x, then through the Jacobian of the half turn to the gyro bias
         cx = middle[i, 1] * az - middle[i, 2] * ay
         cy = middle[i, 2] * ax - middle[i, 0] * az
@@ -216,28 +221,22 @@ def blocks(x: Array, gyro: Array, accel: Array, dt: float, out: Array) -> None:
 def _rows(p: Array, b: Array, dt: float, w: Array) -> None:
     """Write F P (9, 28), the rows that F changes."""
     for i in range(3):
+        # in names of their own, so that the compiler need not fear that w overwrites them
+        a0, a1, a2 = b[0, i, 0], b[0, i, 1], b[0, i, 2]
+        b0, b1, b2 = b[1, i, 0], b[1, i, 1], b[1, i, 2]
+        c0, c1, c2 = b[2, i, 0], b[2, i, 1], b[2, i, 2]
+        d0, d1, d2 = b[3, i, 0], b[3, i, 1], b[3, i, 2]
+        e0, e1, e2 = b[4, i, 0], b[4, i, 1], b[4, i, 2]
         for j in range(N):
-            change = (
-                b[0, i, 0] * p[ATT, j]
-                + b[0, i, 1] * p[ATT + 1, j]
-                + b[0, i, 2] * p[ATT + 2, j]
-                + b[1, i, 0] * p[GYRO_BIAS, j]
-                + b[1, i, 1] * p[GYRO_BIAS + 1, j]
-                + b[1, i, 2] * p[GYRO_BIAS + 2, j]
-                + b[2, i, 0] * p[ACCEL_BIAS, j]
-                + b[2, i, 1] * p[ACCEL_BIAS + 1, j]
-                + b[2, i, 2] * p[ACCEL_BIAS + 2, j]
-            )
-            w[VEL + i, j] = p[VEL + i, j] + change
-            w[POS + i, j] = p[POS + i, j] + dt * (p[VEL + i, j] + 0.5 * change)
-            w[ATT + i, j] = (
-                b[3, i, 0] * p[ATT, j]
-                + b[3, i, 1] * p[ATT + 1, j]
-                + b[3, i, 2] * p[ATT + 2, j]
-                + b[4, i, 0] * p[GYRO_BIAS, j]
-                + b[4, i, 1] * p[GYRO_BIAS + 1, j]
-                + b[4, i, 2] * p[GYRO_BIAS + 2, j]
-            )
+            t0, t1, t2 = p[ATT, j], p[ATT + 1, j], p[ATT + 2, j]
+            g0, g1, g2 = p[GYRO_BIAS, j], p[GYRO_BIAS + 1, j], p[GYRO_BIAS + 2, j]
+            f0, f1, f2 = p[ACCEL_BIAS, j], p[ACCEL_BIAS + 1, j], p[ACCEL_BIAS + 2, j]
+            change = a0 * t0 + a1 * t1 + a2 * t2 + b0 * g0 + b1 * g1 + b2 * g2
+            change = change + c0 * f0 + c1 * f1 + c2 * f2
+            speed = p[VEL + i, j]
+            w[ATT + i, j] = d0 * t0 + d1 * t1 + d2 * t2 + e0 * g0 + e1 * g1 + e2 * g2
+            w[VEL + i, j] = speed + change
+            w[POS + i, j] = p[POS + i, j] + dt * (speed + 0.5 * change)
 
 
 @njit(cache=True)
@@ -354,12 +353,11 @@ def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
 @njit(cache=True)
 def acceleration(x: Array, accel: Array, out: Array) -> None:
     """Write the acceleration (3,) [m/s^2] NED that goes with the specific force (3,) FRD."""
-    r = np.empty((3, 3))
-    rotation(x[X_Q : X_Q + 4], r)
+    r = _rotation(x[X_Q : X_Q + 4])
     for i in range(3):
         out[i] = 0.0
         for j in range(3):
-            out[i] += r[i, j] * (accel[j] - x[X_ACCEL_BIAS + j])
+            out[i] += r[i][j] * (accel[j] - x[X_ACCEL_BIAS + j])
     out[2] += GRAVITY_M_S2
 
 
