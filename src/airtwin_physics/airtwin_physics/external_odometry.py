@@ -35,10 +35,13 @@ DOUBTED = frozenset(
         "gnss drift",
         "barometer height",
         "imu bias",
-        "clock",
     )
 )
-"""Factors of the monitor that question the twin's own navigation, or what it rests on."""
+"""Factors of the monitor that question the twin's own navigation, or what it rests on.
+
+Not the clock: a state carries the stamp of its IMU sample, which PX4 reads by the offset that it
+wrote it with, so a shift of all stamps moves nothing; where they jump, the gate waits (``gap_s``).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,12 @@ class OdometryLimits:
     speed_sigma_max_m_s: float = 0.7  # [m/s]
     attitude_sigma_max_rad: float = 0.2  # [rad] beyond it the attitude stays at home
     period_s: float = 0.033  # [s] between two; EKF2 wants at least 5 a second
-    clear_s: float = 2.0  # [s] state valid and undoubted for so long before it is sent
+    clear_s: float = 2.0  # [s] state valid, undoubted, without gap for so long before it is sent
     monitor_silent_s: float = 1.0  # [s] the monitor speaks ten times a second
     jump_m: float = 1.0  # [m]
     jump_m_s: float = 1.0  # [m/s]
     jump_rad: float = 0.2  # [rad]
-    gap_s: float = 0.4  # [s] EKF2 stops its fusion after such a silence
+    gap_s: float = 0.4  # [s] EKF2 stops its fusion after such a silence; IMU lost for so long
 
 
 class ExternalOdometry:
@@ -84,12 +87,16 @@ class ExternalOdometry:
 
     def on_state(self, state: TwinState, now_ns: int) -> ExternalPose | None:
         """Return what to send for this state; None if nothing now (see ``withheld``)."""
-        if self._before is not None and jumped(self._before, state, self._limits):
+        before, self._before = self._before, state
+        if before is not None and jumped(before, state, self._limits):
             self._resets += 1
-        self._before = state
-        reason = invalid(state) or self._doubt(now_ns)
-        if reason:
+        # IMU samples were lost, or the vehicle's clock jumped: for a while PX4's own dead
+        # reckoning, which lost nothing, is better than a filter that guesses what it missed
+        gap = before is not None and not 0.0 < _apart_s(before, state) <= self._limits.gap_s
+        reason = invalid(state) or self._doubt()
+        if reason or gap:
             self._clear_since_ns = None
+        if reason:
             self.withheld = reason
             return None
         if self._clear_since_ns is None or now_ns < self._clear_since_ns:
@@ -97,9 +104,9 @@ class ExternalOdometry:
         if now_ns - self._clear_since_ns < self._limits.clear_s * 1e9:
             self.withheld = f"valid and undoubted for less than {self._limits.clear_s:g} s"
             return None
-        # A moment's doubt about itself, as after lost IMU samples, needs no waiting time: sigma
-        # goes with the message, and EKF2 lives through a few that are missing.
-        self.withheld = uncertain(state, self._limits)
+        # A moment's uncertainty, or a monitor that a busy machine holds up, is no doubt and needs
+        # no waiting time: EKF2 lives through a few messages that are missing.
+        self.withheld = self._silence(now_ns) or uncertain(state, self._limits)
         if self.withheld:
             return None
         since_s = math.inf if self._sent is None else _apart_s(self._sent, state)
@@ -110,13 +117,17 @@ class ExternalOdometry:
         self._sent = state
         return self._pose(state)
 
-    def _doubt(self, now_ns: int) -> str:
+    def _silence(self, now_ns: int) -> str:
         if self._report is None:
             return "the consistency monitor has said nothing"
-        heard_ns, report = self._report
-        if not 0 <= now_ns - heard_ns <= self._limits.monitor_silent_s * 1e9:
+        if not 0 <= now_ns - self._report[0] <= self._limits.monitor_silent_s * 1e9:
             return "the consistency monitor is silent"
-        doubted = {d.factor for d in report.open_deviations} & DOUBTED
+        return ""
+
+    def _doubt(self) -> str:
+        if self._report is None:
+            return ""
+        doubted = {d.factor for d in self._report[1].open_deviations} & DOUBTED
         if doubted:
             return f"the consistency monitor doubts: {', '.join(sorted(doubted))}"
         return ""

@@ -160,6 +160,8 @@ def test_a_monitor_that_never_spoke_or_fell_silent() -> None:
     flight.fly(LIMITS.monitor_silent_s)
     assert flight.fly(5.0) == []
     assert flight.gate.withheld == "the consistency monitor is silent"
+    flight.report = GOOD
+    assert flight.fly(0.1), "a monitor that was held up has doubted nothing"
 
 
 @pytest.mark.parametrize("factor", sorted(DOUBTED))
@@ -173,7 +175,7 @@ def test_a_doubt_about_the_twins_navigation(factor: str) -> None:
     assert factor in flight.gate.withheld
 
 
-@pytest.mark.parametrize("factor", ["battery", "mode", "actuation", "gnss availability"])
+@pytest.mark.parametrize("factor", ["battery", "mode", "actuation", "clock", "gnss availability"])
 def test_a_deviation_that_says_nothing_about_it_changes_nothing(factor: str) -> None:
     flight = Flight()
     open_ = Deviation("a", factor, "CON-X", START_NS, None, "unknown", 2.0, 1.0, "")
@@ -250,6 +252,23 @@ def test_after_a_silence_px4_is_told_to_start_anew() -> None:
     flight.fly(1.0, aligned=False)
     flight.fly(3.0)
     assert flight.sent[-1].reset_counter == 1
+
+
+@pytest.mark.parametrize("lost_s", [LIMITS.gap_s + 0.1, 5.0, -0.5])
+def test_after_lost_imu_samples_px4_relies_on_itself_first(lost_s: float) -> None:
+    flight = Flight()
+    flight.fly(3.0)
+    flight.t_ns += round(lost_s * SECOND)
+    assert flight.fly(LIMITS.clear_s - 0.1) == []
+    assert flight.gate.withheld == "valid and undoubted for less than 2 s"
+    assert flight.fly(1.0)[0].reset_counter > 0
+
+
+def test_a_few_lost_imu_samples_change_nothing() -> None:
+    flight = Flight()
+    flight.fly(3.0)
+    flight.t_ns += round(0.3 * SECOND)
+    assert flight.fly(0.1)[-1].reset_counter == 0
 
 
 @given(st.lists(st.sampled_from(["good", "nan", "lost", "doubt", "mute", "jump"]), max_size=12))

@@ -8,11 +8,12 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 PX4_OUT = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
-    depth=32,
+    depth=512,
     reliability=ReliabilityPolicy.BEST_EFFORT,
     durability=DurabilityPolicy.VOLATILE,
 )
-"""To subscribe to ``fmu/out``; 32 deep, so that 0.1 s of IMU survives a busy loop."""
+"""To subscribe to ``fmu/out``; 512 deep, so that 2 s of IMU survive a busy machine: a filter that
+has lost them takes seconds to be as good again, and one that reads them late loses nothing."""
 
 PX4_IN = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,

@@ -27,7 +27,8 @@ from airtwin_physics.ekf.imu import ImuTrack, square
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S, TOO_LATE
 
-_AGE_MAX_S = 0.5  # a stamp further from the IMU's is of another clock: go by arrival
+_AGE_MAX_S = 0.5  # stamps further from the IMU's for so long are of another clock: go by arrival
+_APART_NS = 2_000_000_000
 _AGE_STAMPED_S = 0.04
 _AGE_CREEP_S = 0.005  # the smallest age counts, but not for ever
 _AGE_FIRST_S = 0.2
@@ -72,6 +73,7 @@ class Arrivals:
         self.field: Magnetometer | None = None
         self._attitude: Attitude | None = None
         self._gnss_age_s = _AGE_FIRST_S
+        self._apart_ns: dict[type, int] = {}  # since when stamps have been far from the IMU's
         self._queued_s = dict.fromkeys(
             ("barometer", "magnetometer", "heading", "airspeed", "rangefinder", "flow", "pose"),
             NEVER_S,
@@ -184,10 +186,22 @@ class Arrivals:
         if not self._belief.begun or imu is None:
             return
         age_s = (imu.stamp_ns - sample.stamp_ns) * 1e-9
-        if abs(age_s) > _AGE_MAX_S:
+        if self._of_another_clock(sample, age_s):
             age_s = (imu.received_ns - sample.received_ns) * 1e-9
         if not -_AGE_MAX_S <= age_s <= self._config.horizon_s + LATE_MAX_S:
             source.tally.refuse(TOO_LATE)
             return
         when_s = self._track.now_s - age_s - delay_s
         heapq.heappush(self._pending, (when_s, next(self._sequence), fuse, sample))
+
+    def _of_another_clock(self, sample: Sample, age_s: float) -> bool:
+        """Tell whether stamps of this kind have nothing to do with the IMU's.
+
+        After a stall of the twin (a busy machine) what has waited arrives at once, and is as old
+        as its stamp says: taken for news it would throw the filter by what was flown meanwhile.
+        """
+        if abs(age_s) <= _AGE_MAX_S:
+            self._apart_ns.pop(type(sample), None)
+            return False
+        since_ns = self._apart_ns.setdefault(type(sample), sample.received_ns)
+        return sample.received_ns - since_ns >= _APART_NS

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A twin on a busy machine: what came meanwhile is handed over late, topic by topic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from airtwin_core.types import GnssFix, Imu, Sample, TwinState
+from airtwin_physics.estimator import Estimator
+
+import simulate  # isort: skip
+
+DRAINED = 32  # messages of one topic before the next one's (``in_process.DRAIN_MAX``)
+
+
+def _stalled(
+    samples: list[Sample], from_s: float, for_s: float, *, imu_first: bool, kept: int = 10_000
+) -> list[Sample]:
+    """Hand over at its end what came in a stall; of each topic only the newest ``kept``."""
+    begin, end = (simulate.START_NS + int(t * 1e9) for t in (from_s, from_s + for_s))
+    during = [replace(s, received_ns=end) for s in samples if begin <= s.received_ns < end]
+    kinds = sorted({type(s) for s in during}, key=lambda k: ((k is Imu) != imu_first, k.__name__))
+    waiting = [[s for s in during if isinstance(s, kind)][-kept:] for kind in kinds]
+    burst: list[Sample] = []
+    while any(waiting):
+        for queue in waiting:
+            burst += queue[:DRAINED]
+            del queue[:DRAINED]
+    before = [s for s in samples if s.received_ns < begin]
+    return before + burst + [s for s in samples if s.received_ns >= end]
+
+
+def _states(samples: list[Sample]) -> dict[int, TwinState]:
+    estimator = Estimator()
+    states = (estimator.on(sample) for sample in samples)
+    return {state.stamp_ns: state for state in states if state is not None}
+
+
+@pytest.mark.parametrize("imu_first", [True, False])
+@pytest.mark.parametrize("for_s", [0.9, 1.5])
+def test_what_is_read_late_but_whole_costs_nothing(imu_first: bool, for_s: float) -> None:
+    flight = simulate.fly(np.random.default_rng(9), 25.0)
+    smooth = _states(flight.samples)
+    late = _states(_stalled(flight.samples, 14.0, for_s, imu_first=imu_first))
+    shared = [s for s in smooth if s in late and s > simulate.START_NS + int((14.0 + for_s) * 1e9)]
+    assert len(shared) > 300
+    for stamp in shared:
+        a, b = smooth[stamp], late[stamp]
+        assert np.linalg.norm(a.position_ned_m - b.position_ned_m) < 0.7
+        assert np.linalg.norm(a.velocity_ned_m_s - b.velocity_ned_m_s) < 0.6
+
+
+@pytest.mark.parametrize("kept", [32, 10_000])
+def test_old_fixes_are_never_news(kept: int) -> None:
+    """Fixes as old as their stamps say, against one that teleports them to their arrival."""
+    flight = simulate.fly(np.random.default_rng(9), 25.0)
+    stalled = _stalled(flight.samples, 14.0, 0.9, imu_first=True, kept=kept)
+    end_ns = simulate.START_NS + int(14.9e9)
+    honest = [s for s in stalled if not (isinstance(s, GnssFix) and s.received_ns == end_ns)]
+    with_old, without = _states(stalled), _states(honest)
+    for stamp in (s for s in with_old if s > end_ns and s in without):
+        truth = flight.velocity[flight.index(stamp)]
+        error = np.linalg.norm(with_old[stamp].velocity_ned_m_s - truth)
+        assert error < np.linalg.norm(without[stamp].velocity_ned_m_s - truth) + 0.5
+
+
+def test_a_source_of_another_clock_is_taken_by_arrival() -> None:
+    flight = simulate.fly(np.random.default_rng(9), 20.0)
+    other = [
+        replace(s, stamp_ns=s.stamp_ns - 700_000_000_000) if isinstance(s, GnssFix) else s
+        for s in flight.samples
+    ]
+    states = _states(other)
+    last = states[max(states)]
+    assert last.horizontal_valid
+    fusion = next(f for f in last.fusions if f.source == "gnss_position")
+    fixes = sum(isinstance(s, GnssFix) for s in flight.samples)
+    assert fusion.used > 0.7 * fixes
