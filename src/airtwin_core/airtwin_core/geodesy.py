@@ -123,7 +123,7 @@ def px4_to_ned(origin: Origin, latitude_deg: float, longitude_deg: float) -> Arr
     lat, lon = np.radians(latitude_deg), np.radians(longitude_deg)
     cos_dlon = np.cos(lon - lon0)
     cos_c = np.sin(lat0) * np.sin(lat) + np.cos(lat0) * np.cos(lat) * cos_dlon
-    c = np.arccos(np.clip(cos_c, -1.0, 1.0))
+    c = np.arccos(min(max(cos_c, -1.0), 1.0))
     k = c / np.sin(c) if c > 0.0 else 1.0
     return (
         np.array(

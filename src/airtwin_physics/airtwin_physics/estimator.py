@@ -105,11 +105,12 @@ class Estimator:
     def _on_imu(self, imu: Imu) -> TwinState | None:
         track, belief = self._track, self._belief
         cause = track.take(imu, queue=belief.begun)
-        if cause in BROKEN:
-            self.reset(cause)
-            cause = track.take(imu, queue=False)
         if cause:
-            return None
+            if cause not in BROKEN:
+                return None
+            self.reset(cause)
+            if track.take(imu, queue=False):
+                return None
         if not belief.begun:
             self._align(imu)
             return None

@@ -7,7 +7,7 @@ import numpy as np
 
 from airtwin_core.types.belief import N_ERROR
 from airtwin_physics import battery
-from airtwin_physics.ekf import aiding_models, correction, kernel, models, output
+from airtwin_physics.ekf import aiding_models, correction, kernel, models, output, receiver
 from airtwin_physics.ekf import imu as imu_kernels
 from airtwin_physics.identify import warm as identify_warm
 
@@ -44,6 +44,7 @@ def warm_up() -> None:
     aiding_models.flow(x, h[:2], np.empty(2))
     aiding_models.body_velocity(x, h, np.empty(3))
     aiding_models.antenna_heading(x, 0.0, h[0])
+    receiver.leaves_trend(np.zeros((4, 6)), 0, three, three, (1.0, 1.0, 1.0), 1.0, 1.0)
     correction.spread(p, h[1])
     correction.statistic(p, h, three, three)
     correction.update(x, p, h, three, three)

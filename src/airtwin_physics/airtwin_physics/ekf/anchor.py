@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from airtwin_core.geodesy import px4_to_ned
@@ -24,6 +26,8 @@ class Anchor:
         self.declination_rad: float | None = None
         self._seen: Origin | None = None
         self._fix: GnssFix | None = None
+        self._of: tuple[Origin | None, GnssFix | None] = (None, None)
+        self._at = (0.0, 0.0)
 
     def offer(self, origin: Origin) -> Array | None:
         """Consider PX4's origin; return the shift (3,) [m] of all positions if it is a new one.
@@ -45,14 +49,20 @@ class Anchor:
     def to_ned(self, fix: GnssFix) -> Array:
         """Return the position (3,) [m] of a fix; only after ``take`` or an accepted ``offer``."""
         assert self.origin is not None
-        xy = px4_to_ned(self.origin, fix.latitude_deg, fix.longitude_deg)
-        return np.array([xy[0], xy[1], self.origin.altitude_amsl_m - fix.altitude_amsl_m])
+        north, east = self._project(self.origin, fix)
+        return np.array([north, east, self.origin.altitude_amsl_m - fix.altitude_amsl_m])
 
     def _near_fix(self, origin: Origin) -> bool:
         if self._fix is None:
             return True
-        away = px4_to_ned(origin, self._fix.latitude_deg, self._fix.longitude_deg)
-        return float(np.hypot(away[0], away[1])) < _AWAY_MAX_M
+        return math.hypot(*self._project(origin, self._fix)) < _AWAY_MAX_M
+
+    def _project(self, origin: Origin, fix: GnssFix) -> tuple[float, float]:
+        """Return north, east [m]; the last answer is kept: each fix is asked for repeatedly."""
+        if fix is not self._of[1] or origin is not self._of[0]:
+            north, east = px4_to_ned(origin, fix.latitude_deg, fix.longitude_deg).tolist()
+            self._of, self._at = (origin, fix), (north, east)
+        return self._at
 
     def _adopt(self, origin: Origin) -> Array:
         old, self.origin = self.origin, origin

@@ -156,22 +156,19 @@ class Sensors:
             self.ground.flow.gate.passed_s,
         )
 
-    @property
-    def wind_known(self) -> bool:
-        """Whether anything ever showed the wind."""
-        return self._wind_shown_s() > NEVER_S
+    def wind_shown_s(self) -> float:
+        """Return when something last showed the wind."""
+        air = self.air
+        return max(air.drag.gate.passed_s, air.airspeed.gate.passed_s, air.sideslip.gate.passed_s)
 
-    def wind_valid(self, variance: float, at_s: float) -> bool:
-        """Return whether a wind with this trace of its covariance [m^2/s^2] may be believed."""
-        c, air = self._config, self.air
-        if not (variance < 2.0 * c.wind_valid_m_s**2 and at_s - self._wind_shown_s() < c.valid_s):
-            return False
-        # a law that its own innovations contradict explains nothing by wind
-        sources = (air.drag, air.airspeed, air.sideslip)
-        return all(source.fits(at_s, c.noisy_factor) for source in sources)
-
-    def _wind_shown_s(self) -> float:
-        return max(self.air.passed_s, self.air.sideslip.gate.passed_s)
+    def wind_fits(self, at_s: float) -> bool:
+        """Return whether no law of the air is contradicted by its own innovations."""
+        air, factor = self.air, self._config.noisy_factor
+        return (
+            air.drag.fits(at_s, factor)
+            and air.airspeed.fits(at_s, factor)
+            and air.sideslip.fits(at_s, factor)
+        )
 
     def horizontal(self, since_s: float) -> bool:
         """Return whether something has shown the horizontal position since."""

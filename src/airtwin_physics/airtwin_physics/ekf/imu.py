@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -296,12 +298,13 @@ class ImuTrack:
     def still(self) -> bool:
         """Return whether nothing shakes or turns; smooth straight flight looks the same."""
         c, rest = self._config, self.rest
-        force = float(np.sqrt(rest[4:7] @ rest[4:7]))
-        return bool(
-            rest[0] >= c.align_min_s
-            and rest[7] < c.still_rate_rad_s**2
-            and rest[8] < c.still_accel_m_s2**2
-            and float(rest[1:4] @ rest[1:4]) < (2.0 * c.still_rate_rad_s) ** 2
+        rates, forces = rest.item(7), rest.item(8)
+        if not (rates < c.still_rate_rad_s**2 and forces < c.still_accel_m_s2**2):
+            return False
+        force = math.sqrt(square(rest[4:7]))
+        return (
+            self.followed_s >= c.align_min_s
+            and square(rest[1:4]) < (2.0 * c.still_rate_rad_s) ** 2
             and abs(force - GRAVITY_M_S2) < 0.5
         )
 

@@ -148,10 +148,12 @@ class Output:
 
     def _wind(self, row: Array, at_s: float) -> WindEstimate | None:
         """Return wind and gust; None if nothing ever showed them."""
-        if not self._sensors.wind_known:
+        c, sensors = self._config, self._sensors
+        shown_s = sensors.wind_shown_s()
+        if shown_s == NEVER_S:
             return None
-        variance = row.item(_AIR_COV) + row.item(_AIR_COV + 3)
-        valid = self._sensors.wind_valid(variance, at_s)
+        sure = row.item(_AIR_COV) + row.item(_AIR_COV + 3) < 2.0 * c.wind_valid_m_s**2
+        valid = sure and at_s - shown_s < c.valid_s and sensors.wind_fits(at_s)
         return WindEstimate(row[_BLOWN], row[_BLOWN_COV].reshape(2, 2), valid)
 
     def _look(self, at_s: float) -> None:

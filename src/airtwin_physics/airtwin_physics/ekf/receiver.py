@@ -17,10 +17,11 @@ as it had been believed before, within bounds: what it says now against what it 
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from airtwin_core.types import Array
 from airtwin_physics.config import EstimatorConfig
@@ -39,8 +40,73 @@ _LATE_S = 0.2  # by which a receiver's place and its speed may be of different t
 _DRIFT_M_S = 0.1  # by which a sound receiver's place and Doppler part for long
 _NEW_S, _OLD_S = 0.45, 1.45  # what may have stepped, and what it is held against: 5 Hz will do
 _LEAST_OLD = 3
+_MISSES = 16  # kept of them, 10 Hz fill 1.45 s
 _BEND_M_S3 = 3.0  # how the error of an IMU's acceleration may grow: 0.3 rad/s off, times gravity
 _PRESSURE_SHARE = 0.2  # of the dynamic pressure that a static port may see
+
+
+@njit(cache=True)
+def leaves_trend(
+    misses: Array,
+    kept: int,
+    velocity: Array,
+    inertial: Array,
+    look: tuple[float, float, float],
+    sigma: float,
+    delay: float,
+) -> tuple[int, bool]:
+    """Note a difference of two velocities; return how many are kept, and whether they stepped.
+
+    misses (n, 6), the first ``kept`` hold, oldest first: time [s], difference (3,) [m/s], size of
+    the acceleration [m/s^2], sum of turns [rad]. The newest comes from velocity and inertial (3,)
+    [m/s]; look: its other columns. sigma [m/s] of the velocity, delay [s] that it may have.
+    """
+    when = look[0]
+    gone = max(kept - misses.shape[0] + 1, 0)
+    while gone < kept and when - misses[gone, 0] > _OLD_S:
+        gone += 1
+    kept -= gone
+    for i in range(kept):
+        misses[i] = misses[i + gone]
+    misses[kept, 0] = when
+    for k in range(3):
+        misses[kept, 1 + k] = velocity[k] - inertial[k]
+    misses[kept, 4], misses[kept, 5] = look[1], look[2]
+    kept += 1
+    old = 0
+    then, now, most = 0.0, 0.0, 0.0
+    for i in range(kept):
+        at = misses[i, 0] - when
+        if at <= -_NEW_S:
+            old += 1
+            then += at
+        else:
+            now += at
+        most = max(most, misses[i, 4])
+    if old < _LEAST_OLD:
+        return kept, False
+    new = kept - old
+    then /= old
+    ahead = now / new - then
+    spread = 0.0
+    for i in range(old):
+        spread += (misses[i, 0] - when - then) ** 2
+    beyond2 = 0.0
+    for k in range(1, 4):
+        slope, before, after = 0.0, 0.0, 0.0
+        for i in range(old):
+            slope += (misses[i, 0] - when - then) * misses[i, k]
+            before += misses[i, k]
+        for i in range(old, kept):
+            after += misses[i, k]
+        beyond2 += (after / new - before / old - slope / spread * ahead) ** 2
+    # noise of both means and of the trend carried ahead
+    variance = 1.0 / new + 1.0 / old + ahead * ahead / spread
+    accel = misses[0, 4] + most
+    hidden = GRAVITY_M_S2 * (look[2] - misses[0, 5]) + accel
+    hidden = min(hidden + 0.5 * _BEND_M_S3 * ahead, 2.0 * GRAVITY_M_S2)
+    allowed = _SIGMAS * sigma * math.sqrt(variance) + hidden * ahead + accel * delay
+    return kept, beyond2 > allowed * allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +162,8 @@ class Receiver:
         self._claim = (0.0, 0.0)  # largest of late, horizontal and vertical [m]
         self._followed_s = 0.0
         self._off_s = np.inf  # since when place and path have parted
-        self._misses: deque[tuple[float, Array, float, float]] = deque(maxlen=16)
+        self._misses = np.zeros((_MISSES, 6))  # of Doppler from the IMU, see ``leaves_trend``
+        self._kept = 0
 
     def shift(self, by_ned_m: Array) -> None:
         """Move with the origin of NED."""
@@ -189,35 +256,16 @@ class Receiver:
 
     def _steps(self, look: Look) -> bool:
         """Return whether Doppler less the IMU's velocity left its trend at once."""
-        misses = self._misses
-        miss = look.velocity - look.inertial
-        misses.append((look.when_s, miss, look.accel_m_s2, look.turned_rad))
-        while look.when_s - misses[0][0] > _OLD_S:
-            misses.popleft()
-        times = np.array([m[0] for m in misses]) - look.when_s
-        new = times > -_NEW_S
-        count = int(new.sum())
-        left = len(misses) - count
-        if left < _LEAST_OLD:
-            return False
-        values = np.array([m[1] for m in misses])
-        old, then = values[:left], times[:left]
-        centre, now = float(then.mean()), float(times[left:].mean())
-        centred = then - centre
-        ahead_s = now - centre
-        slope = centred @ old / float(centred @ centred)
-        beyond = values[left:].mean(axis=0) - old.mean(axis=0) - slope * ahead_s
-        # noise of both means and of the trend carried ahead
-        variance = 1.0 / count + 1.0 / left + ahead_s**2 / float(centred @ centred)
-        accel = misses[0][2] + max(m[2] for m in misses)
-        hidden = GRAVITY_M_S2 * (look.turned_rad - misses[0][3]) + accel
-        hidden = min(hidden + 0.5 * _BEND_M_S3 * ahead_s, 2.0 * GRAVITY_M_S2)
-        allowed = (
-            _SIGMAS * look.claim[2] * np.sqrt(variance)
-            + hidden * ahead_s
-            + accel * self._config.gnss_delay_max_s
+        self._kept, stepped = leaves_trend(
+            self._misses,
+            self._kept,
+            look.velocity,
+            look.inertial,
+            (look.when_s, look.accel_m_s2, look.turned_rad),
+            look.claim[2],
+            self._config.gnss_delay_max_s,
         )
-        return bool(beyond @ beyond > allowed**2)
+        return stepped
 
     # --- what follows ---------------------------------------------------------------------------
 
@@ -258,4 +306,5 @@ class Receiver:
 
 
 def _length(v: Array) -> float:
-    return float(np.sqrt(v @ v))
+    x, y, z = v.tolist()
+    return math.sqrt(x * x + y * y + z * z)

@@ -195,15 +195,21 @@ class Source:
 
     def health(self, at_s: float, *gates: Gate) -> SensorHealth:
         """Return how the source fares; ``gates`` in place of its own, the worst counts."""
-        c, guards = self._config, gates or (self.gate,)
-        factor = math.sqrt(max([gate.scale for gate in guards]))
+        c = self._config
+        shut = recovered = False
+        scale = 0.0
+        for gate in gates or (self.gate,):
+            shut = shut or gate.shut_for_s(at_s) > _SHUT_S
+            recovered = recovered or at_s - gate.recovered_s < RECOVERED_S
+            scale = max(scale, gate.scale)
+        factor = math.sqrt(scale)
         if at_s - self.seen_s > c.valid_s:
             health = Health.MISSING
         elif self._is_stuck:
             health = Health.STUCK
-        elif any(gate.shut_for_s(at_s) > _SHUT_S for gate in guards):
+        elif shut:
             health = Health.REJECTED
-        elif any(at_s - gate.recovered_s < RECOVERED_S for gate in guards):
+        elif recovered:
             health = Health.RECOVERED
         else:
             health = Health.NOISY if factor > c.noisy_factor else Health.GOOD

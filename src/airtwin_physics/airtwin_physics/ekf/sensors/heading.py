@@ -11,6 +11,7 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import aiding_models, correction, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.imu import square
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import NEVER_S
 
@@ -44,7 +45,10 @@ class Heading:
     def passed_s(self) -> float:
         """When a heading was last fused."""
         return max(
-            source.gate.passed_s for source in (self.compass, self.px4, self.antennas, self.pose)
+            self.compass.gate.passed_s,
+            self.px4.gate.passed_s,
+            self.antennas.gate.passed_s,
+            self.pose.gate.passed_s,
         )
 
     def shown_by_others(self, at_s: float) -> bool:
@@ -150,7 +154,7 @@ class Heading:
             shown = models.magnetic_declination(belief.x, sample.field_frd_gauss, h[0], tilted)
         self._declination = declination
         residual = frames.wrap_pi(declination - shown)
-        if not float(tilted @ tilted) < _STEEP_MAX**2:
+        if not square(tilted) < _STEEP_MAX**2:
             tally.refuse("field is vertical")
             return
         variance = c.magnetometer_noise_rad**2 + correction.spread(belief.p, tilted)

@@ -8,6 +8,7 @@ import numpy as np
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import correction, kernel
 from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.imu import square
 from airtwin_physics.ekf.tally import NEVER_S
 
 PERIOD_S = 0.1
@@ -35,14 +36,15 @@ class Rest:
         """
         c, belief = self._config, self._belief
         lost = unaided and not bridged
-        v = belief.x[3:6]
-        believable = float(v @ v) < _FAST_M_S**2 + 9.0 * float(np.trace(belief.p[3:6, 3:6]))
+        speed2 = square(belief.x[3:6])
+        north, east, down = belief.p.diagonal()[3:6].tolist()
+        believable = speed2 < _FAST_M_S**2 + 9.0 * (north + east + down)
         if still and on_ground and believable:
             sigma = c.rest_speed_m_s
             self.passed_s = at_s
         elif still and unaided:
             sigma = c.still_speed_m_s
-        elif lost and float(np.trace(belief.p[3:5, 3:5])) > 2.0 * c.unaided_speed_m_s**2:
+        elif lost and north + east > 2.0 * c.unaided_speed_m_s**2:
             sigma = c.unaided_speed_m_s
         else:
             return
