@@ -167,7 +167,10 @@ def rollout(
     gusts: Annotated[
         float, typer.Option("--gusts", min=0.0, max=5.0, help="1: Dryden's for this wind.")
     ] = 1.0,
-    n: Annotated[int, typer.Option("--n", min=1, max=100_000, help="Flights.")] = 1000,
+    n: Annotated[
+        int | None,
+        typer.Option("--n", min=1, max=100_000, help="Flights; default 1000, of wings 200."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 1,
     charge: Annotated[
         float, typer.Option("--charge", min=1.0, max=100.0, help="Battery at the start, in %.")

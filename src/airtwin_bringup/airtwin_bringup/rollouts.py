@@ -33,7 +33,7 @@ def run(
     plan: Path,
     aircraft: str,
     wind: forecast.Air,
-    n: int,
+    n: int | None,
     seed: int,
     charge: float,
     reserve: float,
@@ -48,6 +48,7 @@ def run(
     """
     craft = aircraft_files.load(Path(aircraft) if aircraft.endswith(".yaml") else aircraft)
     mission = mission_file.load(plan)
+    n = n or (200 if craft.surfaces else 1000)
     with console.status(f"flying {n} times (the first time kernels are compiled)"):
         found = forecast.run(
             mission,

@@ -16,6 +16,7 @@ from airtwin_mission import plan as missions
 from airtwin_mission import route
 from airtwin_mission.limits import Limits
 from airtwin_mission.plan import Mission, MissionError
+from airtwin_mission.route import LAND_M_S
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.rollout.plan import Act, Plan, Waypoint
 
@@ -25,11 +26,55 @@ CORNER_S, SPARE, SPARE_S = 6.0, 1.3, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A plan from the pad on, a name for each of its waypoints, and for how long to watch [s]."""
+    """A plan, a name for each of its waypoints, for how long to watch [s], where it begins.
+
+    ``start_ned_m``: the pad, or, for what cannot take off, a place in the air. ``notes``: what of
+    the mission is flown in another way.
+    """
 
     plan: Plan
     names: tuple[str, ...]
     longest_s: float
+    start_ned_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    notes: tuple[str, ...] = ()
+
+
+def on_wings(whole: Flight, airspeed_m_s: float, wind_m_s: float, *, hovers: bool) -> Flight:
+    """Return the flight of an aircraft with wings: cruise between waypoints, as PX4 plans it.
+
+    One that does not hover begins in the air at the height of its take-off, and ends in circles
+    around its last waypoint.
+
+    Raises:
+        MissionError: nothing is left to fly, or the wind is faster than the aircraft.
+    """
+    if wind_m_s > 0.8 * airspeed_m_s:
+        raise MissionError(f"{wind_m_s:g} m/s of wind, {airspeed_m_s:g} m/s of airspeed: no way")
+    kept = [
+        (replace(point, speed_m_s=None), name)
+        for point, name in zip(whole.plan.waypoints, whole.names, strict=True)
+        if hovers or point.act is Act.FLY
+    ]
+    notes = ["the speeds of the plan are left out: it cruises at its airspeed"]
+    start = whole.start_ned_m
+    if not hovers:
+        notes.append("take-off and landing are left out: it begins and ends in the air")
+        start = whole.plan.waypoints[0].position_ned_m
+        near = [
+            k for k, (point, _) in enumerate(kept) if math.dist(point.position_ned_m, start) > 1.0
+        ]
+        kept = kept[near[0] :] if near else []
+    if not any(point.act is Act.FLY for point, _ in kept):
+        raise MissionError("has no waypoint that is flown on the wing")
+    slowest = (airspeed_m_s - wind_m_s) / airspeed_m_s
+    here, total = np.array(start), SPARE_S
+    for point, _ in kept:
+        way = np.array(point.position_ned_m) - here
+        total += float(np.hypot(way[0], way[1])) / (airspeed_m_s * slowest) + CORNER_S
+        total += abs(float(way[2])) / (LAND_M_S if point.act is Act.LAND else 1.0) + point.hold_s
+        here = here + way
+    points, names = zip(*kept, strict=True)
+    return Flight(Plan(tuple(points)), tuple(names), SPARE * total + SPARE_S, start, tuple(notes))
 
 
 def flight(mission: Mission, params: Px4Params) -> Flight:

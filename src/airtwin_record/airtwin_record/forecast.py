@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_mission import forecast
 from airtwin_mission.plan import Mission, MissionError
-from airtwin_physics.control.px4_params import Px4Params
+from airtwin_physics.control.px4_params import HOVER_AIRFRAMES, Px4Params, wing_params
 from airtwin_physics.rollout import draw, rollouts, start
 from airtwin_physics.rollout.plan import Act
 from airtwin_physics.rollout.rollouts import LONGEST_S, Rollouts
@@ -98,17 +99,24 @@ def run(
     if not (0.0 < charge <= 1.0 and 0.0 <= reserve < 1.0):
         raise ValueError(f"battery filled to {charge}, reserve {reserve}: expected shares of 1")
     params = Px4Params()
-    flight = forecast.flight(mission, params)
+    flight, velocity = forecast.flight(mission, params), np.zeros(3)
+    if aircraft.surfaces:
+        wing = wing_params(aircraft.name)
+        hovers = aircraft.name in HOVER_AIRFRAMES
+        flight = forecast.on_wings(flight, wing.fw_airspd_trim, air.speed_m_s, hovers=hovers)
     if flight.longest_s > LONGEST_S:
         raise MissionError(f"may take {flight.longest_s:.0f} s; forecasts are of an hour at most")
     interval_s = max(math.ceil(flight.longest_s / ROWS_MOST * 10.0) / 10.0, 0.1)
+    begin = np.array(flight.start_ned_m)
+    standing = flight.plan.waypoints[0].act is Act.TAKE_OFF
+    first = np.array(flight.plan.waypoints[1 if standing else 0].position_ned_m) - begin
+    heading = math.atan2(first[1], first[0])
+    if not standing:
+        along = np.array([math.cos(heading), math.sin(heading), 0.0])
+        velocity = wing.fw_airspd_trim * along + np.array(air.wind().velocity_ned_m_s)
     sigmas = np.concatenate(([place_sigma_m, place_sigma_m], np.zeros(13)))
-    first = flight.plan.waypoints[1].position_ned_m
-    half = 0.5 * math.atan2(first[1], first[0])
     fan = rollouts.rollout(
-        start.supposed(
-            np.zeros(3), q_ned_frd=np.array([math.cos(half), 0, 0, math.sin(half)]), sigmas=sigmas
-        ),
+        start.supposed(begin, velocity, frames.quat_from_euler(0.0, 0.0, heading), sigmas),
         flight.plan,
         air.wind(),
         n,
@@ -120,7 +128,7 @@ def run(
         interval_s=interval_s,
     )
     # it stands on its pad, and all that it believes is off by where it believes the pad to be
-    off = fan.position_ned_m[:, :1] * np.array([1.0, 1.0, 0.0])
+    off = (fan.position_ned_m[:, :1] - begin) * np.array([1.0, 1.0, 0.0])
     fan = replace(fan, position_ned_m=fan.position_ned_m - off)
     return Forecast(mission, aircraft, air, flight, fan, charge, reserve, seed, place_sigma_m)
 
@@ -167,7 +175,7 @@ def summary(found: Forecast) -> dict[str, Any]:
                 zip(found.flight.names, found.flight.plan.waypoints, strict=True)
             )
         ],
-        "left_out": list(found.mission.notes),
+        "left_out": [*found.mission.notes, *found.flight.notes],
     }
 
 
@@ -183,7 +191,12 @@ def _quantile(values: Array, share: float) -> float | None:
 
 def farthest(found: Forecast) -> Array:
     """Return (n,) [m] how far each flight came from the plan's line at most, over ground."""
-    line = np.array([(0.0, 0.0), *(p.position_ned_m[:2] for p in found.flight.plan.waypoints)])
+    line = np.array(
+        [
+            found.flight.start_ned_m[:2],
+            *(p.position_ned_m[:2] for p in found.flight.plan.waypoints),
+        ]
+    )
     place = found.fan.position_ned_m[:, :, :2]
     nearest = np.full(place.shape[:2], np.inf)
     for a, b in itertools.pairwise(line):
@@ -213,8 +226,10 @@ def lanes(found: Forecast) -> list[Lane]:
     fan, points = found.fan, found.flight.plan.waypoints
     out: list[Lane] = []
     before = 0.0
-    for k in range(1, len(points)):
-        a, b = np.array(points[k - 1].position_ned_m[:2]), np.array(points[k].position_ned_m[:2])
+    ends = np.array([found.flight.start_ned_m, *(point.position_ned_m for point in points)])[:, :2]
+    for k in range(len(points)):
+        a, b = ends[k], ends[k + 1]
+        left = fan.reached_s[:, k - 1] if k > 0 else np.zeros(fan.lost_s.size)
         length = float(np.linalg.norm(b - a))
         there = np.flatnonzero(np.isfinite(fan.reached_s[:, k]) & fan.kept)
         if length < 2.0 * STATION_M or there.size < 2 or points[k].act is not Act.FLY:
@@ -223,7 +238,7 @@ def lanes(found: Forecast) -> list[Lane]:
         at = np.linspace(0.0, length, min(int(length / STATION_M) + 1, STATIONS_MOST))
         across = np.empty((there.size, at.size))
         for row, i in enumerate(there):
-            on = (fan.times_s >= fan.reached_s[i, k - 1]) & (fan.times_s <= fan.reached_s[i, k])
+            on = (fan.times_s >= left[i]) & (fan.times_s <= fan.reached_s[i, k])
             place = fan.position_ned_m[i, on, :2] - a
             if len(place) < 2:
                 across[row] = np.nan

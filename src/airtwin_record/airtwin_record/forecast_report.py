@@ -56,9 +56,9 @@ def _data(found: Forecast) -> dict[str, Any]:
     height = -np.quantile(kept[:, :, 2], forecast.SHARES, axis=0) if len(kept) else None
     return {
         "plan": {
-            "north": [0.0, *(p.position_ned_m[0] for p in points)],
-            "east": [0.0, *(p.position_ned_m[1] for p in points)],
-            "names": ["pad", *found.flight.names],
+            "north": [found.flight.start_ned_m[0], *(p.position_ned_m[0] for p in points)],
+            "east": [found.flight.start_ned_m[1], *(p.position_ned_m[1] for p in points)],
+            "names": ["start", *found.flight.names],
         },
         "tracks": [{"north": _list(row[:, 0]), "east": _list(row[:, 1])} for row in drawn],
         "lanes": [_lane(lane) for lane in forecast.lanes(found)],

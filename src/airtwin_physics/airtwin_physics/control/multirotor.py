@@ -296,6 +296,16 @@ def mix(out: Array, shares: Array, torque: Array, thrust: float) -> None:
 
 
 @numba.njit(cache=True)
+def airmode(shares: Array, torque: Array, thrust: float) -> float:
+    """Return the thrust, raised so far that roll and pitch are kept: MC_AIRMODE 1 of PX4."""
+    low, high = np.inf, -np.inf
+    for i in range(shares.shape[0]):
+        out = thrust + shares[i, 0] * torque[0] + shares[i, 1] * torque[1]
+        low, high = min(low, out), max(high, out)
+    return float(thrust + min(max(-low, 0.0), max(1.0 - high, 0.0)))
+
+
+@numba.njit(cache=True)
 def learn_hover_thrust(control: Array, acceleration_down: float, dt_s: float) -> None:
     """Slowly learn the thrust that carries the aircraft, as PX4's hover thrust estimator does."""
     predicted = GRAVITY_M_S2 * (control[C_THRUST_DOWN] / control[C_HOVER] + 1.0)

@@ -63,6 +63,7 @@ class Px4Params(NamedTuple):
     mc_yawrate_p: float = 0.2
     mc_yawrate_i: float = 0.1
     mc_yawrate_d: float = 0.0
+    mc_airmode: float = 0.0  # [-] 1: thrust is raised for roll and pitch; vtol only
     mc_rr_int_lim: float = 0.3  # [-] PX4 has one such limit an axis, all 0.3
     imu_gyro_cutoff: float = 40.0  # [Hz]
     imu_dgyro_cutoff: float = 30.0  # [Hz]
@@ -173,6 +174,7 @@ class Px4WingParams(NamedTuple):
     trim_pitch: float = 0.0  # [-]
     trim_yaw: float = 0.0  # [-]
     nav_acc_rad: float = 10.0  # [m]
+    nav_loiter_rad: float = 80.0  # [m]
     vt_arsp_blend: float = 8.0  # [m/s]
     vt_arsp_trans: float = 10.0  # [m/s]
     vt_f_trans_thr: float = 1.0  # [-]
@@ -218,9 +220,10 @@ WING_AIRFRAMES: dict[str, dict[str, float]] = {
 }
 
 # What PX4's rc.vtol_defaults and 4004_gz_standard_vtol change of the multirotor's parameters.
-# MPC_THR_HOVER is PX4's default, MC_AIRMODE 1 is not modelled.
+# MPC_THR_HOVER is PX4's default.
 HOVER_AIRFRAMES: dict[str, dict[str, float]] = {
     "standard_vtol": {
+        "MC_AIRMODE": 1.0,
         "MC_ROLL_P": 5.0,
         "MC_ROLLRATE_P": 0.3,
         "MC_ROLLRATE_MAX": 120.0,

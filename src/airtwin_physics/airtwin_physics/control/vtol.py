@@ -232,7 +232,8 @@ def advance(
                 )
                 state[V_WEIGHT], state[V_PUSHER] = 1.0, 0.0
                 law.position_control(hover, setpoint, x[:3], x[3:6], yaw, p, dt_s)
-                law.learn_hover_thrust(hover, acceleration[2], dt_s)
+                if setpoint[law.SP_THRUST_MIN] > 0.0:  # not in the take-off's ramp
+                    law.learn_hover_thrust(hover, acceleration[2], dt_s)
             else:
                 own[:] = setpoint
                 transition(
@@ -242,7 +243,14 @@ def advance(
             rates = law.attitude_control(hover, x[6:10], p)
             torque = law.rate_control(hover, rates, x[10:13], True, p, dt_s)
             weight = state[V_WEIGHT]
-            law.mix(motors, lift, weight * torque, weight * hover[law.C_THRUST])
+            torque *= weight
+            thrust = weight * hover[law.C_THRUST]
+            if p.mc_airmode > 0.0 and mode == HOVER:
+                thrust = law.airmode(lift, torque, thrust)
+            law.mix(motors, lift, torque, thrust)
+            if mode == HOVER and setpoint[law.SP_MODE] != law.FLY:
+                motors[:] = 0.0 if setpoint[law.SP_MODE] == law.MOTORS_IDLE else np.nan
+                law.reset_integrals(hover)
             for i in range(lifters.shape[0]):
                 u[lifters[i]] = motors[i]
             if mode == HOVER:

@@ -164,7 +164,7 @@ class WingAircraft:
         speed = self.params.fw_airspd_trim
         ahead = speed * np.array([np.cos(course_rad), np.sin(course_rad), 0.0])
         motion = np.concatenate((position_ned_m, ahead + wind, q, np.zeros(3)))
-        self._take(motion, wind)
+        self.take(motion, wind)
 
     def resync(self, belief: TwinState, wind_ned_m_s: Array | None = None) -> None:
         """Take place, motion and attitude from ``belief``; keep charge, motor and integrators.
@@ -180,13 +180,19 @@ class WingAircraft:
             self.control[wing.W_HEIGHT] -= motion[2] - self.x[2]
             self.x[:13] = motion
             return
-        self._take(motion, np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s))
+        self.take(motion, np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s))
 
-    def _take(self, motion: Array, wind: Array) -> None:
+    def take(self, motion: Array, wind: Array, charge_c: float | None = None) -> None:
+        """Begin with ``motion`` (13,) in ``wind`` (3,) as after minutes of cruise.
+
+        ``charge_c`` [C] drawn from the battery; None: as it is.
+        """
         p, charge = self.params, dynamics.CHARGE
         kept = (self.x if self._flying else self.cruise.x)[charge : charge + 3].copy()
         self.x = self.cruise.x.copy()
         self.x[charge : charge + 3] = kept
+        if charge_c is not None:
+            self.x[charge] = charge_c
         self.x[:13] = motion
         airspeed = float(np.linalg.norm(motion[3:6] - wind))
         control = wing.new_control(p, -float(motion[2]), -float(motion[5]), airspeed)

@@ -34,7 +34,9 @@ def varied(model: Model, factors: Array) -> Model:
     rotors[:, columns.K_THRUST] *= factors[F_THRUST]
     rotors[:, columns.K_DRAG] *= factors[F_DRAG]
     rotors[:, columns.EFFECT] *= factors[F_ROTOR:]
-    return model._replace(body=body, rotors=rotors, battery=cells)
+    surfaces = model.surfaces.copy()
+    surfaces[:, columns.DRAG_0] *= factors[F_DRAG]
+    return model._replace(body=body, rotors=rotors, battery=cells, surfaces=surfaces)
 
 
 def filters(params: Px4Params, dt_s: float, substeps: int) -> Array:

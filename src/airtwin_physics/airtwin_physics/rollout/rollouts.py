@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many futures of one multirotor: sampled state, aircraft and wind, flown in closed loop."""
+"""Many futures of one aircraft: sampled state, aircraft and wind, flown in closed loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from airtwin_core.types import Array, Identification, TwinState
 from airtwin_physics import dynamics
 from airtwin_physics.control import track
 from airtwin_physics.control.px4_params import Px4Params
-from airtwin_physics.rollout import draw, kernel, pack
+from airtwin_physics.dynamics import Model
+from airtwin_physics.rollout import draw, kernel, pack, wings
 from airtwin_physics.rollout.draw import Draws, Spread, Wind
 from airtwin_physics.rollout.lanes import L
 from airtwin_physics.rollout.plan import Corridor, Plan
@@ -110,12 +111,14 @@ def rollout(
     where known, else ``spread`` around its file), the mean wind and gusts; ``sampled`` false is
     the nominal prediction. Rollout i depends on the rng and i, not on n. ``charge_c`` [C] is what
     was drawn from the battery already; ``ground_down_m`` [m] is the down of the centre of mass of
-    a standing aircraft, infinite where there is no ground: who comes there is lost.
+    a standing aircraft, infinite where there is no ground: who comes there is lost. Aircraft
+    with wings fly one after the other (``wings``), their ground is at 0, their parameters PX4's
+    for the airframe, their ``interval_s`` a number of 20 ms.
 
     Raises:
         ValueError: n < 1, a horizon or interval that is no number of steps of 10 ms, a belief,
-            plan or wind that is not finite, a ground that is NaN, a negative covariance, or an
-            aircraft with wings.
+            plan or wind that is not finite, a ground that is NaN, a negative covariance, or a
+            plan that this aircraft cannot fly.
     """
     params = Px4Params() if params is None else params
     every = round(interval_s / kernel.STEP_S) if 0.0 < interval_s <= LONGEST_S else 0
@@ -138,6 +141,11 @@ def rollout(
     )
     legs = plan.legs(belief.position_ned_m, params)
     line = np.vstack((belief.position_ned_m[None, :2], legs[:, :2]))
+    if aircraft.surfaces:
+        if ground_down_m != 0.0:
+            raise ValueError(f"the ground of wings is at down 0, not {ground_down_m}")
+        flown = wings.fly(drawn, plan, aircraft, wind.gust, charge_c, every, rows)
+        return _told(drawn, line, dynamics.pack(aircraft), every, *flown)
     return fly(
         drawn, legs, line, aircraft, params, wind.gust, charge_c, every, rows, ground_down_m
     )
@@ -184,21 +192,38 @@ def fly(
             strength if drawn.gusts is not None else 0.0, normals, every, out[part], lost[part],
             touched[part], lowest[part], reached[part], ground_down_m,
         )  # fmt: skip
+    return _told(
+        drawn, line_ne_m, model, every, out[:n], lost[:n], touched[:n], lowest[:n], reached[:n]
+    )
+
+
+def _told(
+    drawn: Draws,
+    line_ne_m: Array,
+    model: Model,
+    every: int,
+    out: Array,
+    lost: Array,
+    touched: Array,
+    lowest: Array,
+    reached: Array,
+) -> Rollouts:
+    """Return what was flown as ``Rollouts``; arrays as the kernels write them."""
     share = model.battery[dynamics.CAPACITY_SHARE] * drawn.factors[:, draw.F_CAPACITY]
     capacity_c = model.battery[dynamics.CAPACITY_C] * share
     return Rollouts(
-        times_s=np.arange(rows, dtype=np.float64) * (every * kernel.STEP_S),
-        position_ned_m=out[:n, :, kernel.OUT_POS],
-        velocity_ned_m_s=out[:n, :, kernel.OUT_VEL],
-        q_ned_frd=out[:n, :, kernel.OUT_QUAT],
-        energy_j=out[:n, :, kernel.OUT_ENERGY],
-        lost_s=lost[:n],
-        touched=touched[:n] > 0.0,
-        lowest_down_m=lowest[:n],
+        times_s=np.arange(out.shape[1], dtype=np.float64) * (every * kernel.STEP_S),
+        position_ned_m=out[:, :, kernel.OUT_POS],
+        velocity_ned_m_s=out[:, :, kernel.OUT_VEL],
+        q_ned_frd=out[:, :, kernel.OUT_QUAT],
+        energy_j=out[:, :, kernel.OUT_ENERGY],
+        lost_s=lost,
+        touched=np.asarray(touched > 0.0),
+        lowest_down_m=lowest,
         factors=drawn.factors,
         winds_ned_m_s=drawn.winds,
         line_ne_m=line_ne_m,
-        reached_s=reached[:n, :, 0],
-        reached_j=reached[:n, :, 1],
-        reached_left=1.0 - reached[:n, :, 2] / capacity_c[:, None],
+        reached_s=reached[:, :, 0],
+        reached_j=reached[:, :, 1],
+        reached_left=1.0 - reached[:, :, 2] / capacity_c[:, None],
     )
