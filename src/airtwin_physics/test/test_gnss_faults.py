@@ -172,3 +172,13 @@ def test_an_origin_told_in_flight_is_no_jump_of_the_receiver():
         states += [] if state is None else [state]
     assert states[-1].origin == away
     assert not _said(states, "GNSS doubted")
+
+
+def test_a_speed_that_stepped_is_followed_soon_where_an_imu_alone_says_otherwise():
+    """Its place moved along. Drag or flow would hold the filter longer."""
+    flight = simulate.fly(np.random.default_rng(33), 45.0)
+    false = faults.drag_off(np.array([40.0, 0.0, 0.0]), 12.0, 25.0)
+    states = faults.fly(faults.shown(flight, false))
+    assert _said(states, receiver.BY_IMU)[0] == pytest.approx(25.5, abs=0.5)
+    taken = _said(states, "gnss_velocity taken at its word")
+    assert taken[0] == pytest.approx(25.5 + RECOVER_S, abs=1.0)

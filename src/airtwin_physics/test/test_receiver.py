@@ -1,16 +1,162 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Doppler against the IMU, compiled, beside the same in plain numpy."""
+"""The receiver as a witness, fix by fix; what the filter makes of it: test_gnss_faults.py."""
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airtwin_core.types import Array
+from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf.kernel import GRAVITY_M_S2
-from airtwin_physics.ekf.receiver import leaves_trend
+from airtwin_physics.ekf.receiver import BY_BAROMETER, BY_IMU, ITSELF, Look, Receiver, leaves_trend
+
+HZ = 8.0
+CONFIG = EstimatorConfig()
+
+
+def _look(t: float) -> Look:
+    """Return what a sound receiver shows on a circle of 20 m at 5 m/s, the IMU being right."""
+    w = 0.25
+    place = np.array([20.0 * np.cos(w * t), 20.0 * np.sin(w * t), -30.0])
+    velocity = np.array([-5.0 * np.sin(w * t), 5.0 * np.cos(w * t), 0.0])
+    return Look(t, place, velocity, True, (1.0, 2.0, 0.3), velocity, 0.0, 1.25, velocity, 530.0,
+                False)  # fmt: skip
+
+
+def _run(receiver, looks):
+    """Return when it was torn first, None if never, and the last time."""
+    first = None
+    for look in looks:
+        receiver.take(look)
+        if receiver.torn and first is None:
+            first = look.when_s
+    return first
+
+
+def _times(seconds, since=0.0):
+    return since + np.arange(1, int(seconds * HZ) + 1) / HZ
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 5.0, 10.0]))
+def test_a_sound_receiver_is_never_torn(seed, hz):
+    """Errors as claimed: white noise of place and speed, and wander of the place."""
+    rng, receiver = np.random.default_rng(seed), Receiver(CONFIG)
+    wander = rng.normal(size=3) * [0.8, 0.8, 1.6]
+    keep = np.exp(-1.0 / hz / CONFIG.gnss_wander_s)
+    for t in np.arange(1, int(120 * hz)) / hz:
+        look = _look(t)
+        wander = keep * wander + np.sqrt(1 - keep**2) * rng.normal(size=3) * [0.8, 0.8, 1.6]
+        place = look.place + wander + rng.normal(size=3) * [0.6, 0.6, 1.2]
+        speed = look.velocity + rng.normal(size=3) * 0.3
+        receiver.take(
+            replace(look, place=place, velocity=speed, outvoted=bool(rng.random() < 0.1))
+        )
+        assert not receiver.torn
+
+
+def test_a_filter_that_is_wrong_does_not_make_a_receiver_look_bad():
+    """Its velocity is off by a bent ramp: a gyro 0.2 rad/s wrong. And by a wrong heading."""
+    receiver = Receiver(CONFIG)
+    looks = []
+    for t in _times(4.0):
+        off = np.array([0.0, 0.98 * t * t, 0.0])
+        looks.append(replace(_look(t), inertial=_look(t).velocity + off))
+    assert _run(receiver, looks) is None
+    turned = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    looks = [replace(_look(t), inertial=turned @ _look(t).velocity) for t in _times(30.0)]
+    assert _run(Receiver(CONFIG), looks) is None
+
+
+def test_what_the_filter_corrects_of_its_attitude_explains_a_bend():
+    def bent(t, turned):
+        off = np.array([0.0, 7.0 * max(t - 10.0, 0.0), 0.0])  # turned by 0.8 rad at 10 s
+        angle = 0.8 if turned and t > 10.0 else 0.0
+        return replace(
+            _look(t), inertial=_look(t).velocity + off, turned_rad=angle, accel_m_s2=0.0
+        )
+
+    assert _run(Receiver(CONFIG), [bent(t, True) for t in _times(12.0)]) is None
+    receiver = Receiver(CONFIG)
+    assert _run(receiver, [bent(t, False) for t in _times(12.0)]) is not None
+    assert receiver.torn == BY_IMU
+
+
+def test_a_step_of_the_speed_a_slip_of_the_place_and_a_height_outvoted_are_told_apart():
+    east, up = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -1.0])
+    step, slip, sink = Receiver(CONFIG), Receiver(CONFIG), Receiver(CONFIG)
+    for t in _times(20.0):
+        look = _look(t)
+        late = max(t - 15.0, 0.0)
+        stepped = look.velocity + 6.0 * east * (late > 0.0)
+        step.take(replace(look, velocity=stepped, place=look.place + 6.0 * east * late))
+        slip.take(replace(look, place=look.place + 12.0 * east * (late > 0.0)))
+        # the speed moves along, so only the barometer tells
+        risen = replace(
+            look, place=look.place + 9.0 * up * late, velocity=look.velocity + 9.0 * up
+        )
+        sink.take(replace(risen, inertial=risen.velocity, outvoted=True) if late else look)
+    assert (step.torn, slip.torn, sink.torn) == (BY_IMU, ITSELF, BY_BAROMETER)
+    assert step.torn_s == pytest.approx(15.5, abs=0.5)
+    assert slip.torn_s == pytest.approx(16.1, abs=0.2)
+
+
+def test_a_height_that_nobody_outvotes_is_the_barometers_matter():
+    receiver = Receiver(CONFIG)
+    looks = [replace(_look(t), altitude_m=530.0 + 50.0 * (t > 10.0)) for t in _times(20.0)]
+    assert _run(receiver, looks) is None
+    assert not receiver.level
+
+
+def test_it_is_wanted_whole_for_as_long_as_it_was_believed():
+    receiver = Receiver(CONFIG)
+    for t in _times(25.0):
+        receiver.take(_look(t))
+        receiver.agreed(place=True)
+    assert receiver.wanted_s == CONFIG.recover_s
+    jumped = [replace(_look(t), place=_look(t).place + 40.0) for t in _times(10.0, since=25.0)]
+    assert _run(receiver, jumped) == pytest.approx(26.1, abs=0.2)
+    assert receiver.wanted_s == pytest.approx(25.0, abs=1.5)
+    assert receiver.astray(26.2 + 0.9 * CONFIG.recover_s, exhausted=False)
+    assert not receiver.astray(26.2 + 1.1 * CONFIG.recover_s, exhausted=False)
+    assert receiver.whole_for_s(35.0) == pytest.approx(8.9, abs=0.2)
+    receiver.followed()
+    assert receiver.torn == ""
+    assert receiver.wanted_s == CONFIG.recover_s
+
+
+def test_agreement_forgives_a_step_of_the_speed_but_a_jump_only_with_the_place():
+    for cause, place, forgiven in (
+        (BY_IMU, False, True),
+        (ITSELF, False, False),
+        (ITSELF, True, True),
+    ):
+        receiver = Receiver(CONFIG)
+        _run(receiver, [_look(t) for t in _times(5.0)])
+        receiver.torn, receiver.torn_s = cause, 5.0
+        for t in _times(1.2 * CONFIG.recover_s, since=5.0):
+            receiver.take(_look(t))
+            receiver.agreed(place=place)
+        assert (receiver.torn == "") is forgiven
+
+
+def test_a_gap_and_a_moved_origin_are_no_tears():
+    receiver = Receiver(CONFIG)
+    _run(receiver, [_look(t) for t in _times(10.0)])
+    by = np.array([500.0, -300.0, 80.0])
+    receiver.shift(by)
+    moved = [replace(_look(t), place=_look(t).place + by) for t in _times(5.0, since=10.0)]
+    assert _run(receiver, moved) is None
+    far = [replace(_look(t), place=_look(t).place + 9 * by) for t in _times(5.0, since=20.0)]
+    assert _run(receiver, far) is None
+    assert receiver.whole_for_s(25.0) == pytest.approx(5.0, abs=0.2)
+
 
 DELAY_S, SIGMA_M_S = 0.35, 0.25
 

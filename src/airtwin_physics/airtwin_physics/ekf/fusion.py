@@ -86,6 +86,7 @@ class Sensors:
             height.agrees(at_s),
             height.barometer.gate.shut_for_s(at_s),
             at_s - max(speed_s, self.ground.flow.gate.passed_s) < _UNAIDED_S,
+            at_s - self.air.passed_s < _UNAIDED_S,
         )
         self.gnss.fuse(fix, at_s, lag_s, others)
         if self.gnss.seconds_barometer:

@@ -150,106 +150,111 @@ class Receiver:
         self._record_s = 0.0  # for how long it was believed, at most gnss_wander_s
         self._patience_s = 0.0  # that record at the tear
         self._credit_s = 0.0  # for how long it agreed with the filter since
-        self._last: Look | None = None
-        self._step_s = 0.0
+        self._at_s, self._step_s = NEVER_S, 0.0  # of the newest fix
+        self._velocity = [0.0, 0.0, 0.0]
         self._above_m = float("nan")  # usual height over pressure altitude
-        self._apart_s = np.inf  # since when the barometer outvotes it
+        self._apart_s = math.inf  # since when the barometer outvotes it
         self._begin()
 
     def _begin(self) -> None:
-        self._path = np.zeros(3)
-        self._home = np.zeros(3)  # usual place less path
+        self._path = [0.0, 0.0, 0.0]
+        self._home = [0.0, 0.0, 0.0]  # usual place less path
         self._claim = (0.0, 0.0)  # largest of late, horizontal and vertical [m]
         self._followed_s = 0.0
-        self._off_s = np.inf  # since when place and path have parted
+        self._off_s = math.inf  # since when place and path have parted
         self._misses = np.zeros((_MISSES, 6))  # of Doppler from the IMU, see ``leaves_trend``
         self._kept = 0
 
     def shift(self, by_ned_m: Array) -> None:
         """Move with the origin of NED."""
-        self._home = self._home + by_ned_m
+        self._home = [a + b for a, b in zip(self._home, by_ned_m.tolist(), strict=True)]
         self._above_m -= float(by_ned_m[2])
 
     def take(self, look: Look) -> None:
         """Judge by one more fix; those out of order are passed over."""
-        last = self._last
-        step_s = 0.0 if last is None else look.when_s - last.when_s
-        if last is not None and -_GAP_S < step_s <= 0.0:
+        at_s, before = look.when_s, self._velocity
+        step_s = at_s - self._at_s
+        if -_GAP_S < step_s <= 0.0:
             return
-        if last is None or not 0.0 < step_s < _GAP_S:
+        place, velocity = look.place.tolist(), look.velocity.tolist()
+        turned2 = 0.0
+        if not 0.0 < step_s < _GAP_S:
             self._begin()
-            self._whole_s = look.when_s
+            self._whole_s = at_s
             step_s = 0.0
         else:
-            self._path += 0.5 * step_s * (look.velocity + last.velocity)
-        turned = 0.0 if last is None else _length(look.velocity - last.velocity)
-        self._last, self._step_s = look, step_s
-        claim = tuple(max(each, _CLAIM_MIN_M) for each in look.claim[:2])
+            for axis in range(3):
+                self._path[axis] += 0.5 * step_s * (velocity[axis] + before[axis])
+                turned2 += (velocity[axis] - before[axis]) ** 2
+        self._at_s, self._step_s, self._velocity = at_s, step_s, velocity
+        claim = (max(look.claim[0], _CLAIM_MIN_M), max(look.claim[1], _CLAIM_MIN_M))
         cause = ""
         if self._sinks(look, claim[1]):
             cause = BY_BAROMETER
         elif look.doppler and self._steps(look):
             cause = BY_IMU
-        elif self._slips(look, (claim[0], claim[1]), turned):
+        elif self._slips(look, place, claim, math.sqrt(turned2)):
             cause = ITSELF
         if cause:
-            self._tear(cause, look)
+            self._tear(cause, at_s)
 
-    def _tear(self, cause: str, look: Look) -> None:
-        if look.when_s - self.torn_s >= self._patience_s:
+    def _tear(self, cause: str, at_s: float) -> None:
+        if at_s - self.torn_s >= self._patience_s:
             self._patience_s = max(self._record_s, self._config.recover_s)
         self._record_s = self._credit_s = 0.0
         if not self.torn:
-            self._doubted_s = look.when_s
+            self._doubted_s = at_s
         if not self.torn or cause != BY_IMU:
             self.torn = cause
-        self.torn_s = look.when_s
-        self._whole_s = look.when_s
+        self.torn_s = at_s
+        self._whole_s = at_s
         self._begin()
-        self._home = look.place
 
-    def _slips(self, look: Look, claim: tuple[float, float], turned_m_s: float) -> bool:
+    def _slips(
+        self, look: Look, place: list[float], claim: tuple[float, float], turned_m_s: float
+    ) -> bool:
         """Hold place against the integral of Doppler; return whether they parted for long.
 
         turned_m_s: change of Doppler since the last fix.
         """
         usual_s = self._config.gnss_wander_s / 3.0 if look.doppler else _LAST_S
         if self._followed_s == 0.0:
-            self._home, self._claim = look.place - self._path, claim
-        off = look.place - self._path - self._home
+            self._home, self._claim = [place[i] - self._path[i] for i in range(3)], claim
+        off = [place[i] - self._path[i] - self._home[i] for i in range(3)]
         # curves between fixes, a place later than its speed, a speed that is a little wrong
-        blur = 0.25 * self._step_s * turned_m_s + _LATE_S * _length(look.velocity)
+        blur = 0.25 * self._step_s * turned_m_s + _LATE_S * math.hypot(*self._velocity)
         blur += _DRIFT_M_S * self._followed_s
         across = _SIGMAS * max(claim[0], self._claim[0]) + blur
         up = _SIGMAS * max(claim[1], self._claim[1]) + blur
-        if off[0] * off[0] + off[1] * off[1] > across * across or abs(off[2]) > up:
+        if math.hypot(off[0], off[1]) > across or abs(off[2]) > up:
             self._off_s = min(self._off_s, look.when_s)
             return look.when_s - self._off_s >= _LAST_S
-        self._off_s = np.inf
+        self._off_s = math.inf
         self._followed_s = min(self._followed_s + max(self._step_s, 1e-3), usual_s)
         share = min(self._step_s / self._followed_s, 1.0)
-        self._home = self._home + share * off
+        self._home = [self._home[i] + share * off[i] for i in range(3)]
         fade = 1.0 - min(self._step_s / usual_s, 1.0)
         self._claim = (max(claim[0], fade * self._claim[0]), max(claim[1], fade * self._claim[1]))
         return False
 
     def _sinks(self, look: Look, claim: float) -> bool:
         """Hold height against pressure; return whether the barometer has outvoted it for long."""
-        above = float(-look.place[2]) - look.altitude_m
+        above = -look.place.item(2) - look.altitude_m
         if above != above:
             self.level = False
             return False
         if self._above_m != self._above_m:
             self._above_m = above
-        speed2 = float(look.believed @ look.believed)
-        late = self._config.gnss_delay_max_s * abs(float(look.believed[2]))
+        north, east, down = look.believed.tolist()
+        speed2 = north * north + east * east + down * down
+        late = self._config.gnss_delay_max_s * abs(down)
         pressure = _PRESSURE_SHARE * speed2 / (2.0 * GRAVITY_M_S2)
         self.level = abs(above - self._above_m) <= _SIGMAS * claim + late + pressure
         if not self.level and look.outvoted:
             self._apart_s = min(self._apart_s, look.when_s)
             # a height that stays wrong for longer leaves the rest in doubt no more
             return _LAST_S <= look.when_s - self._apart_s < self._config.gnss_wander_s
-        self._apart_s = np.inf
+        self._apart_s = math.inf
         share = min(self._step_s / (self._config.gnss_wander_s / 3.0), 1.0)
         self._above_m += share * (above - self._above_m)
         return False
@@ -303,8 +308,3 @@ class Receiver:
         if not self.torn or at_s - self.torn_s >= self._config.recover_s:
             return False
         return not (exhausted and at_s - self._doubted_s >= self._config.gnss_wander_s)
-
-
-def _length(v: Array) -> float:
-    x, y, z = v.tolist()
-    return math.sqrt(x * x + y * y + z * z)

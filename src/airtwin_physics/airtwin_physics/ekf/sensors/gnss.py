@@ -29,13 +29,14 @@ class Others:
 
     ``altitude_m``: by pressure, NaN without; ``height_backed``: the barometer agrees with the
     filter; ``height_shut_s``: for so long it has not; ``speed_backed``: something else that sees
-    the ground agrees with the filter's velocity.
+    the ground agrees with the filter's velocity; ``air_backed``: drag or airspeed do.
     """
 
     altitude_m: float = float("nan")
     height_backed: bool = False
     height_shut_s: float = 0.0
     speed_backed: bool = False
+    air_backed: bool = False
 
 
 class Gnss:
@@ -72,8 +73,9 @@ class Gnss:
         stuck = self.position.stuck(at_s, place, self._belief)
         cause = TOO_LATE if lag_s > LATE_MAX_S else _fault(fix, self._config) or stuck
         unusable = cause or self._speed_fault(fix)
-        if not cause and self.started:
-            self._look(fix, not unusable, at_s, lag_s, others)
+        measured = None if cause else self._placed(fix)
+        if measured is not None and self.started:
+            self._look(fix, measured, not unusable, at_s, lag_s, others)
         # velocity first: a first position is carried along it to the time of the belief
         self.velocity.seen_s = at_s if fix.velocity_ned_m_s is not None else self.velocity.seen_s
         moves = False
@@ -81,15 +83,29 @@ class Gnss:
             self.velocity.tally.refuse(unusable)
         else:
             moves = self._fuse_velocity(fix, at_s, lag_s, others)
-        if cause:
+        if measured is None:
             self.position.tally.refuse(cause)
         else:
-            across = self._fuse_position(fix, at_s, lag_s, others)
+            across = self._fuse_position(fix, measured, at_s, lag_s, others)
             if across if unusable else moves:
                 self.receiver.agreed(place=across)
 
+    def _placed(self, fix: GnssFix) -> Array:
+        """Return where a fix is (3,) [m] NED; all moves if it had to become the origin."""
+        shift = self._anchor.take(fix)
+        if self.started and shift.any():
+            self._belief.shift(shift)
+            self.receiver.shift(shift)
+        return self._anchor.to_ned(fix)
+
     def _look(
-        self, fix: GnssFix, doppler: bool, at_s: float, lag_s: float, others: Others
+        self,
+        fix: GnssFix,
+        measured: Array,
+        doppler: bool,
+        at_s: float,
+        lag_s: float,
+        others: Others,
     ) -> None:
         """Let the receiver be judged by this fix, whatever the filter thinks of it."""
         c, x, accel = self._config, self._belief.x, self._belief.watch[4:7]
@@ -100,7 +116,7 @@ class Gnss:
         speed = max(fix.speed_accuracy_m_s if doppler else 0.0, c.gnss_speed_min_m_s)
         look = Look(
             when_s=at_s - lag_s,
-            place=self._anchor.to_ned(fix),
+            place=measured,
             velocity=velocity,
             doppler=doppler,
             claim=(fix.eph_m, fix.epv_m, speed),
@@ -149,14 +165,11 @@ class Gnss:
         lost = float(self._belief.p[2, 2]) > c.gnss_epv_max_m**2
         return self._may_reset(self.z, at_s, others, exhausted=lost)
 
-    def _fuse_position(self, fix: GnssFix, at_s: float, lag_s: float, others: Others) -> bool:
+    def _fuse_position(
+        self, fix: GnssFix, measured: Array, at_s: float, lag_s: float, others: Others
+    ) -> bool:
         """Fuse; return whether the horizontal position was used."""
         c, belief, tally = self._config, self._belief, self.position.tally
-        shift = self._anchor.take(fix)
-        if self.started:
-            belief.shift(shift)
-            self.receiver.shift(shift)
-        measured = self._anchor.to_ned(fix)
         eph, epv = max(fix.eph_m, c.gnss_eph_min_m), max(fix.epv_m, c.gnss_epv_min_m)
         sigma = np.array([eph, eph, epv])
         belief.sigma[0:3] = np.sqrt(1.0 - c.gnss_white_share**2) * sigma
@@ -237,7 +250,10 @@ class Gnss:
             return False
         if source.judge(belief, h, residual, variance, at_s, fix.stamp_ns):
             return True
-        lost = float(np.trace(belief.p[3:6, 3:6])) > 3.0 * c.gnss_speed_max_m_s**2
+        # place and height were of one piece, and the IMU alone is no evidence for so long
+        alone = not (others.speed_backed or others.air_backed)
+        lost = alone and self.receiver.torn == BY_IMU
+        lost = lost or float(np.trace(belief.p[3:6, 3:6])) > 3.0 * c.gnss_speed_max_m_s**2
         if self._may_reset(source.gate, at_s, others, exhausted=lost):
             belief.take_velocity(velocity, variance)
             source.take_back(at_s)
