@@ -2,7 +2,9 @@
 """The filter: how fast it is, and how well it finds the wind.
 
 - ``ekf_step_us`` [us]: ``Estimator.on`` for one IMU sample (250 Hz), all other samples, fusion,
-  forecast and publishing at 50 Hz amortised; the best of three runs over a simulated flight.
+  forecast and publishing at 50 Hz amortised, over a simulated flight that is flown five times:
+  each second of it counts with its quickest run, so that little of what else the machine does is
+  measured. ``ekf_step_run_us`` [us]: the quickest run as a whole, whatever interrupted it.
 - ``ekf_predict_us`` [us]: the compiled prediction alone; ``ekf_ratio_numpy`` [-]: the same with
   numpy's matrix products over it.
 - ``ekf_batch_1000_hz`` [Hz]: how often a second 1,000 aircraft can be stepped on one core, GNSS at
@@ -37,6 +39,7 @@ from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Scenario, VehicleSpec, Wind
 
 REPEATS = 2000
+RUNS = 5
 FLEET = 1000
 NAN = float("nan")
 ARM, TAKE_OFF, REPOSITION, FORCE = 400, 22, 192, 21196.0
@@ -65,20 +68,25 @@ def measure(console: Console) -> dict[str, Any]:
 
 
 def speed() -> dict[str, Any]:
-    """Return ``ekf_step_us``, ``ekf_predict_us``, ``ekf_ratio_numpy``."""
+    """Return ``ekf_step_us``, ``ekf_step_run_us``, ``ekf_predict_us``, ``ekf_ratio_numpy``."""
     warm_up()
     samples = [sample for sample, _ in _flight(Wind(), 1, square=True, seconds=40.0)]
     count = sum(isinstance(sample, Imu) for sample in samples)
-    best = math.inf
-    for _ in range(3):
+    seconds: dict[int, list[Sample]] = {}
+    for sample in samples:
+        seconds.setdefault(sample.received_ns // 1_000_000_000, []).append(sample)
+    runs = np.empty((RUNS, len(seconds)))
+    for run in runs:
         estimator = Estimator()
-        began = time.perf_counter()
-        for sample in samples:
-            estimator.on(sample)
-        best = min(best, time.perf_counter() - began)
+        for k, part in enumerate(seconds.values()):
+            began = time.perf_counter()
+            for sample in part:
+                estimator.on(sample)
+            run[k] = time.perf_counter() - began
     compiled, plain = _predictions()
     return {
-        "ekf_step_us": round(best / count * 1e6, 1),
+        "ekf_step_us": round(float(runs.min(axis=0).sum()) / count * 1e6, 1),
+        "ekf_step_run_us": round(float(runs.sum(axis=1).min()) / count * 1e6, 1),
         "ekf_predict_us": round(compiled, 2),
         "ekf_ratio_numpy": round(plain / compiled, 1),
     }

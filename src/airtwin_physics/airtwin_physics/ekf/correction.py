@@ -27,6 +27,21 @@ from airtwin_physics.ekf.kernel import (
 
 
 @njit(cache=True)
+def _learn(p: Array, ph: Array, left: Array, gain: Array) -> None:
+    """Add the symmetric part of left gain^T - gain ph^T, all (28,), to P (28, 28)."""
+    # the lower triangle row by row, which the compiler vectorises, then its mirror image
+    for i in range(N):
+        left_i, gain_i, ph_i = left[i], gain[i], ph[i]
+        for j in range(i + 1):
+            p[i, j] += 0.5 * (
+                left_i * gain[j] - gain_i * ph[j] + left[j] * gain_i - gain[j] * ph_i
+            )
+    for i in range(N):
+        for j in range(i):
+            p[j, i] = p[i, j]
+
+
+@njit(cache=True)
 def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first: int = 0) -> None:
     """Fuse m scalars, one after another in Joseph form; h (m, 28), residual, variance (m,).
 
@@ -48,8 +63,9 @@ def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first
         ph[:] = 0.0
         for c in range(count):
             k = at[c]
+            slope = h[row, k]
             for i in range(N):
-                ph[i] += h[row, k] * p[k, i]
+                ph[i] += slope * p[k, i]
         r = variance[row]
         s = r
         innovation = residual[row]
@@ -67,13 +83,7 @@ def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first
                 k = at[c]
                 seen += h[row, k] * (p[i, k] - gain[i] * ph[k])
             left[i] = r * gain[i] - seen
-        for i in range(N):
-            for j in range(i + 1):
-                value = p[i, j] + 0.5 * (
-                    left[i] * gain[j] - gain[i] * ph[j] + left[j] * gain[i] - gain[j] * ph[i]
-                )
-                p[i, j] = value
-                p[j, i] = value
+        _learn(p, ph, left, gain)
     inject(x, p, error)
 
 

@@ -41,6 +41,7 @@ from numba import njit
 from airtwin_core.types import Array
 
 Row = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
 
 N_NOMINAL = 29
 N = 28
@@ -60,9 +61,9 @@ GRAVITY_M_S2 = 9.80665
 
 
 @njit(cache=True)
-def _rotation(q: Array) -> tuple[Row, Row, Row]:
-    """Return the rows of R_ned_frd of the unit quaternion q (4,), without an array on the heap."""
-    w, x, y, z = q[0], q[1], q[2], q[3]
+def _rotation(q: Quaternion) -> tuple[Row, Row, Row]:
+    """Return the rows of R_ned_frd of a unit quaternion; no array on the heap."""
+    w, x, y, z = q
     return (
         (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
         (2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)),
@@ -73,14 +74,14 @@ def _rotation(q: Array) -> tuple[Row, Row, Row]:
 @njit(cache=True)
 def rotation(q: Array, out: Array) -> None:
     """Write R_ned_frd (3, 3) of the unit quaternion q (4,)."""
-    r = _rotation(q)
+    r = _rotation((q[0], q[1], q[2], q[3]))
     for i in range(3):
         for j in range(3):
             out[i, j] = r[i][j]
 
 
 @njit(cache=True)
-def _quaternion(rx: float, ry: float, rz: float) -> tuple[float, float, float, float]:
+def _exponential(rx: float, ry: float, rz: float) -> Quaternion:
     """Return exp(r) as a quaternion; r the rotation vector [rad]."""
     angle2 = rx * rx + ry * ry + rz * rz
     if angle2 < 1e-8:
@@ -94,23 +95,29 @@ def _quaternion(rx: float, ry: float, rz: float) -> tuple[float, float, float, f
 
 
 @njit(cache=True)
-def _multiply(q: Array, by: tuple[float, float, float, float]) -> None:
-    """Replace q (4,) by q * by, at unit length."""
-    c, i, j, k = by
-    w, x, y, z = q[0], q[1], q[2], q[3]
-    q[0] = w * c - x * i - y * j - z * k
-    q[1] = w * i + x * c + y * k - z * j
-    q[2] = w * j - x * k + y * c + z * i
-    q[3] = w * k + x * j - y * i + z * c
-    length = np.sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
-    for n in range(4):
-        q[n] /= length
+def _product(a: Quaternion, b: Quaternion) -> Quaternion:
+    w, x, y, z = a
+    c, i, j, k = b
+    return (
+        w * c - x * i - y * j - z * k,
+        w * i + x * c + y * k - z * j,
+        w * j - x * k + y * c + z * i,
+        w * k + x * j - y * i + z * c,
+    )
+
+
+@njit(cache=True)
+def _put(q: Quaternion, out: Array) -> None:
+    """Write q at unit length to out (4,)."""
+    w, x, y, z = q
+    length = np.sqrt(w * w + x * x + y * y + z * z)
+    out[0], out[1], out[2], out[3] = w / length, x / length, y / length, z / length
 
 
 @njit(cache=True)
 def turn(q: Array, rx: float, ry: float, rz: float) -> None:
     """Replace q by q * exp(r), r the rotation vector [rad] in FRD, at unit length."""
-    _multiply(q, _quaternion(rx, ry, rz))
+    _put(_product((q[0], q[1], q[2], q[3]), _exponential(rx, ry, rz)), q)
 
 
 @njit(cache=True)
@@ -119,11 +126,10 @@ def move(x: Array, gyro: Array, accel: Array, dt: float) -> None:
     rx = (gyro[0] - x[X_GYRO_BIAS]) * dt
     ry = (gyro[1] - x[X_GYRO_BIAS + 1]) * dt
     rz = (gyro[2] - x[X_GYRO_BIAS + 2]) * dt
-    q = x[X_Q : X_Q + 4]
-    half = _quaternion(0.5 * rx, 0.5 * ry, 0.5 * rz)
-    _multiply(q, half)
-    r = _rotation(q)
-    _multiply(q, half)
+    half = _exponential(0.5 * rx, 0.5 * ry, 0.5 * rz)
+    middle = _product((x[X_Q], x[X_Q + 1], x[X_Q + 2], x[X_Q + 3]), half)
+    r = _rotation(middle)
+    _put(_product(middle, half), x[X_Q : X_Q + 4])
     ax = accel[0] - x[X_ACCEL_BIAS]
     ay = accel[1] - x[X_ACCEL_BIAS + 1]
     az = accel[2] - x[X_ACCEL_BIAS + 2]
@@ -185,7 +191,7 @@ def blocks(x: Array, gyro: Array, accel: Array, dt: float, out: Array) -> None:
     ry = (gyro[1] - x[X_GYRO_BIAS + 1]) * dt
     rz = (gyro[2] - x[X_GYRO_BIAS + 2]) * dt
     work = np.empty((5, 3, 3))
-    r = _rotation(x[X_Q : X_Q + 4])
+    r = _rotation((x[X_Q], x[X_Q + 1], x[X_Q + 2], x[X_Q + 3]))
     half, half_jacobian, full, full_jacobian = work[0], work[1], work[2], work[3]
     _exp_and_jacobian(0.5 * rx, 0.5 * ry, 0.5 * rz, half, half_jacobian)
     _exp_and_jacobian(rx, ry, rz, full, full_jacobian)
@@ -353,7 +359,7 @@ def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
 @njit(cache=True)
 def acceleration(x: Array, accel: Array, out: Array) -> None:
     """Write the acceleration (3,) [m/s^2] NED that goes with the specific force (3,) FRD."""
-    r = _rotation(x[X_Q : X_Q + 4])
+    r = _rotation((x[X_Q], x[X_Q + 1], x[X_Q + 2], x[X_Q + 3]))
     for i in range(3):
         out[i] = 0.0
         for j in range(3):
