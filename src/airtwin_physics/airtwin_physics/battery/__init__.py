@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The battery: its model as kernels, and an estimator that follows it. Pure."""
 
-from airtwin_physics.battery.estimator import BatteryBelief, BatteryConfig, BatteryEstimator
+from airtwin_physics.battery.config import BatteryConfig
+from airtwin_physics.battery.estimator import BatteryBelief, BatteryEstimator
+from airtwin_physics.battery.forecast import Endurance
 from airtwin_physics.battery.model import (
     discharge,
     drained,
@@ -18,6 +20,7 @@ __all__ = [
     "BatteryBelief",
     "BatteryConfig",
     "BatteryEstimator",
+    "Endurance",
     "discharge",
     "drained",
     "endurance",

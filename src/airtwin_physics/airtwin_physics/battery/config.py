@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the battery's estimator is told beforehand. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryConfig:
+    """Settings of the estimator; sigmas of logarithms are shares (0.5: about half of it)."""
+
+    window_s: float = 0.5  # [s] samples are averaged over this
+    gap_s: float = 30.0  # [s] of silence, after which it may be another battery
+    cell_least_v: float = 2.0  # [V] below, no cell of a pack that flies
+    cell_most_v: float = 4.5  # [V] above, the pack has more cells than the file says
+    ambient_c: float = 25.0  # [deg C] until a temperature is measured
+    ambient_sigma_c: float = 10.0  # [K] of the pack's temperature then
+    sensor_sigma_c: float = 2.0  # [K] a measured temperature is that of the skin
+    noise_cell_v: float = 0.003  # [V] least noise of the voltage, a cell
+    noise_s: float = 20.0  # [s] over which the noise of the voltage is followed
+    resistance_share: float = 0.5  # [-] prior sigma of r: age
+    resistance_walk: float = 0.02  # [-/sqrt(min)] how fast r may change
+    capacity_share: float = 0.2  # [-] prior sigma of c: age
+    table_cell_v: float = 0.015  # [V] sigma of b: charts of makers differ by this
+    table_charge: float = 0.2  # [-] share of charge over which b forgets itself
+    scale_measured: float = 0.03  # [-] sigma of k: a power module, calibrated
+    scale_predicted: float = 0.25  # [-] sigma of k: power of the motors from a model
+    scale_assumed: float = 0.7  # [-] sigma of k: nobody knows
+    assumed_rate_1_h: float = 4.0  # [1/h] capacity over hours where nobody knows: 15 min of flight
+    gate_nis: float = 25.0  # [-] five sigmas
+    shut_s: float = 5.0  # [s] of shut gate, after which the filter starts over
+    load_s: float = 60.0  # [s] over which the load is averaged for the time to empty
+    most_s: float = 14_400.0  # [s] longest time to empty that is told
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            ValueError: a setting is not a positive number.
+        """
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not (value > 0.0 or name == "ambient_c") or not math.isfinite(value):
+                raise ValueError(f"{name} is {value}, expected a number > 0")

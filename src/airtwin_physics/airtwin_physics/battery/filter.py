@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The extended Kalman filter of one battery: charge, polarisation, temperature and four errors.
+
+    s     share of charge left [-]           c = ln(capacity / that of the aircraft file)
+    u     polarisation [V]                   b   error of the open-circuit table, a cell [V]
+    r = ln(resistance / that of the file)    k = ln(true current / the current that was told)
+    T     temperature [deg C]
+
+    I = e^k I_told          s <- s - I dt / (e^c C)         u <- u e^-a + e^r R_p g I (1 - e^-a)
+    T <- T + dt (e^r R g I^2 + u^2 / (e^r R_p g) - k_c (T - T_air)) / C_h
+    z = V = OCV(s) + cells b - u - e^r R g I                a = dt / tau_p, g = growth(s, T)
+
+``b`` wanders with the charge drawn, because a table's error does: without it every sample would
+count as new evidence and the filter would soon believe its table. ``k`` makes a predicted current
+honest. ``T`` matters where nobody measures it: a small pack warms by ten kelvin in a minute, its
+resistance falls by a third, and its voltage falls slower than its charge says. Plett, Battery
+Management Systems, volume 2 (2015), ch. 3, has the same filter without b, k and T.
+
+The voltage's noise is followed from the innovations, and so is its memory: with a correlation rho
+between one window and the next, n windows are worth n (1 - rho) / (1 + rho) of independent ones
+(first-order autoregression), so the variance that the gain sees is larger by the inverse.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from airtwin_core.aircraft import BatteryCoefficients
+from airtwin_core.types import Array
+from airtwin_physics.battery import model
+from airtwin_physics.battery.config import BatteryConfig
+
+LEFT, POLAR, RES, CAP, TABLE, SCALE, WARM = range(7)
+N = 7
+MEMORY_MOST = 0.9  # [-] correlation beyond which it would be a drift, which is the state's to tell
+_LEAST = np.array([0.0, -100.0, -3.0, -2.0, -1.0, -2.0, model.COLD_C])
+_MOST = np.array([1.0, 100.0, 3.0, 2.0, 1.0, 2.0, 100.0])
+
+
+class BatteryFilter:
+    """State ``x`` (7,) and covariance ``p`` (7, 7) of one pack; see the module."""
+
+    def __init__(self, coefficients: BatteryCoefficients, config: BatteryConfig) -> None:
+        self._cells = coefficients.cells
+        self._config = config
+        self._pack, self._table = model.pack(coefficients)
+        self._least = (self._cells * config.noise_cell_v) ** 2
+        self.x = np.zeros(N)
+        self.p = np.eye(N)
+        self.measured_c = False
+        self.drawn = 0.0
+        self._noise, self._echo, self._last = 4.0 * self._least, 0.0, 0.0
+
+    @property
+    def ambient_c(self) -> float:
+        """Temperature [deg C] of the air: of the pack itself where that is measured."""
+        return float(self.x[WARM]) if self.measured_c else self._config.ambient_c
+
+    @property
+    def wobble_v(self) -> float:
+        """Sigma [V] of that part of the voltage's noise that lasts from window to window."""
+        return math.sqrt(max(self._echo, 0.0))
+
+    def begin(self, voltage: float, current: float) -> None:
+        """Read the charge off the table, the sag by the file's resistance taken off.
+
+        SCALE, and a measured temperature, stay.
+        """
+        config, pack = self._config, self._pack
+        scale, scale_var = self.x[SCALE], self.p[SCALE, SCALE]
+        warm, warm_var = config.ambient_c, config.ambient_sigma_c**2
+        if self.measured_c:
+            warm, warm_var = float(self.x[WARM]), config.sensor_sigma_c**2
+        factor = model.growth(pack, 0.0, warm)
+        both = (pack[model.RESISTANCE] + pack[model.POLARISATION]) * factor
+        cell = (voltage + pack[model.RESISTANCE] * factor * current) / self._cells
+        left = float(np.interp(cell, self._table, np.linspace(0.0, 1.0, self._table.size)))
+        slope = max(self._slope(left), 0.2 * self._cells)
+        sag = both * current * math.sqrt(config.resistance_share**2 + scale_var)
+        doubt = math.hypot(self._cells * config.table_cell_v, sag) / slope
+        swing = max(pack[model.POLARISATION] * factor * current, 1e-3)
+        self.x = np.array([left, 0.0, 0.0, 0.0, 0.0, scale, warm])
+        self.p = np.diag(
+            [
+                min(doubt, 0.4) ** 2,
+                swing**2,
+                config.resistance_share**2,
+                config.capacity_share**2,
+                config.table_cell_v**2,
+                scale_var,
+                warm_var,
+            ]
+        )
+        self.drawn = 0.0
+        self._noise, self._echo, self._last = 4.0 * self._least, 0.0, 0.0
+
+    def set_scale(self, sigma: float) -> None:
+        """Give the scale of the current the prior of a new source."""
+        self._isolate(SCALE, 0.0, sigma)
+
+    def set_temperature(self, temperature_c: float) -> None:
+        """Take a measured temperature [deg C]; from now on it is not predicted."""
+        self.measured_c = True
+        self._isolate(WARM, temperature_c, self._config.sensor_sigma_c)
+
+    def _isolate(self, place: int, value: float, sigma: float) -> None:
+        self.x[place] = value
+        self.p[place, :] = self.p[:, place] = 0.0
+        self.p[place, place] = sigma**2
+
+    def predict(self, told_a: float, dt: float) -> None:
+        """Go on by ``dt`` [s] with ``told_a`` [A] drawn."""
+        config = self._config
+        before = self.x
+        self.x, f = self.transition(before, told_a, dt)
+        step = float(before[LEFT] - self.x[LEFT])
+        q = np.zeros(N)
+        q[LEFT] = (1e-3 * step) ** 2 + 1e-12
+        q[POLAR] = (0.05 * (self.x[POLAR] - f[POLAR, POLAR] * before[POLAR])) ** 2 + 1e-10
+        q[RES] = config.resistance_walk**2 * dt / 60.0
+        q[TABLE] = config.table_cell_v**2 * (1.0 - f[TABLE, TABLE] ** 2)
+        self.p = f @ self.p @ f.T + np.diag(q)
+        self.drawn += step
+        self._bound()
+
+    def transition(self, x: Array, told_a: float, dt: float) -> tuple[Array, Array]:
+        """Return the state after ``dt`` [s] and its derivative (7, 7) by the one before."""
+        vector = self._aged(x)
+        capacity = vector[model.CAPACITY_C] * vector[model.CAPACITY_SHARE]
+        current = told_a * math.exp(x[SCALE])
+        charge = (1.0 - x[LEFT]) * capacity
+        grown, by_left, by_warm = self._growth(x)
+        slow = vector[model.POLARISATION] * grown
+        decay = math.exp(-dt / max(vector[model.POLARISATION_S], 1e-3))
+        step, rise = current * dt / capacity, slow * current * (1.0 - decay)
+        fade = math.exp(-step / self._config.table_charge)
+        f = np.eye(N)
+        f[LEFT, CAP], f[LEFT, SCALE] = step, -step
+        f[POLAR, [POLAR, RES, SCALE]] = decay, rise, rise
+        f[POLAR, LEFT], f[POLAR, WARM] = rise * by_left, rise * by_warm
+        f[TABLE, TABLE] = fade
+        f[TABLE, [CAP, SCALE]] = np.array([1.0, -1.0]) * x[TABLE] * fade * step
+        f[TABLE, [CAP, SCALE]] /= self._config.table_charge
+        after = x.copy()
+        after[LEFT] -= step
+        after[POLAR] = decay * x[POLAR] + rise
+        after[TABLE] *= fade
+        if not self.measured_c and vector[model.HEAT_J_K] > 0.0:
+            _, warming = model.rates(
+                vector, charge, x[POLAR], x[WARM], current, self._config.ambient_c
+            )
+            after[WARM] += warming * dt
+            per_k = dt / vector[model.HEAT_J_K]
+            fast = vector[model.RESISTANCE] * grown * current**2 * per_k
+            settling = x[POLAR] ** 2 / slow * per_k if slow > 0.0 else 0.0
+            f[WARM, SCALE], f[WARM, RES] = 2.0 * fast, fast - settling
+            f[WARM, POLAR] = 2.0 * x[POLAR] / slow * per_k if slow > 0.0 else 0.0
+            f[WARM, LEFT] = (fast - settling) * by_left
+            f[WARM, WARM] = 1.0 + (fast - settling) * by_warm - vector[model.COOLING_W_K] * per_k
+        return after, f
+
+    def measurement(self, x: Array, told_a: float) -> tuple[float, Array]:
+        """Return the voltage [V] that a state says, and its derivative (7,)."""
+        vector = self._aged(x)
+        grown, by_left, by_warm = self._growth(x)
+        sag = vector[model.RESISTANCE] * grown * told_a * math.exp(x[SCALE])
+        charge = (1.0 - x[LEFT]) * self._pack[model.CAPACITY_C]
+        inner = model.ocv(self._pack, self._table, charge) + self._cells * x[TABLE]
+        h = np.zeros(N)
+        h[LEFT] = self._slope(x[LEFT]) - sag * by_left
+        h[[POLAR, RES, TABLE, SCALE, WARM]] = -1.0, -sag, self._cells, -sag, -sag * by_warm
+        return inner - x[POLAR] - sag, h
+
+    def update(self, voltage: float, told_a: float, dt: float) -> bool:
+        """Take the mean voltage [V] of the last ``dt`` [s]; False if it is too far off."""
+        config = self._config
+        expected, h = self.measurement(self.x, told_a)
+        innovation = voltage - expected
+        spread = float(h @ self.p @ h)
+        if innovation * innovation > config.gate_nis * (spread + self._noise):
+            self._noise *= 1.0 + 0.1 * dt
+            return False
+        share = 1.0 - math.exp(-dt / config.noise_s)
+        self._noise += share * (max(innovation**2 - spread, self._least) - self._noise)
+        self._echo += share * (innovation * self._last - spread - self._echo)
+        self._last = innovation
+        memory = min(max(self._echo / self._noise, 0.0), MEMORY_MOST)
+        noise = self._noise * (1.0 + memory) / (1.0 - memory)
+        gain = self.p @ h / (spread + noise)
+        self.x = self.x + gain * innovation
+        keep = np.eye(N) - np.outer(gain, h)
+        self.p = keep @ self.p @ keep.T + noise * np.outer(gain, gain)
+        self.p = 0.5 * (self.p + self.p.T)
+        self._bound()
+        return True
+
+    def _bound(self) -> None:
+        self.x = np.minimum(np.maximum(self.x, _LEAST), _MOST)
+
+    def _growth(self, x: Array) -> tuple[float, float, float]:
+        """Return ``growth`` and its relative derivatives by the share left and by kelvin."""
+        capacity = self._pack[model.CAPACITY_C]
+        charge = (1.0 - x[LEFT]) * capacity
+        grown = model.growth(self._pack, charge, x[WARM])
+        fuller = model.growth(self._pack, charge - 0.01 * capacity, x[WARM])
+        kelvin = min(max(x[WARM], model.COLD_C), model.HOT_C) + model.ZERO_C_K
+        by_warm = -self._pack[model.ACTIVATION_K] / kelvin**2
+        return grown, (fuller / grown - 1.0) / 0.01, by_warm
+
+    def _slope(self, left: float) -> float:
+        """Return d OCV / d share [V] of the pack, over a twentieth of the charge."""
+        capacity = self._pack[model.CAPACITY_C]
+        low, high = max(left - 0.025, 0.0), min(left + 0.025, 1.0)
+        upper = model.ocv(self._pack, self._table, (1.0 - high) * capacity)
+        lower = model.ocv(self._pack, self._table, (1.0 - low) * capacity)
+        return float((upper - lower) / (high - low))
+
+    def _aged(self, x: Array) -> Array:
+        """Return the pack's vector with resistances and capacity as the state has them."""
+        vector = self._pack.copy()
+        vector[[model.RESISTANCE, model.POLARISATION]] *= math.exp(x[RES])
+        vector[model.CAPACITY_SHARE] = math.exp(x[CAP])
+        return vector
+
+    def pack_at(self, x: Array | None = None) -> tuple[Array, Array, Array]:
+        """Return (vector, table, start) as believed, for ``discharge`` and ``endurance``.
+
+        x: (7,) another state than the believed one, for derivatives.
+        """
+        x = self.x if x is None else x
+        vector = self._aged(x)
+        drawn = (1.0 - x[LEFT]) * vector[model.CAPACITY_C] * vector[model.CAPACITY_SHARE]
+        return vector, self._table + x[TABLE], np.array([drawn, x[POLAR], x[WARM]])
+
+    def ocv_v(self) -> float:
+        """Return the pack's open-circuit voltage [V] by the file's table."""
+        charge = (1.0 - self.x[LEFT]) * self._pack[model.CAPACITY_C]
+        return model.ocv(self._pack, self._table, charge)

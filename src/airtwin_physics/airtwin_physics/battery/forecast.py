@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a believed battery lasts, and how sure that is. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from airtwin_core.types import Array
+from airtwin_physics.battery import model
+from airtwin_physics.battery.filter import SCALE, N, BatteryFilter
+
+SIGMAS_95 = 1.96
+
+
+class Endurance(NamedTuple):
+    """Time [s] and energy [J] at the terminals until empty; sigma and 95 % interval of the time.
+
+    The interval is not symmetric: it ends where the state is 1.96 sigmas off in the direction
+    that matters to the time; a voltage that wobbles at the same load may cross early or late.
+    """
+
+    time_s: float
+    sigma_s: float
+    low_s: float
+    high_s: float
+    energy_j: float
+
+
+def endurance(
+    belief: BatteryFilter, power_w: float, *, most_s: float, empty_v: float | None = None
+) -> Endurance:
+    """Return how long the pack holds ``power_w`` [W], as told, above ``empty_v`` [V].
+
+    empty_v: of the pack under that load; the file's cut-off if None. most_s: [s] bounds it.
+    """
+
+    def lasts(x: Array, above_v: float = 0.0) -> tuple[float, float]:
+        vector, table, start = belief.pack_at(x)
+        if empty_v is not None:
+            vector[model.CUTOFF_V] = empty_v
+        vector[model.CUTOFF_V] += above_v
+        load = power_w * math.exp(x[SCALE])
+        return model.endurance(vector, table, start, load, belief.ambient_c, 1.0, most_s)
+
+    time, energy = lasts(belief.x)
+    sigmas = np.sqrt(np.diag(belief.p))
+    slope = np.zeros(N)  # [s] for one sigma of each
+    for i in range(N):
+        away = np.zeros(N)
+        away[i] = sigmas[i]
+        slope[i] = 0.5 * (lasts(belief.x + away)[0] - lasts(belief.x - away)[0])
+    wobble = belief.wobble_v
+    late = 0.5 * (lasts(belief.x, -wobble)[0] - lasts(belief.x, wobble)[0])
+    gradient = slope / sigmas
+    sigma = math.hypot(late, math.sqrt(max(float(gradient @ belief.p @ gradient), 0.0)))
+    if sigma == 0.0:
+        return Endurance(time, 0.0, time, time, energy)
+    along = SIGMAS_95 * belief.p @ gradient / sigma
+    drop = SIGMAS_95 * wobble * late / sigma
+    low, high = lasts(belief.x - along, drop)[0], lasts(belief.x + along, -drop)[0]
+    return Endurance(time, sigma, min(low, time), max(high, time), energy)
