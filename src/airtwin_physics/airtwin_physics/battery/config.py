@@ -20,6 +20,9 @@ class BatteryConfig:
     sensor_sigma_c: float = 2.0  # [K] a measured temperature is that of the skin
     noise_cell_v: float = 0.003  # [V] least noise of the voltage, a cell
     noise_s: float = 20.0  # [s] over which the noise of the voltage is followed
+    wobble_cell_v: tuple[float, ...] = (0.003, 0.01, 0.03)  # [V] sizes of w, a cell, weighed
+    wobble_s: float = 10.0  # [s] tau_w
+    evidence_s: float = 120.0  # [s] over which the evidence for one of them fades
     resistance_share: float = 0.5  # [-] prior sigma of r: age
     resistance_walk: float = 0.02  # [-/sqrt(min)] how fast r may change
     capacity_share: float = 0.2  # [-] prior sigma of c: age
@@ -38,9 +41,11 @@ class BatteryConfig:
         """Refuse what makes no sense.
 
         Raises:
-            ValueError: a setting is not a positive number.
+            ValueError: a setting is not a positive number, or no wobble is left to weigh.
         """
         for name in self.__slots__:
-            value = getattr(self, name)
-            if not (value > 0.0 or name == "ambient_c") or not math.isfinite(value):
-                raise ValueError(f"{name} is {value}, expected a number > 0")
+            told = getattr(self, name)
+            values = told if isinstance(told, tuple) else (told,)
+            right = all(v > 0.0 or name == "ambient_c" for v in values)
+            if not (values and right and all(math.isfinite(v) for v in values)):
+                raise ValueError(f"{name} is {told}, expected a number > 0")

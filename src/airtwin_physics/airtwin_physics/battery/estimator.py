@@ -2,8 +2,8 @@
 """Follows one battery: charge left, resistance, capacity, time to empty, each with its sigma.
 
 Takes samples as they come: judges them, averages them over windows, finds the best current there
-is, starts over when it must be another battery. What is believed is in filter.py; how long that
-lasts, in forecast.py.
+is, starts over when it must be another battery. What is believed is in filter.py: one filter for
+each size of wobble, of which the likeliest speaks. How long that lasts is in forecast.py.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class BatteryEstimator:
     ) -> None:
         self._c = coefficients
         self._config = config or BatteryConfig()
-        self.filter = BatteryFilter(coefficients, self._config)
+        self._bank = self._filters()
         self.refused: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
         self._source = ""
@@ -67,6 +67,15 @@ class BatteryEstimator:
         self._sum = np.zeros(3)  # of voltage, current and samples in the window
         self._metered = False
         self._load = self._shut = 0.0
+
+    def _filters(self) -> tuple[BatteryFilter, ...]:
+        sizes = self._config.wobble_cell_v
+        return tuple(BatteryFilter(self._c, self._config, size) for size in sizes)
+
+    @property
+    def filter(self) -> BatteryFilter:
+        """The filter with the most evidence."""
+        return max(self._bank, key=lambda one: one.evidence)
 
     def on(self, sample: Battery, power_w: float = NAN) -> BatteryBelief | None:
         """Take one sample; return the belief once a window is full, else None.
@@ -80,15 +89,17 @@ class BatteryEstimator:
         if self._newest and sample.stamp_ns - self._newest > self._config.gap_s * 1e9:
             self._restart("silence")
         self._newest = sample.stamp_ns
-        current, source = self._current(sample, power_w)
+        current, source = self.current(sample, power_w)
         if math.isfinite(sample.temperature_c) and -60.0 < sample.temperature_c < 120.0:
-            self.filter.set_temperature(sample.temperature_c)
+            for one in self._bank:
+                one.set_temperature(sample.temperature_c)
         self._sum += np.array([sample.voltage_v, current, 1.0])
         if source != self._source:
             self._take_source(source)
         if self._known_at is None:
             self._known_at = sample.stamp_ns
-            self.filter.begin(sample.voltage_v, current)
+            for one in self._bank:
+                one.begin(sample.voltage_v, current)
             return None
         dt = (sample.stamp_ns - self._known_at) * 1e-9
         if dt < self._config.window_s:
@@ -100,8 +111,10 @@ class BatteryEstimator:
 
     def _follow(self, voltage: float, current: float, dt: float) -> None:
         """Take one window's mean voltage [V] and current [A]."""
-        self.filter.predict(current, dt)
-        if self.filter.update(voltage, current, dt):
+        for one in self._bank:
+            one.predict(current, dt)
+        taken = [one.update(voltage, current, dt) for one in self._bank]
+        if any(taken):
             self._shut = 0.0
         else:
             self.refused["voltage far from what was expected"] += 1
@@ -129,7 +142,7 @@ class BatteryEstimator:
         self._behind = 0
         return ""
 
-    def _current(self, sample: Battery, power_w: float) -> tuple[float, str]:
+    def current(self, sample: Battery, power_w: float = NAN) -> tuple[float, str]:
         """Return the best current [A] there is and where it comes from."""
         most = 200.0 * self._c.capacity_ah  # no pack gives 200 times its capacity an hour
         told = sample.current_a
@@ -142,7 +155,7 @@ class BatteryEstimator:
 
     def _restart(self, cause: str) -> None:
         self.restarts[cause] += 1
-        self.filter = BatteryFilter(self._c, self._config)
+        self._bank = self._filters()
         self._known_at, self._newest, self._source = None, 0, ""
         self._sum, self._metered = np.zeros(3), False
         self._load, self._shut = 0.0, 0.0
@@ -152,7 +165,8 @@ class BatteryEstimator:
         config = self._config
         self._source = source
         sigma = {MEASURED: config.scale_measured, PREDICTED: config.scale_predicted}
-        self.filter.set_scale(sigma.get(source, config.scale_assumed))
+        for one in self._bank:
+            one.set_scale(sigma.get(source, config.scale_assumed))
 
     def scale(self) -> float:
         """Return true over told current [-] as believed: what predicted power is multiplied by."""

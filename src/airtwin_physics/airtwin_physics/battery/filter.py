@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The extended Kalman filter of one battery: charge, polarisation, temperature and four errors.
+"""The extended Kalman filter of one battery: charge, polarisation, temperature and what is off.
 
     s     share of charge left [-]           c = ln(capacity / that of the aircraft file)
     u     polarisation [V]                   b   error of the open-circuit table, a cell [V]
@@ -16,9 +16,12 @@ honest. ``T`` matters where nobody measures it: a small pack warms by ten kelvin
 resistance falls by a third, and its voltage falls slower than its charge says. Plett, Battery
 Management Systems, volume 2 (2015), ch. 3, has the same filter without b, k and T.
 
-The voltage's noise is followed from the innovations, and so is its memory: with a correlation rho
-between one window and the next, n windows are worth n (1 - rho) / (1 + rho) of independent ones
-(first-order autoregression), so the variance that the gain sees is larger by the inverse.
+``w`` [V] is a wobble of the voltage that no load explains (a propeller that drags, a contact):
+w <- w e^(-dt / tau_w), noise sigma_w^2 (1 - e^(-2 dt / tau_w)), and z holds + w. How large it is
+nobody knows beforehand: each filter assumes a size and keeps its ``evidence``, the logarithm of
+the likelihood of the voltages that it saw, so that a bank of them can be weighed (multiple-model
+estimation, Bar-Shalom, Li, Kirubarajan (2001), ch. 11.6). White noise is followed from the
+innovations.
 """
 
 from __future__ import annotations
@@ -32,17 +35,18 @@ from airtwin_core.types import Array
 from airtwin_physics.battery import model
 from airtwin_physics.battery.config import BatteryConfig
 
-LEFT, POLAR, RES, CAP, TABLE, SCALE, WARM = range(7)
-N = 7
-MEMORY_MOST = 0.9  # [-] correlation beyond which it would be a drift, which is the state's to tell
-_LEAST = np.array([0.0, -100.0, -3.0, -2.0, -1.0, -2.0, model.COLD_C])
-_MOST = np.array([1.0, 100.0, 3.0, 2.0, 1.0, 2.0, 100.0])
+LEFT, POLAR, RES, CAP, TABLE, SCALE, WARM, WOBBLE = range(8)
+N = 8
+_LEAST = np.array([0.0, -100.0, -3.0, -2.0, -1.0, -2.0, model.COLD_C, -1.0])
+_MOST = np.array([1.0, 100.0, 3.0, 2.0, 1.0, 2.0, 100.0, 1.0])
 
 
 class BatteryFilter:
-    """State ``x`` (7,) and covariance ``p`` (7, 7) of one pack; see the module."""
+    """State ``x`` (8,) and covariance ``p`` (8, 8) of one pack; see the module."""
 
-    def __init__(self, coefficients: BatteryCoefficients, config: BatteryConfig) -> None:
+    def __init__(
+        self, coefficients: BatteryCoefficients, config: BatteryConfig, wobble_cell_v: float
+    ) -> None:
         self._cells = coefficients.cells
         self._config = config
         self._pack, self._table = model.pack(coefficients)
@@ -51,17 +55,14 @@ class BatteryFilter:
         self.p = np.eye(N)
         self.measured_c = False
         self.drawn = 0.0
-        self._noise, self._echo, self._last = 4.0 * self._least, 0.0, 0.0
+        self.wobble_v = self._cells * wobble_cell_v
+        self.evidence = 0.0
+        self._noise = 4.0 * self._least
 
     @property
     def ambient_c(self) -> float:
         """Temperature [deg C] of the air: of the pack itself where that is measured."""
         return float(self.x[WARM]) if self.measured_c else self._config.ambient_c
-
-    @property
-    def wobble_v(self) -> float:
-        """Sigma [V] of that part of the voltage's noise that lasts from window to window."""
-        return math.sqrt(max(self._echo, 0.0))
 
     def begin(self, voltage: float, current: float) -> None:
         """Read the charge off the table, the sag by the file's resistance taken off.
@@ -81,7 +82,7 @@ class BatteryFilter:
         sag = both * current * math.sqrt(config.resistance_share**2 + scale_var)
         doubt = math.hypot(self._cells * config.table_cell_v, sag) / slope
         swing = max(pack[model.POLARISATION] * factor * current, 1e-3)
-        self.x = np.array([left, 0.0, 0.0, 0.0, 0.0, scale, warm])
+        self.x = np.array([left, 0.0, 0.0, 0.0, 0.0, scale, warm, 0.0])
         self.p = np.diag(
             [
                 min(doubt, 0.4) ** 2,
@@ -91,10 +92,11 @@ class BatteryFilter:
                 config.table_cell_v**2,
                 scale_var,
                 warm_var,
+                self.wobble_v**2,
             ]
         )
         self.drawn = 0.0
-        self._noise, self._echo, self._last = 4.0 * self._least, 0.0, 0.0
+        self._noise = 4.0 * self._least
 
     def set_scale(self, sigma: float) -> None:
         """Give the scale of the current the prior of a new source."""
@@ -121,12 +123,13 @@ class BatteryFilter:
         q[POLAR] = (0.05 * (self.x[POLAR] - f[POLAR, POLAR] * before[POLAR])) ** 2 + 1e-10
         q[RES] = config.resistance_walk**2 * dt / 60.0
         q[TABLE] = config.table_cell_v**2 * (1.0 - f[TABLE, TABLE] ** 2)
+        q[WOBBLE] = self.wobble_v**2 * (1.0 - f[WOBBLE, WOBBLE] ** 2)
         self.p = f @ self.p @ f.T + np.diag(q)
         self.drawn += step
         self._bound()
 
     def transition(self, x: Array, told_a: float, dt: float) -> tuple[Array, Array]:
-        """Return the state after ``dt`` [s] and its derivative (7, 7) by the one before."""
+        """Return the state after ``dt`` [s] and its derivative (8, 8) by the one before."""
         vector = self._aged(x)
         capacity = vector[model.CAPACITY_C] * vector[model.CAPACITY_SHARE]
         current = told_a * math.exp(x[SCALE])
@@ -141,12 +144,14 @@ class BatteryFilter:
         f[POLAR, [POLAR, RES, SCALE]] = decay, rise, rise
         f[POLAR, LEFT], f[POLAR, WARM] = rise * by_left, rise * by_warm
         f[TABLE, TABLE] = fade
+        f[WOBBLE, WOBBLE] = math.exp(-dt / self._config.wobble_s)
         f[TABLE, [CAP, SCALE]] = np.array([1.0, -1.0]) * x[TABLE] * fade * step
         f[TABLE, [CAP, SCALE]] /= self._config.table_charge
         after = x.copy()
         after[LEFT] -= step
         after[POLAR] = decay * x[POLAR] + rise
         after[TABLE] *= fade
+        after[WOBBLE] *= f[WOBBLE, WOBBLE]
         if not self.measured_c and vector[model.HEAT_J_K] > 0.0:
             _, warming = model.rates(
                 vector, charge, x[POLAR], x[WARM], current, self._config.ambient_c
@@ -162,7 +167,7 @@ class BatteryFilter:
         return after, f
 
     def measurement(self, x: Array, told_a: float) -> tuple[float, Array]:
-        """Return the voltage [V] that a state says, and its derivative (7,)."""
+        """Return the voltage [V] that a state says, and its derivative (8,)."""
         vector = self._aged(x)
         grown, by_left, by_warm = self._growth(x)
         sag = vector[model.RESISTANCE] * grown * told_a * math.exp(x[SCALE])
@@ -171,7 +176,8 @@ class BatteryFilter:
         h = np.zeros(N)
         h[LEFT] = self._slope(x[LEFT]) - sag * by_left
         h[[POLAR, RES, TABLE, SCALE, WARM]] = -1.0, -sag, self._cells, -sag, -sag * by_warm
-        return inner - x[POLAR] - sag, h
+        h[WOBBLE] = 1.0
+        return inner - x[POLAR] - sag + x[WOBBLE], h
 
     def update(self, voltage: float, told_a: float, dt: float) -> bool:
         """Take the mean voltage [V] of the last ``dt`` [s]; False if it is too far off."""
@@ -180,34 +186,37 @@ class BatteryFilter:
         innovation = voltage - expected
         spread = float(h @ self.p @ h)
         if innovation * innovation > config.gate_nis * (spread + self._noise):
+            self._weigh(config.gate_nis, spread + self._noise, dt)
             self._noise *= 1.0 + 0.1 * dt
             return False
-        share = 1.0 - math.exp(-dt / config.noise_s)
+        total, share = spread + self._noise, 1.0 - math.exp(-dt / config.noise_s)
+        self._weigh(innovation**2 / total, total, dt)
         self._noise += share * (max(innovation**2 - spread, self._least) - self._noise)
-        self._echo += share * (innovation * self._last - spread - self._echo)
-        self._last = innovation
-        memory = min(max(self._echo / self._noise, 0.0), MEMORY_MOST)
-        noise = self._noise * (1.0 + memory) / (1.0 - memory)
-        gain = self.p @ h / (spread + noise)
+        gain = self.p @ h / (spread + self._noise)
         self.x = self.x + gain * innovation
         keep = np.eye(N) - np.outer(gain, h)
-        self.p = keep @ self.p @ keep.T + noise * np.outer(gain, gain)
+        self.p = keep @ self.p @ keep.T + self._noise * np.outer(gain, gain)
         self.p = 0.5 * (self.p + self.p.T)
         self._bound()
         return True
+
+    def _weigh(self, nis: float, variance: float, dt: float) -> None:
+        """Add a window's log-likelihood to the evidence, which fades."""
+        self.evidence *= math.exp(-dt / self._config.evidence_s)
+        self.evidence -= 0.5 * (nis + math.log(variance))
 
     def _bound(self) -> None:
         self.x = np.minimum(np.maximum(self.x, _LEAST), _MOST)
 
     def _growth(self, x: Array) -> tuple[float, float, float]:
         """Return ``growth`` and its relative derivatives by the share left and by kelvin."""
-        capacity = self._pack[model.CAPACITY_C]
-        charge = (1.0 - x[LEFT]) * capacity
-        grown = model.growth(self._pack, charge, x[WARM])
-        fuller = model.growth(self._pack, charge - 0.01 * capacity, x[WARM])
+        pack, by_left = self._pack, 0.0
+        grown = model.growth(pack, (1.0 - x[LEFT]) * pack[model.CAPACITY_C], x[WARM])
+        if pack[model.EMPTY_CHARGE] > 0.0:
+            near = pack[model.EMPTY_SHARE] * math.exp(-x[LEFT] / pack[model.EMPTY_CHARGE])
+            by_left = -near / pack[model.EMPTY_CHARGE] / (1.0 + near)
         kelvin = min(max(x[WARM], model.COLD_C), model.HOT_C) + model.ZERO_C_K
-        by_warm = -self._pack[model.ACTIVATION_K] / kelvin**2
-        return grown, (fuller / grown - 1.0) / 0.01, by_warm
+        return grown, by_left, -pack[model.ACTIVATION_K] / kelvin**2
 
     def _slope(self, left: float) -> float:
         """Return d OCV / d share [V] of the pack, over a twentieth of the charge."""
@@ -227,7 +236,7 @@ class BatteryFilter:
     def pack_at(self, x: Array | None = None) -> tuple[Array, Array, Array]:
         """Return (vector, table, start) as believed, for ``discharge`` and ``endurance``.
 
-        x: (7,) another state than the believed one, for derivatives.
+        x: (8,) another state than the believed one, for derivatives.
         """
         x = self.x if x is None else x
         vector = self._aged(x)

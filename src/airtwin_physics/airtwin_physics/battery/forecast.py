@@ -10,7 +10,7 @@ import numpy as np
 
 from airtwin_core.types import Array
 from airtwin_physics.battery import model
-from airtwin_physics.battery.filter import SCALE, N, BatteryFilter
+from airtwin_physics.battery.filter import SCALE, BatteryFilter, N
 
 SIGMAS_95 = 1.96
 
@@ -37,13 +37,15 @@ def endurance(
     empty_v: of the pack under that load; the file's cut-off if None. most_s: [s] bounds it.
     """
 
+    step_s = _step_s(belief, power_w)
+
     def lasts(x: Array, above_v: float = 0.0) -> tuple[float, float]:
         vector, table, start = belief.pack_at(x)
         if empty_v is not None:
             vector[model.CUTOFF_V] = empty_v
         vector[model.CUTOFF_V] += above_v
         load = power_w * math.exp(x[SCALE])
-        return model.endurance(vector, table, start, load, belief.ambient_c, 1.0, most_s)
+        return model.endurance(vector, table, start, load, belief.ambient_c, step_s, most_s)
 
     time, energy = lasts(belief.x)
     sigmas = np.sqrt(np.diag(belief.p))
@@ -62,3 +64,12 @@ def endurance(
     drop = SIGMAS_95 * wobble * late / sigma
     low, high = lasts(belief.x - along, drop)[0], lasts(belief.x + along, -drop)[0]
     return Endurance(time, sigma, min(low, time), max(high, time), energy)
+
+
+def _step_s(belief: BatteryFilter, power_w: float) -> float:
+    """Return a step [s] of which some 300 empty the pack, far below the polarisation's time."""
+    vector, _, start = belief.pack_at()
+    charge = vector[model.CAPACITY_C] * vector[model.CAPACITY_SHARE] - start[0]
+    rough_s = charge * belief.ocv_v() / max(power_w * math.exp(belief.x[SCALE]), 1e-3)
+    settling_s = vector[model.POLARISATION_S] if vector[model.POLARISATION] > 0.0 else math.inf
+    return float(min(max(rough_s / 300.0, 0.1), 10.0, max(0.25 * settling_s, 0.1)))

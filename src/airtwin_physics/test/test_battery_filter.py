@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The battery's filter: derivatives, the weighing of wobbles, the interval of its forecasts."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from airtwin_core import aircraft as aircraft_files
+from airtwin_core.aircraft import BatteryCoefficients
+from airtwin_core.types import Battery
+from airtwin_physics import battery
+from airtwin_physics.battery import BatteryConfig, BatteryEstimator, model
+from airtwin_physics.battery.filter import LEFT, WARM, BatteryFilter
+
+NAN = float("nan")
+DT_S = 0.1
+STEPS = np.array([1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-3, 1e-5])
+STATE = np.array([0.613, 0.03, 0.2, -0.1, 0.01, 0.05, 17.0, 0.02])
+
+
+@pytest.fixture(scope="module")
+def coefficients() -> BatteryCoefficients:
+    return aircraft_files.load("x500").battery
+
+
+@pytest.fixture(scope="module")
+def straight(coefficients: BatteryCoefficients) -> BatteryCoefficients:
+    """The open-circuit table without bends: the filter's slope is a secant over them."""
+    return dataclasses.replace(coefficients, ocv_cell_v=np.linspace(3.5, 4.2, 21))
+
+
+@pytest.mark.parametrize("charge", [0.613, 0.08])
+@pytest.mark.parametrize("measured", [False, True])
+def test_derivatives_are_those_of_finite_differences(
+    charge: float, measured: bool, straight: BatteryCoefficients
+) -> None:
+    one = BatteryFilter(straight, BatteryConfig(), 0.01)
+    if measured:
+        one.set_temperature(17.0)
+    x = STATE.copy()
+    x[LEFT] = charge
+    _, f = one.transition(x, 20.0, 0.5)
+    _, h = one.measurement(x, 20.0)
+    for i, d in enumerate(np.diag(STEPS)):
+        up, down = one.transition(x + d, 20.0, 0.5)[0], one.transition(x - d, 20.0, 0.5)[0]
+        slope = (up - down) / (2.0 * STEPS[i])
+        np.testing.assert_allclose(f[:, i], slope, rtol=0.02, atol=2e-6, err_msg=f"state {i}")
+        rise = one.measurement(x + d, 20.0)[0] - one.measurement(x - d, 20.0)[0]
+        assert h[i] == pytest.approx(rise / (2.0 * STEPS[i]), rel=0.02, abs=1e-6)
+
+
+def test_transition_is_the_model(coefficients: BatteryCoefficients) -> None:
+    """The filter's step against the kernel's, in small steps, at constant current."""
+    one = BatteryFilter(coefficients, BatteryConfig(), 0.01)
+    one.x[:] = (0.7, 0.05, 0.3, -0.1, 0.0, 0.1, 30.0, 0.0)
+    vector, _, state = one.pack_at()
+    current = 20.0 * np.exp(0.1)
+    for _ in range(500):
+        swing, warming = battery.rates(vector, *state, current, 25.0)
+        state += 1e-3 * np.array([current, swing, warming])
+    after, _ = one.transition(one.x, 20.0, 0.5)
+    one.x = after
+    np.testing.assert_allclose(one.pack_at()[2], state, rtol=2e-3)
+
+
+def test_a_measured_temperature_is_believed(coefficients: BatteryCoefficients) -> None:
+    one = BatteryFilter(coefficients, BatteryConfig(), 0.01)
+    one.set_temperature(41.0)
+    one.begin(15.5, 10.0)
+    one.predict(20.0, 0.5)
+    assert one.x[WARM] == 41.0
+    assert one.ambient_c == 41.0
+
+
+def told(
+    coefficients: BatteryCoefficients, wobble_v: float, rng: np.random.Generator
+) -> BatteryEstimator:
+    """Return the estimator after 90 s of a pack whose voltage wobbles for 10 s each time."""
+    vector, table = battery.pack(coefficients)
+    n = round(90.0 / DT_S)
+    power = 220.0 + 60.0 * np.repeat(rng.normal(size=n // 20), 20)
+    run = battery.discharge(vector, table, np.array([600.0, 0.0, 25.0]), power, 25.0, DT_S)
+    estimator, wobble = BatteryEstimator(coefficients), 0.0
+    keep = np.exp(-DT_S / 10.0)
+    for i in range(n):
+        wobble = keep * wobble + wobble_v * np.sqrt(1.0 - keep**2) * rng.normal()
+        at = round((i + 1) * DT_S * 1e9)
+        voltage = run[i, 3] + wobble + 0.01 * rng.normal()
+        estimator.on(Battery(at, at, voltage, run[i, 4], NAN, 0))
+    return estimator
+
+
+def test_the_likeliest_wobble_speaks(coefficients: BatteryCoefficients) -> None:
+    rng = np.random.default_rng(3)
+    cells = coefficients.cells
+    calm = told(coefficients, 0.0, rng)
+    shaken = told(coefficients, 0.03 * cells, rng)
+    assert calm.filter.wobble_v == pytest.approx(0.003 * cells)
+    assert shaken.filter.wobble_v == pytest.approx(0.03 * cells)
+    assert shaken.endurance(220.0).sigma_s > 1.1 * calm.endurance(220.0).sigma_s
+
+
+def test_the_interval_holds_the_truth(coefficients: BatteryCoefficients) -> None:
+    """Packs, charts and meters drawn from the prior; 16 of them, binomial bound at 1 in 1000."""
+    config, rng, inside = BatteryConfig(), np.random.default_rng(11), 0
+    for _ in range(16):
+        vector, table = battery.pack(coefficients)
+        vector[[model.RESISTANCE, model.POLARISATION]] *= np.exp(0.5 * rng.normal())
+        vector[model.CAPACITY_SHARE] = np.exp(config.capacity_share * rng.normal())
+        table = table + config.table_cell_v * rng.normal()
+        capacity = vector[model.CAPACITY_C] * vector[model.CAPACITY_SHARE]
+        start = np.array([0.1 * capacity, 0.0, 25.0])
+        power = 200.0 + 60.0 * np.repeat(rng.normal(size=40), 20)
+        run = battery.discharge(vector, table, start, power, 25.0, DT_S)
+        truth, _ = battery.endurance(vector, table, run[-1, :3].copy(), 200.0, 25.0, 0.5, 2e4)
+        estimator, meter = BatteryEstimator(coefficients), 1.0 + 0.03 * rng.normal()
+        for i, row in enumerate(run):
+            at = round((i + 1) * DT_S * 1e9)
+            voltage = row[3] + 0.03 * rng.normal()
+            estimator.on(Battery(at, at, voltage, meter * row[4], NAN, 0))
+        low, high = estimator.endurance(200.0 * meter)[2:4]
+        assert low <= high
+        inside += low <= truth <= high
+    assert inside >= 12
+
+
+def test_settings_without_sense() -> None:
+    for wrong in ({"wobble_cell_v": ()}, {"wobble_cell_v": (0.01, NAN)}, {"noise_s": 0.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            BatteryConfig(**wrong)
