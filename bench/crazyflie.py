@@ -39,23 +39,23 @@ CAPACITY_AH = 0.25  # Bitcraze's 250 mAh cell
 CELL = BatteryCoefficients(
     cells=1,
     capacity_ah=CAPACITY_AH,
-    resistance_ohm=0.1699,
-    resistance_activation_k=3131.0,  # not fitted: as in the x500's file
-    resistance_empty=0.0318,
-    resistance_empty_charge=0.0794,
-    polarisation_ohm=0.0443,
-    polarisation_s=10.03,
-    heat_capacity_j_k=24.3,
-    cooling_w_k=0.324,
+    resistance_ohm=0.1647,
+    resistance_activation_k=4726.0,
+    resistance_empty=0.0366,
+    resistance_empty_charge=0.0867,
+    polarisation_ohm=0.0411,
+    polarisation_s=9.34,
+    heat_capacity_j_k=38.0,
+    cooling_w_k=0.438,
     cutoff_cell_v=3.0,  # the firmware's PM_BAT_CRITICAL_LOW_VOLTAGE
     avionics_w=REST_W,
     speed_per_volt_rad_s_v=0.0,  # the motion gives the power
     ocv_cell_v=np.array([
-        3.2865, 3.6086, 3.6723, 3.6889, 3.7153, 3.7391, 3.7594, 3.7808, 3.8033, 3.8256, 3.8512,
-        3.8777, 3.9014, 3.9275, 3.9558, 3.9881, 4.0217, 4.0562, 4.0898, 4.1308, 4.1932,
+        3.2672, 3.5949, 3.6684, 3.6882, 3.7120, 3.7374, 3.7582, 3.7784, 3.7992, 3.8203, 3.8461,
+        3.8674, 3.8929, 3.9208, 3.9521, 3.9864, 4.0227, 4.0599, 4.0998, 4.1501, 4.2129,
     ]),
 )  # fmt: skip
-WEIGHTS = np.array([0.9262, -0.0055, 0.0361, -0.0131])
+WEIGHTS = np.array([0.9386, -0.0052, 0.0365, -0.013])
 # how flights 16 to 136 differ from each other, and the scatter of their voltage
 CONFIG = BatteryConfig(
     ambient_c=24.0,
@@ -65,6 +65,7 @@ CONFIG = BatteryConfig(
     capacity_share=0.01,
     table_cell_v=0.003,
     noise_cell_v=0.01,
+    resistance_walk=0.005,
 )
 
 
