@@ -22,7 +22,7 @@ class BatteryConfig:
     noise_s: float = 20.0  # [s] over which the noise of the voltage is followed
     wobble_cell_v: tuple[float, ...] = (0.003, 0.01, 0.03)  # [V] sizes of w, a cell, weighed
     wobble_s: float = 10.0  # [s] tau_w
-    evidence_s: float = 120.0  # [s] over which the evidence for one of them fades
+    evidence_s: float = 30.0  # [s] over which the evidence for one of them fades
     resistance_share: float = 0.5  # [-] prior sigma of r: age
     resistance_walk: float = 0.02  # [-/sqrt(min)] how fast r may change
     capacity_share: float = 0.2  # [-] prior sigma of c: age

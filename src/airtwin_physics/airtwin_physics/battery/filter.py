@@ -228,7 +228,7 @@ class BatteryFilter:
 
     def _aged(self, x: Array) -> Array:
         """Return the pack's vector with resistances and capacity as the state has them."""
-        vector = self._pack.copy()
+        vector: Array = self._pack.copy()
         vector[[model.RESISTANCE, model.POLARISATION]] *= math.exp(x[RES])
         vector[model.CAPACITY_SHARE] = math.exp(x[CAP])
         return vector
