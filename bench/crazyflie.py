@@ -6,7 +6,7 @@ onboard filter's position and the voltage at 100 Hz, no current. The first 15 of
 in ``../shared/data/battery/crazyflie``; files 136 to 155 are one flight twenty times over.
 
 ``CELL`` and ``WEIGHTS`` were fitted by crazyflie_fit.py to flights 16 to 136, none of which is
-in ../shared: a flight that the bench judges has no part in them.
+in ../shared.
 """
 
 from __future__ import annotations

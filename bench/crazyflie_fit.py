@@ -38,6 +38,10 @@ WEIGHTS = slice(len(BEGIN), len(BEGIN) + N_WEIGHTS)
 TABLE = slice(WEIGHTS.stop, WEIGHTS.stop + N_TABLE)
 SHARED = np.concatenate((BEGIN, [0.9, 0.0, 0.04, 0.0], np.zeros(N_TABLE)))
 SHARED_SIGMA = np.concatenate((LOOSE, [0.5, 0.1, 0.2, 0.1], np.full(N_TABLE, 0.04)))
+# of another lot of cells and another propeller: factors, weights and chart
+NEAR = np.concatenate(
+    ([0.5, 0.5, 0.5, 0.5, 0.3, 0.4, 0.4, 0.3], [0.1, 0.03, 0.03, 0.03], np.full(N_TABLE, 0.015))
+)
 BEND_V = 0.015  # [V] sigma of the second difference of the table's correction
 # of one flight: ln resistance, ln scale of the current, error of the table [V], temperature
 OWN = np.array([0.0, 0.0, 0.0, AMBIENT_C])
@@ -84,15 +88,36 @@ def residual(flight: Discharge, shared: Array, own: Array) -> Array:
     return means
 
 
-def fit(flights: list[Discharge], steps: int = 14) -> tuple[Array, Array]:
-    """Return the shared numbers, and those of each flight (len(flights), 4)."""
-    shared, owns = SHARED.copy(), np.tile(OWN, (len(flights), 1))
+def adapt(cell: BatteryCoefficients, weights: Array, flights: list[Discharge]) -> Array:
+    """Return the shared numbers of a few flights, near those of a cell fitted to many."""
+    names = (
+        cell.resistance_ohm,
+        cell.polarisation_ohm,
+        cell.polarisation_s,
+        cell.resistance_empty,
+        cell.resistance_empty_charge,
+        cell.heat_capacity_j_k,
+        cell.cooling_w_k,
+        cell.resistance_activation_k,
+    )
+    table = cell.ocv_cell_v - CHART.ocv_cell_v
+    return fit(flights, np.concatenate((np.log(names), weights, table)), NEAR, steps=8)[0]
+
+
+def fit(
+    flights: list[Discharge], begin: Array = SHARED, sigma: Array = SHARED_SIGMA, steps: int = 14
+) -> tuple[Array, Array]:
+    """Return the shared numbers, and those of each flight (len(flights), 4).
+
+    begin, sigma: (33,) what is expected of the shared numbers, and how far they may lie from it.
+    """
+    shared, owns = begin.copy(), np.tile(OWN, (len(flights), 1))
     bend = np.zeros((N_TABLE - 2, shared.size))
     for k in range(N_TABLE - 2):
         bend[k, TABLE.start + k : TABLE.start + k + 3] = np.array([1.0, -2.0, 1.0]) / BEND_V
     for step in range(steps):
-        hessian = np.diag(SHARED_SIGMA**-2.0) + bend.T @ bend
-        force = (SHARED - shared) / SHARED_SIGMA**2 - bend.T @ (bend @ shared)
+        hessian = np.diag(sigma**-2.0) + bend.T @ bend
+        force = (begin - shared) / sigma**2 - bend.T @ (bend @ shared)
         kept = []
         for flight, own in zip(flights, owns, strict=True):
             error, by_shared, by_own = _linear(flight, shared, own, first=step == 0)
