@@ -186,7 +186,8 @@ def _attitude_of_thrust(control: Array, tx: float, ty: float, tz: float, yaw: fl
 
 
 @numba.njit(cache=True)
-def _multiply(a: Array, b: Array) -> Array:
+def multiply(a: Array, b: Array) -> Array:
+    """Return the product of two quaternions (4,), w first."""
     out = np.empty(4)
     out[0] = a[0] * b[0] - a[1] * b[1] - a[2] * b[2] - a[3] * b[3]
     out[1] = a[0] * b[1] + a[1] * b[0] + a[2] * b[3] - a[3] * b[2]
@@ -209,20 +210,20 @@ def attitude_control(control: Array, q: Array, p: Px4Params) -> Array:
     reduced[0] = 1.0 + zx * wx + zy * wy + zz * wz
     reduced[1], reduced[2], reduced[3] = zy * wz - zz * wy, zz * wx - zx * wz, zx * wy - zy * wx
     length = np.sqrt(np.sum(reduced * reduced))
-    reduced = _multiply(reduced / length, q) if length > 1e-6 else wanted.copy()
+    reduced = multiply(reduced / length, q) if length > 1e-6 else wanted.copy()
     inverse = reduced.copy()
     inverse[1:] = -inverse[1:]
-    mix = _multiply(inverse, wanted)
+    mix = multiply(inverse, wanted)
     if mix[0] < 0.0:
         mix = -mix
     weight = p.mc_yaw_weight
     twist = np.zeros(4)
     twist[0] = np.cos(weight * np.arccos(min(max(mix[0], -1.0), 1.0)))
     twist[3] = np.sin(weight * np.arcsin(min(max(mix[3], -1.0), 1.0)))
-    goal = _multiply(reduced, twist)
+    goal = multiply(reduced, twist)
     inverse = q.copy()
     inverse[1:] = -inverse[1:]
-    error = _multiply(inverse, goal)
+    error = multiply(inverse, goal)
     sign = 2.0 if error[0] >= 0.0 else -2.0
     out = np.empty(3)
     out[0] = p.mc_roll_p * sign * error[1]

@@ -170,6 +170,7 @@ class Px4WingParams(NamedTuple):
     fw_yr_ff: float = 0.3
     fw_yr_imax: float = 0.2
     fw_rll_to_yaw_ff: float = 0.0  # [-]
+    fw_arsp_scale_en: float = 1.0  # [-] 0: surfaces are not scaled with the airspeed
     trim_roll: float = 0.0  # [-]
     trim_pitch: float = 0.0  # [-]
     trim_yaw: float = 0.0  # [-]
@@ -178,6 +179,8 @@ class Px4WingParams(NamedTuple):
     vt_arsp_blend: float = 8.0  # [m/s]
     vt_arsp_trans: float = 10.0  # [m/s]
     vt_f_trans_thr: float = 1.0  # [-]
+    vt_f_trans_dur: float = 5.0  # [s] of the pitch's ramp of a tailsitter
+    vt_fw_difthr_s_y: float = 0.1  # [-] share of yaw torque that a tailsitter's motors give
     vt_psher_slew: float = 0.33  # [1/s]
     vt_trans_min_tm: float = 2.0  # [s]
     vt_trans_timeout: float = 15.0  # [s]
@@ -201,6 +204,22 @@ WING_AIRFRAMES: dict[str, dict[str, float]] = {
         "FW_PSP_OFF": 5.0,
         "TRIM_PITCH": 0.5,
     },
+    "tailsitter": {
+        "FW_AIRSPD_STALL": 6.0,
+        "FW_AIRSPD_MIN": 7.0,
+        "FW_AIRSPD_TRIM": 10.0,
+        "FW_AIRSPD_MAX": 12.0,
+        "FW_ARSP_SCALE_EN": 0.0,
+        "FW_PSP_OFF": 5.0,
+        "FW_THR_TRIM": 0.78,
+        "FW_PR_P": 0.12,
+        "FW_PR_FF": 0.15,
+        "FW_RR_P": 0.15,
+        "FW_RR_FF": 0.2,
+        "VT_ARSP_TRANS": 6.0,
+        "VT_B_TRANS_DUR": 5.0,
+        "VT_FW_DIFTHR_S_Y": 0.3,
+    },
     "standard_vtol": {
         "NPFG_PERIOD": 12.0,
         "FW_PR_FF": 0.2,
@@ -222,6 +241,7 @@ WING_AIRFRAMES: dict[str, dict[str, float]] = {
 # What PX4's rc.vtol_defaults and 4004_gz_standard_vtol change of the multirotor's parameters.
 # MPC_THR_HOVER is PX4's default.
 HOVER_AIRFRAMES: dict[str, dict[str, float]] = {
+    "tailsitter": {"MC_PITCH_P": 5.0, "MPC_THR_HOVER": 0.7},
     "standard_vtol": {
         "MC_AIRMODE": 1.0,
         "MC_ROLL_P": 5.0,

@@ -47,7 +47,7 @@ def lift_shares(model: Model, lifters: Indices) -> Array:
 
 
 @numba.njit(cache=True)
-def _airspeed(x: Array, wind: Array) -> float:
+def airspeed_ahead(x: Array, wind: Array) -> float:
     """Return what a pitot tube along the nose sees [m/s]."""
     q = x[6:10]
     ahead = (1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)) * (x[3] - wind[0])
@@ -209,7 +209,7 @@ def advance(
     own = setpoint.copy()
     n = model.rotors.shape[0]
     for _ in range(ticks):
-        airspeed = _airspeed(x, wind)
+        airspeed = airspeed_ahead(x, wind)
         acceleration = (x[3:6] - hover[3:6]) / dt_s
         switch_mode(state, x, hover, row, airspeed, p, w)
         mode = state[V_MODE]

@@ -248,6 +248,8 @@ def rate_control(
     limit = (p.fw_rr_imax, p.fw_pr_imax, p.fw_yr_imax)
     trim = (p.trim_roll, p.trim_pitch, p.trim_yaw)
     scale = p.fw_airspd_trim / max(airspeed, p.fw_airspd_stall, 0.1)
+    if p.fw_arsp_scale_en == 0.0:
+        scale = 1.0
     for k in range(3):
         error = wanted[k] - rate[k]
         torque = gain_p[k] * error + control[14 + k] + gain_ff[k] / scale * wanted[k]

@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual tailsitter: hover on its tail, a ramp of the pitch to the wing, and back.
+
+Laws after PX4 v1.18 (vtol_att_control/tailsitter.cpp, fw_rate_control in its hover frame). Two
+motors side by side and two elevons in their slipstream. Deterministic; the state and the wind
+themselves are what the controllers see. The hover frame H is the body's, pitched by -90 deg: x_H
+= z, z_H = -x, so that it is level when the aircraft stands on its tail.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from airtwin_core import frames
+from airtwin_core.aircraft import Aircraft
+from airtwin_core.types import Array
+from airtwin_physics import dynamics
+from airtwin_physics.control import multirotor as law
+from airtwin_physics.control import virtual, vtol, wing, wing_aircraft, wing_path
+from airtwin_physics.control.px4_params import (
+    HOVER_AIRFRAMES,
+    Px4Params,
+    Px4WingParams,
+    wing_params,
+    with_overrides,
+)
+from airtwin_physics.control.vtol import HOVER, TO_HOVER, TO_WING, WING
+from airtwin_physics.control.wing import Indices
+from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
+from airtwin_physics.dynamics.model import AX, RY
+
+T_MODE, T_TIME, T_SINK, T_WANTED, T_THRUST = range(5)
+T_START, T_AXIS = slice(5, 9), slice(9, 12)  # attitude of H as a transition begins; its axis, NED
+N_TAIL = 12
+PITCH_TO_WING, PITCH_TO_HOVER = -1.05, -0.26  # [rad] of H, where a transition may end
+THRUST_BLEND_S = 0.5  # a back transition begins with the wing's throttle
+UPRIGHT_RAD = 0.01  # tilt below which a back transition turns no further
+HALF = np.sqrt(0.5)
+
+
+@numba.njit(cache=True)
+def in_hover_frame(q: Array) -> Array:
+    """Return the attitude (4,) of H for that of the body: q * (-90 deg about y)."""
+    out = np.empty(4)
+    out[0], out[2] = HALF * (q[0] + q[2]), HALF * (q[2] - q[0])
+    out[1], out[3] = HALF * (q[1] + q[3]), HALF * (q[3] - q[1])
+    return out
+
+
+@numba.njit(cache=True)
+def _euler(pitch: float, yaw: float) -> Array:
+    """Return the attitude (4,) without roll."""
+    cp, sp, cy, sy = np.cos(pitch / 2), np.sin(pitch / 2), np.cos(yaw / 2), np.sin(yaw / 2)
+    return np.array([cp * cy, -sp * sy, sp * cy, cp * sy])
+
+
+@numba.njit(cache=True)
+def _pitch_yaw(q: Array) -> tuple[float, float]:
+    sine = 2.0 * (q[0] * q[2] - q[3] * q[1])
+    yaw = np.arctan2(2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2))
+    return float(np.arcsin(min(max(sine, -1.0), 1.0))), float(yaw)
+
+
+@numba.njit(cache=True)
+def begin_transition(state: Array, x: Array, hover: Array, row: Array, to_wing: bool) -> None:
+    """Note the attitude of H from which the pitch is ramped, wings level, and the axis, NED."""
+    upright = in_hover_frame(x[6:10])
+    state[T_TIME], state[T_SINK] = 0.0, x[5]
+    if to_wing:
+        pitch, yaw = _pitch_yaw(hover[law.C_Q])
+        state[T_START] = _euler(pitch, yaw)
+        north = 1.0 - 2.0 * (upright[2] ** 2 + upright[3] ** 2)
+        east = 2.0 * (upright[1] * upright[2] + upright[0] * upright[3])
+        turn = 1.0  # the nose goes down
+    else:
+        q = x[6:10]
+        north = 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)
+        east = 2.0 * (q[1] * q[2] + q[0] * q[3])
+        state[T_START] = in_hover_frame(_euler(row[wing.W_PITCH], np.arctan2(east, north)))
+        turn = -1.0
+    length = max(np.sqrt(north * north + east * east), 1e-9)
+    state[T_AXIS] = turn * np.array([east / length, -north / length, 0.0])
+
+
+@numba.njit(cache=True)
+def switch_mode(
+    state: Array,
+    x: Array,
+    hover: Array,
+    row: Array,
+    airspeed: float,
+    p: Px4Params,
+    w: Px4WingParams,
+) -> None:
+    """Move between the modes as tailsitter.cpp does; rows as in ``advance``."""
+    mode = state[T_MODE]
+    pitch = _pitch_yaw(in_hover_frame(x[6:10]))[0]
+    if state[T_WANTED] > 0.0:
+        if mode in (HOVER, TO_HOVER):
+            state[T_MODE] = TO_WING
+            begin_transition(state, x, hover, row, True)
+        elif mode == TO_WING and state[T_TIME] > w.vt_trans_timeout:
+            state[T_MODE], state[T_WANTED] = HOVER, 0.0
+        elif mode == TO_WING and pitch <= PITCH_TO_WING and airspeed >= w.vt_arsp_trans:
+            state[T_MODE], state[T_TIME], state[T_THRUST] = WING, 0.0, hover[law.C_THRUST]
+            fresh = wing_row(row, w, x, airspeed)
+            row[:] = fresh
+    elif mode == WING:
+        state[T_MODE], state[T_THRUST] = TO_HOVER, row[wing.W_THROTTLE]
+        begin_transition(state, x, hover, row, False)
+        law.reset_integrals(hover)
+        hover[3:6], hover[6:9], hover[15:18] = x[3:6], 0.0, 0.0
+        hover[12], hover[13], hover[14] = x[12], x[11], -x[10]
+    elif mode != HOVER and (
+        mode == TO_WING or pitch >= PITCH_TO_HOVER or state[T_TIME] > w.vt_b_trans_dur
+    ):
+        state[T_MODE] = HOVER
+
+
+@numba.njit(cache=True)
+def wing_row(row: Array, w: Px4WingParams, x: Array, airspeed: float) -> Array:
+    """Return the wing's controllers as they begin after a front transition, (21,)."""
+    fresh = np.zeros(wing.N_WING)
+    fresh[wing.W_TAS], fresh[wing.W_HEIGHT], fresh[wing.W_CLIMB] = airspeed, -x[2], -x[5]
+    fresh[wing.W_ENERGY_DOT] = -GRAVITY_M_S2 * x[5]
+    fresh[wing.W_THROTTLE], fresh[wing.W_BOUND] = w.fw_thr_max, row[wing.W_BOUND]
+    fresh[wing.W_PITCH] = np.radians(w.fw_psp_off)
+    fresh[wing.W_AIRSPEED] = min(max(airspeed, w.fw_airspd_min), w.fw_airspd_max)
+    return fresh
+
+
+@numba.njit(cache=True)
+def ramp(state: Array, hover: Array, w: Px4WingParams) -> None:
+    """Write the attitude of H in a transition: the start's, pitched on with time."""
+    to_wing = state[T_MODE] == TO_WING
+    duration = w.vt_f_trans_dur if to_wing else w.vt_b_trans_dur
+    angle = state[T_TIME] * 0.5 * np.pi / max(duration, 0.1)
+    wanted, start = hover[law.C_Q], state[T_START]
+    pitch = _pitch_yaw(start)[0]
+    if to_wing:
+        angle = min(angle, max(0.5 * np.pi - np.radians(w.fw_psp_off) + pitch, 0.0))
+    else:
+        angle = min(angle, max(-pitch - UPRIGHT_RAD, 0.0))
+    half = np.sin(0.5 * angle)
+    turn = np.empty(4)
+    turn[0] = np.cos(0.5 * angle)
+    turn[1:] = half * state[T_AXIS]
+    wanted[:] = law.multiply(turn, start)
+    hover[law.C_YAW_RATE] = 0.0
+
+
+@numba.njit(cache=True)
+def fly_upright(
+    state: Array,
+    x: Array,
+    hover: Array,
+    row: Array,
+    setpoint: Array,
+    u: Array,
+    motors: Indices,
+    lift: Array,
+    shares: Array,
+    airspeed: float,
+    p: Px4Params,
+    w: Px4WingParams,
+    dt_s: float,
+) -> None:
+    """Let the cascade of hover and transitions act once; see ``advance``."""
+    upright = in_hover_frame(x[6:10])
+    yaw = _pitch_yaw(upright)[1]
+    acceleration_down = (x[5] - hover[5]) / dt_s
+    law.position_control(hover, setpoint, x[:3], x[3:6], yaw, p, dt_s)
+    if state[T_MODE] == HOVER:
+        law.learn_hover_thrust(hover, acceleration_down, dt_s)
+    else:
+        ramp(state, hover, w)
+    rates = law.attitude_control(hover, upright, p)
+    seen = np.array([x[12], x[11], -x[10]])
+    torque = law.rate_control(hover, rates, seen, True, p, dt_s)
+    thrust = hover[law.C_THRUST]
+    if state[T_MODE] == TO_HOVER:
+        share = min(state[T_TIME] / THRUST_BLEND_S, 1.0)
+        thrust = share * thrust + (1.0 - share) * state[T_THRUST]
+    command = np.empty(motors.shape[0])
+    law.mix(command, lift, torque, thrust)
+    # the elevons obey the wing's rate loop, without its integral
+    row[wing.W_RATE_INT] = 0.0
+    wing.rate_control(row, (-rates[2], rates[1], rates[0]), x[10:13], airspeed, w, dt_s)
+    row[wing.W_RATE_INT] = 0.0
+    wing.mix(u, row, motors, shares, hover[law.C_THRUST])
+    for i in range(motors.shape[0]):
+        u[motors[i]] = command[i]
+
+
+@numba.njit(cache=True)
+def advance(
+    state: Array,
+    x: Array,
+    hover: Array,
+    row: Array,
+    setpoint: Array,
+    path: Array,
+    guide: Array,
+    legs: Array,
+    u: Array,
+    model: Model,
+    motors: Indices,
+    lift: Array,
+    shares: Array,
+    p: Px4Params,
+    w: Px4WingParams,
+    wind: Array,
+    dt_s: float,
+    substeps: int,
+    ticks: int,
+) -> None:
+    """Let ``ticks`` pass, in place: setpoint (16,) rules in hover, legs (k, 6) on the wing.
+
+    state: (12,), x: (16 + n + m,), hover: (26,) and row: (21,) of the multirotor's and the wing's
+    controllers, lift: (n, 3) shares of thrust, of which the first column counts, shares: (m, 3) of
+    the elevons.
+    """
+    work = np.empty((5, x.shape[0]))
+    own = setpoint.copy()
+    for _ in range(ticks):
+        airspeed = vtol.airspeed_ahead(x, wind)
+        switch_mode(state, x, hover, row, airspeed, p, w)
+        if state[T_MODE] == WING:
+            if row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
+                dt = dt_s * wing_aircraft.GUIDE_TICKS
+                wing_path.guide(guide, path, x[:3], row[wing.W_BOUND], legs, w, dt)
+            hover[3:6] = x[3:6]
+            wing_aircraft.fly_wing(x, row, path, u, motors, shares, w, wind, dt_s)
+            share = min(state[T_TIME] / vtol.BLEND_S, 1.0)
+            throttle = share * row[wing.W_THROTTLE] + (1.0 - share) * state[T_THRUST]
+            for i in range(motors.shape[0]):  # VT_FW_DIFTHR_EN 1: the motors yaw it
+                turn = w.vt_fw_difthr_s_y * row[19] * lift[i, 0]
+                u[motors[i]] = min(max(throttle + turn, 0.0), 1.0)
+        elif state[T_MODE] == HOVER:
+            fly_upright(
+                state, x, hover, row, setpoint, u, motors, lift, shares, airspeed, p, w, dt_s
+            )
+        else:
+            state[T_SINK] -= min(dt_s / vtol.SINK_S, 1.0) * state[T_SINK]
+            own[:] = setpoint
+            own[:11] = np.nan
+            own[5], own[6], own[7], own[law.SP_YAW_RATE] = state[T_SINK], 0.0, 0.0, 0.0
+            fly_upright(state, x, hover, row, own, u, motors, lift, shares, airspeed, p, w, dt_s)
+        state[T_TIME] += dt_s
+        for _ in range(substeps):
+            step_into(x, u, model, wind, dt_s / substeps, work)
+
+
+class TailsitterAircraft:
+    """One tailsitter that hovers, goes over to the wing, flies legs and comes back to hover.
+
+    ``x`` is the state of ``dynamics``; ``mode``, ``hover``, ``wing``, ``guide`` are those of the
+    controllers. Same calls: same state, to the bit. It starts in hover, in the air.
+
+    Raises:
+        ValueError: not two motors along the nose and two elevons on a wing.
+    """
+
+    def __init__(
+        self,
+        aircraft: Aircraft,
+        hover_params: Px4Params | None = None,
+        params: Px4WingParams | None = None,
+    ) -> None:
+        given = with_overrides(HOVER_AIRFRAMES.get(aircraft.name, {}))
+        self.hover_params = given if hover_params is None else hover_params
+        self.params = wing_params(aircraft.name) if params is None else params
+        self.model = dynamics.pack(aircraft)
+        self.motors = np.flatnonzero(self.model.rotors[:, AX] > 0.99).astype(np.int64)
+        sides = self.model.rotors[:, RY]
+        stands = self.model.body[dynamics.model.REST_PITCH] > 1.0
+        if not stands or len(self.motors) != 2 or aircraft.rotor_count != 2 or sides.sum() != 0.0:
+            raise ValueError(f"{aircraft.name} is no tailsitter of two motors")
+        self.lift = np.zeros((2, 3))
+        self.lift[:, 0] = -np.sign(sides) * HALF
+        self.shares = elevon_shares(self.model, self.params.fw_airspd_trim)
+        self.u = np.zeros(2 + len(self.model.servos))
+        self.start(np.array([0.0, 0.0, -50.0]))
+
+    def start(self, position_ned_m: Array, yaw_rad: float = 0.0) -> None:
+        """Begin in hover over ``position_ned_m`` (3,), belly towards ``yaw_rad``."""
+        self.x = dynamics.at_rest(self.model, yaw_rad=yaw_rad)
+        self.x[:3] = position_ned_m
+        speed = virtual.trim_speed(self.model)
+        self.x[dynamics.ROTOR : dynamics.ROTOR + 2] = speed
+        most = self.model.rotors[0, dynamics.SPEED_MAX]
+        self.hover = law.new_control(self.hover_params)
+        self.hover[law.C_HOVER] = self.hover[law.C_THRUST] = speed / most
+        self.hover[law.C_THRUST_DOWN] = -self.hover[law.C_HOVER]
+        self.hover[law.C_Q] = in_hover_frame(self.x[6:10])
+        self.wing = wing.new_control(self.params, -float(position_ned_m[2]), 0.0, 0.0)
+        self.mode = np.zeros(N_TAIL)
+        self.guide = np.zeros(wing_path.N_WING_GUIDE)
+        self.legs = np.zeros((1, wing_path.N_WING_LEG))
+        self.path = np.zeros(wing_path.N_WING_SETPOINT)
+        self.setpoint = virtual.new_setpoint(self.hover_params)
+        self.hold(position_ned_m, yaw_rad)
+        self._left_s = 0.0
+
+    def hold(self, position_ned_m: Array, yaw_rad: float = np.nan) -> None:
+        """Hover, if need be after a back transition, and hold ``position_ned_m`` (3,)."""
+        self.mode[T_WANTED] = 0.0
+        self.setpoint[law.SP_POS], self.setpoint[law.SP_YAW] = position_ned_m, yaw_rad
+
+    def follow(self, legs: Array) -> None:
+        """Go over to the wing, if it is not there yet, and fly along ``legs`` (k, 6) from here."""
+        self.mode[T_WANTED] = 1.0
+        self.legs = np.atleast_2d(np.asarray(legs, dtype=np.float64))
+        self.guide[:] = 0.0
+        self.guide[:2] = self.x[:2]
+        yaw = frames.yaw_from_quat(in_hover_frame(self.x[6:10]))
+        self.path[2], self.path[3] = np.cos(yaw), np.sin(yaw)
+
+    def advance(self, duration_s: float, wind_ned_m_s: Array | None = None) -> None:
+        """Fly ``duration_s``; time that does not fill a tick of 4 ms is kept for the next call."""
+        wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
+        self._left_s += duration_s
+        ticks = int(self._left_s / wing_aircraft.TICK_S + 1e-6)
+        self._left_s = max(self._left_s - ticks * wing_aircraft.TICK_S, 0.0)
+        advance(
+            self.mode,
+            self.x,
+            self.hover,
+            self.wing,
+            self.setpoint,
+            self.path,
+            self.guide,
+            self.legs,
+            self.u,
+            self.model,
+            self.motors,
+            self.lift,
+            self.shares,
+            self.hover_params,
+            self.params,
+            wind,
+            wing_aircraft.TICK_S,
+            wing_aircraft.SUBSTEPS,
+            ticks,
+        )
+
+
+def elevon_shares(model: Model, airspeed_m_s: float) -> Array:
+    """Return (m, 3): with which sign each elevon obeys roll and pitch torque, both in full."""
+    n, m = model.rotors.shape[0], model.servos.shape[0]
+    shares = np.zeros((m, 3))
+    for j in range(m):
+        ends = []
+        for sign in (1.0, -1.0):
+            x = np.zeros(dynamics.ROTOR + n + m)
+            x[2], x[3], x[6] = -1e3, airspeed_m_s, 1.0
+            x[dynamics.ROTOR + n + j] = sign * wing_aircraft.PROBE
+            u = np.full(n + m, np.nan)
+            ends.append(dynamics.derivative(x, u, model, np.zeros(3))[dynamics.RATE])
+        shares[j, :2] = np.sign((ends[0] - ends[1])[:2])
+    return shares
