@@ -36,7 +36,10 @@ PARTS = (
         "rollouts",
         ("rollouts_per_s_core", "rollout_final_error_pct", "rollouts_ratio_rotorpy"),
     ),
-    Part("wings", ("wing_cross_track_rms_m", "vtol_not_completed")),
+    Part(
+        "wings",
+        ("wing_cross_track_rms_m", "vtol_not_completed", "tailsitter_not_completed"),
+    ),
     Part("identify", ("mass_error_pct", "rotor_found_s")),
     Part("battery", ("battery_voltage_error_pct", "battery_time_to_empty_error_pct")),
     Part("fuzz", ("fuzz_sequences", "fuzz_failures", "fuzz_states_lost")),

@@ -17,6 +17,13 @@ radius, wind, RMS and worst error of the radius, height, mean bank less atan(V^2
 ``vtol_front_height_lost_m``, ``vtol_back_height_error_m``: worst. ``vtol_not_completed``: number
 of transitions, of ``vtol_transitions``, that did not end in the wanted mode.
 ``wing_realtime_factor``, ``vtol_realtime_factor``: seconds flown for each second of CPU time.
+
+``tailsitter_...``: the same of the tailsitter, wind of 0, 1.5 and 3 m/s from four directions;
+``tailsitter_hover_error_m``: worst distance from its place after 20 s;
+``tailsitter_cross_track_rms_m``: worst RMS distance from its line on the wing, 15 s after the
+transition. ``rollouts_wing_per_s_core``, ``rollouts_vtol_per_s_core``: ten seconds of sampled
+flight in gusts for each second of CPU time; ``rollouts_wing_lost``, ``rollouts_vtol_lost``: share
+of 60 flights in 6 m/s of wind with gusts that were lost, the quad-plane's from pad to pad.
 """
 
 from __future__ import annotations
@@ -29,10 +36,13 @@ from rich.console import Console
 
 from airtwin_core import aircraft, frames
 from airtwin_core.types import Array
-from airtwin_physics.control import vtol, wing_path
+from airtwin_physics.control import tailsitter, vtol, wing_path
+from airtwin_physics.control.tailsitter import TailsitterAircraft
 from airtwin_physics.control.vtol import VtolAircraft
 from airtwin_physics.control.wing_aircraft import WingAircraft
 from airtwin_physics.dynamics import GRAVITY_M_S2
+from airtwin_physics.rollout import draw, rollouts, start
+from airtwin_physics.rollout.plan import Act, Plan, Waypoint
 
 NAN = np.nan
 SIDE_M, WIND_M_S, UP_M = 800.0, 5.0, 100.0
@@ -46,7 +56,11 @@ def measure(console: Console) -> dict[str, Any]:
     plane = WingAircraft(aircraft.load("aerosonde"))
     figures = _squares(plane) | _circles(plane) | _descent(plane)
     console.print("measuring the quad-plane ...", highlight=False)
-    return figures | _transitions(VtolAircraft(aircraft.load("standard_vtol")))
+    figures |= _transitions(VtolAircraft(aircraft.load("standard_vtol")))
+    console.print("measuring the tailsitter ...", highlight=False)
+    figures |= _tailsitter(TailsitterAircraft(aircraft.load("tailsitter")))
+    console.print("measuring rollouts of wings ...", highlight=False)
+    return figures | _rollouts()
 
 
 def _squares(plane: WingAircraft) -> dict[str, Any]:
@@ -181,3 +195,84 @@ def _watch(plane: VtolAircraft, seconds: float, wind: Array) -> tuple[Array, Arr
         plane.advance(EVERY_S, wind)
         seen.append((-plane.x[2], plane.mode[vtol.V_MODE]))
     return np.array(seen).T[0], np.array(seen).T[1]
+
+
+def _tailsitter(plane: TailsitterAircraft) -> dict[str, Any]:
+    up_m, mode_at = 50.0, tailsitter.T_MODE
+    fronts, backs, lost, off, hover, cross, missed, count = [], [], [], [], [], [], 0, 0
+    for towards in np.arange(4) * np.pi / 2.0:
+        for blow in (0.0, 1.5, 3.0):
+            wind = blow * np.array([np.cos(towards), np.sin(towards), 0.0])
+            place = np.array([0.0, 0.0, -up_m])
+            plane.start(place)
+            plane.advance(20.0, wind)
+            hover.append(float(np.linalg.norm(plane.x[:3] - place)))
+            plane.follow(np.array([[1e4, 0.0, -up_m, NAN, 0.0, 0.0]]))
+            x, mode = _see(plane, 40.0, wind, mode_at)
+            front = int(np.sum(mode == vtol.TO_WING))
+            fronts.append(EVERY_S * front)
+            lost.append(float(np.max(np.abs(x[:, 2] + up_m))))
+            missed += int(mode[-1] != vtol.WING)
+            late = x[front + 150 :, 1]
+            cross.append(float(np.sqrt(np.mean(late**2))))
+            goal = plane.x[:3] + 3.0 * np.array([plane.x[3], plane.x[4], 0.0])
+            goal[2] = -up_m
+            plane.hold(goal)
+            x, mode = _see(plane, 40.0, wind, mode_at)
+            backs.append(EVERY_S * float(np.sum(mode == vtol.TO_HOVER)))
+            off.append(float(np.max(np.abs(x[:, 2] + up_m))))
+            missed += int(mode[-1] != vtol.HOVER)
+            count += 2
+    return {
+        "tailsitter_hover_error_m": round(max(hover), 2),
+        "tailsitter_front_transition_s": [round(min(fronts), 1), round(max(fronts), 1)],
+        "tailsitter_back_transition_s": [round(min(backs), 1), round(max(backs), 1)],
+        "tailsitter_front_height_error_m": round(max(lost), 1),
+        "tailsitter_back_height_error_m": round(max(off), 1),
+        "tailsitter_cross_track_rms_m": round(max(cross), 2),
+        "tailsitter_transitions": count,
+        "tailsitter_not_completed": missed,
+    }
+
+
+def _see(
+    plane: TailsitterAircraft, seconds: float, wind: Array, mode_at: int
+) -> tuple[Array, Array]:
+    """Return states and modes, one every EVERY_S."""
+    states, modes = [], []
+    for _ in range(round(seconds / EVERY_S)):
+        plane.advance(EVERY_S, wind)
+        states.append(plane.x.copy())
+        modes.append(plane.mode[mode_at])
+    return np.array(states), np.array(modes)
+
+
+def _rollouts() -> dict[str, Any]:
+    wind = draw.Wind((-3.0, 5.2, 0.0), ((1.0, 0, 0), (0, 1.0, 0), (0, 0, 0.04)), gust=1.0)
+    level = Plan((Waypoint((400.0, 0.0, -105.0)), Waypoint((400.0, 400.0, -95.0))))
+    pads = Plan(
+        (
+            Waypoint((0.0, 0.0, -40.0), act=Act.TAKE_OFF),
+            Waypoint((300.0, 0.0, -50.0)),
+            Waypoint((300.0, 300.0, -50.0)),
+            Waypoint((0.0, 300.0, -50.0)),
+            Waypoint((0.0, 300.0, 0.0), act=Act.LAND),
+        )
+    )
+    cruise = start.supposed(np.array([0.0, 0.0, -100.0]), np.array([19.0, 5.2, 0.0]))
+    out: dict[str, Any] = {}
+    for name, craft, belief, plan, seconds, n in (
+        ("wing", "aerosonde", cruise, level, 40.0, 60),
+        ("vtol", "standard_vtol", start.supposed(np.zeros(3)), pads, 200.0, 60),
+    ):
+        for count in (1, n):  # the first compiles or loads
+            began = time.process_time()
+            fan = rollouts.rollout(
+                belief, plan, wind, count, seconds, np.random.default_rng(1),
+                aircraft=aircraft.load(craft), interval_s=0.5,
+            )  # fmt: skip
+            spent = time.process_time() - began
+        ends = np.where(fan.kept, fan.reached_s[:, -1], seconds) if name == "vtol" else seconds
+        out[f"rollouts_{name}_per_s_core"] = round(float(np.sum(ends * np.ones(n))) / 10.0 / spent)
+        out[f"rollouts_{name}_lost"] = round(float(np.mean(np.logical_not(fan.kept))), 3)
+    return out

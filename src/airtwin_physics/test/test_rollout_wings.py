@@ -141,6 +141,7 @@ def test_what_wings_cannot_do_is_refused() -> None:
     for craft, plan, more, why in (
         (AEROSONDE, FROM_PAD, {}, "does not take off or land"),
         (AEROSONDE, Plan(), {}, "flies waypoints"),
+        (aircraft.load("tailsitter"), PLAN, {}, "no rollouts of tailsitters"),
         (QUADPLANE, Plan(FROM_PAD.waypoints[:1]), {}, "on the wing"),
         (AEROSONDE, PLAN, {"interval_s": 0.13}, "every 0.02 s"),
         (AEROSONDE, PLAN, {"ground_down_m": 5.0}, "ground"),

@@ -190,7 +190,7 @@ def _quantile(values: Array, share: float) -> float | None:
 
 
 def farthest(found: Forecast) -> Array:
-    """Return (n,) [m] how far each flight came from the plan's line at most, over ground."""
+    """Return (n,) [m] how far each flight came from the plan's line until it had arrived."""
     line = np.array(
         [
             found.flight.start_ned_m[:2],
@@ -204,7 +204,9 @@ def farthest(found: Forecast) -> Array:
         share = np.clip((place - a) @ way / max(float(way @ way), 1e-9), 0.0, 1.0)
         apart = np.linalg.norm(place - a - share[..., None] * way, axis=-1)
         nearest = np.minimum(nearest, apart)
-    return np.asarray(nearest.max(axis=1))
+    arrived = found.fan.reached_s[:, -1]
+    under_way = found.fan.times_s <= np.where(np.isfinite(arrived), arrived, np.inf)[:, None]
+    return np.asarray(np.max(nearest, axis=1, where=under_way, initial=0.0))
 
 
 @dataclass(frozen=True, slots=True)

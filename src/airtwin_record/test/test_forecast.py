@@ -162,6 +162,31 @@ def test_the_command(tmp_path) -> None:
     assert page.stat().st_size > 1_000_000  # plotly is inside
 
 
+def test_wings_cruise_and_what_hovers_takes_off() -> None:
+    """A quad-plane keeps its pads; a fixed wing begins and ends in the air, and it is said."""
+    whole = planning.flight(_mission("  - land: {}\n"), P)
+    hovers = planning.on_wings(whole, 15.0, 4.0, hovers=True)
+    assert [p.act for p in hovers.plan.waypoints] == [p.act for p in whole.plan.waypoints]
+    assert all(p.speed_m_s is None for p in hovers.plan.waypoints)
+    assert hovers.start_ned_m == (0.0, 0.0, 0.0)
+    wing = planning.on_wings(whole, 22.0, 4.0, hovers=False)
+    assert wing.names == ("waypoint 1", "waypoint 2")
+    assert wing.start_ned_m == pytest.approx((0.0, 0.0, -12.0))
+    assert any("take-off and landing" in note for note in wing.notes)
+    with pytest.raises(MissionError, match="no way"):
+        planning.on_wings(whole, 15.0, 14.0, hovers=True)
+    plane = aircraft.load("aerosonde")
+    text = SQUARE.replace("  - hold: {seconds: 4.0}\n", "")
+    text = text.replace("60.0, 50.0", "900.0, 0.0").replace("60.0", "500.0")
+    found = forecast.run(_mission("  - land: {}\n", text), plane, forecast.Air(4.0, 90.0), 3, 1)
+    figures = forecast.summary(found)
+    assert figures["arrived"] == 1.0
+    assert figures["left_out"][-1].startswith("take-off and landing")
+    assert forecast_report.html(found, figures)
+    # straight on; the circles after the end, of 80 m, are no deviation
+    assert figures["half_width_m"]["p99"] < 20.0
+
+
 def test_what_is_no_question_is_refused(tmp_path) -> None:
     for text in ("8", "8,9,10", "a,b", "-1,0", "nan,0", "3,400"):
         with pytest.raises(ValueError, match="--wind"):

@@ -68,6 +68,8 @@ def fly(
     lost, touched, lowest = np.empty((3, n))
     normals = np.zeros((kernel.looks((rows - 1) * every) + 1, 5))
     model = dynamics.pack(aircraft)
+    if aircraft.ground.rest_pitch_rad > 1.0:
+        raise ValueError(f"{aircraft.name}: there are no rollouts of tailsitters")
     one: _Wing | _QuadPlane
     if len(pushing(model)) == aircraft.rotor_count:
         one = _Wing(aircraft, plan)
