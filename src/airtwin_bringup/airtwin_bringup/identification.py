@@ -38,19 +38,19 @@ def run(
 def show(outcome: identify.Outcome, console: Console) -> None:
     """Print what was found, what was not, and where the files are."""
     table = Table(title=f"{outcome.flown_s:.0f} s of judged flight", title_justify="left")
-    for title in ("property", "value", "95 %", "file", "unit", ""):
-        table.add_column(title, justify="left" if title in ("property", "unit", "") else "right")
+    for title in ("property", "value", "95 %", "file", "unit"):
+        table.add_column(title, justify="left" if title in ("property", "unit") else "right")
+    unknown: dict[str, list[str]] = {}
     for p in outcome.parameters:
+        name = p.name.replace("_", " ")
+        if not p.known:
+            unknown.setdefault(p.why, []).append(name)
+            continue
         interval = f"{p.value - 1.96 * p.sigma:.4g} .. {p.value + 1.96 * p.sigma:.4g}"
-        table.add_row(
-            p.name.replace("_", " "),
-            f"{p.value:.4g}" if p.known else "unknown",
-            interval if p.known else "",
-            f"{p.prior:.4g}",
-            p.unit,
-            p.why,
-        )
+        table.add_row(name, f"{p.value:.4g}", interval, f"{p.prior:.4g}", p.unit)
     console.print(table)
+    for why, names in unknown.items():
+        console.print(f"[bold]unknown:[/] {', '.join(names)} ({why})", highlight=False)
     explained = ", ".join(
         f"{axis} {100.0 * share:.0f} %"
         for axis, share in zip(AXES, outcome.held_out[0], strict=True)

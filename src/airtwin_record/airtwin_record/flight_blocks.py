@@ -5,14 +5,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airtwin_core.types import Array
+from airtwin_core.types import Array, Parameter
 
 
 @dataclass(frozen=True, slots=True)
 class FlightBlocks:
-    """Judged blocks (n, width) of one flight, and what was not judged by cause."""
+    """Judged blocks (n, width) of one flight, and what was not judged by cause.
+
+    ``battery``: what the flight tells of its battery; empty without a battery's samples.
+    """
 
     name: str
     date: str
     blocks: Array
     refused: dict[str, int]
+    battery: tuple[Parameter, ...] = ()

@@ -17,21 +17,26 @@ import yaml
 
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.intake import Intake
-from airtwin_core.types import Array, Parameter
+from airtwin_core.types import Array, Battery, Parameter
+from airtwin_physics.battery.estimator import BatteryEstimator
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.identify import fit as fitting
 from airtwin_physics.identify import prior, rows, verdict
 from airtwin_physics.identify.aircraft_text import Change, rewritten
 from airtwin_physics.identify.blocks import HEIGHT_UNKNOWN, Blocks
 from airtwin_physics.identify.config import IdentifyConfig
+from airtwin_physics.identify.level_wind import explained
 from airtwin_physics.warm import warm_up
-from airtwin_record import identify_report, replay
+from airtwin_record import identify_battery, identify_report, replay
 from airtwin_record.flight import UnusableFlight, VehicleLog
 from airtwin_record.flight_blocks import FlightBlocks
 from airtwin_record.samples import samples
 
 Progress = Callable[[float, str], None]
 _HELD_OUT = 1.0 / 3.0  # of the blocks, where there is one flight only
+_SHARE_LEAST = -0.5  # of variance explained, below which an axis tells nothing of the aircraft
+_BY_DRAG = ("rotor_drag", "body_drag_area")
+_BY_LIFT = ("thrust_over_mass", "mass", "thrust_constant", "rotor_", "body_drag_area")
 _INTERVAL = 1.96  # sigmas of 95 %
 
 
@@ -42,7 +47,7 @@ class Outcome:
     aircraft_path: Path
     report_path: Path
     parameters: tuple[Parameter, ...]
-    held_out: Array  # (3, 6), see fit.explained
+    held_out: Array  # (3, 6), see level_wind.explained
     held_out_how: str
     flown_s: float
 
@@ -95,6 +100,8 @@ def run(
     parameters = verdict.parameters(
         aircraft, config, first, found.theta, found.covariance, flown_s
     )
+    parameters = tuple(_trusted(p, held) for p in parameters)
+    parameters += identify_battery.together([f.battery for f in usable])
     changes = _changes(aircraft, aircraft_text, parameters, usable, mass_kg)
     headline = (
         f"Identified by airtwin identify from {', '.join(f.name for f in usable)} "
@@ -129,6 +136,10 @@ def blocks_of(
     if not sources.get("imu"):
         raise UnusableFlight(f"{name}: no IMU samples (topic sensor_combined)")
     taken: list[Array] = []
+    pack = BatteryEstimator(aircraft.battery)
+    voltages = [sample for _, _, sample in samples(log, Intake()) if isinstance(sample, Battery)]
+    known_of_pack = [pack.on(sample) for sample in voltages]
+    battery = pack.parameters() if any(known_of_pack) else ()
 
     def fly(ground_m: float | None) -> Blocks:
         taken.clear()
@@ -155,7 +166,7 @@ def blocks_of(
             f"{aircraft.name} has {aircraft.rotor_count}"
         )
     table = np.array(taken) if taken else np.zeros((0, rows.width(aircraft.rotor_count)))
-    return FlightBlocks(name, _date(log), table, dict(blocks.refused))
+    return FlightBlocks(name, _date(log), table, dict(blocks.refused), battery)
 
 
 def _date(log: VehicleLog) -> str:
@@ -178,7 +189,27 @@ def _held_out(
         cut = round(len(blocks) * (1.0 - _HELD_OUT))
         train, judge, how = [blocks[:cut]], blocks[cut:], "the last third of the flight"
     theta = fitting.fit(train, craft, config).theta
-    return fitting.explained(theta, [judge], craft, config), how
+    return explained(theta, [judge], craft, config), how
+
+
+def _trusted(parameter: Parameter, held_out: Array) -> Parameter:
+    """Return the parameter, as unknown where the model predicts far worse than the mean does.
+
+    Force along the axis gives mass and all that is measured against it; forces along the discs
+    give drag. Turns are not judged: commands logged seldom cannot predict them, and sigmas know.
+    """
+    lift, level = float(held_out[0, 2]), float(np.max(held_out[0, :2]))
+    wrong = []
+    if not lift >= _SHARE_LEAST and parameter.name.startswith(_BY_LIFT):
+        wrong.append("force z")
+    if not level >= _SHARE_LEAST and parameter.name.startswith(_BY_DRAG):
+        wrong.append("force x and y")
+    if not wrong or not parameter.known:
+        return parameter
+    why = (
+        f"the model predicts {' and '.join(wrong)} far worse than the mean does: is this the file?"
+    )
+    return replace(parameter, known=False, why=why)
 
 
 def _changes(
@@ -209,10 +240,14 @@ def _changes(
         before = _shift(aircraft_text)
         text = f"[{before[0] + x.value:.5f}, {before[1] + y.value:.5f}, {before[2]:.5f}]"
         out.append(Change("mass.shift_frd_m", text, source("centre_x", "centre_y")))
-    for name, key in (("thrust_constant", "thrust_n_s2"), ("rotor_drag", "drag_n_s2_m")):
+    for name, key, form in (
+        ("thrust_constant", "rotors.thrust_n_s2", ".6e"),
+        ("rotor_drag", "rotors.drag_n_s2_m", ".6e"),
+        ("battery_resistance", "battery.resistance_ohm", ".5g"),
+        ("battery_capacity", "battery.capacity_ah", ".5g"),
+    ):
         if name in known:
-            text = f"{known[name].value:.6e}"
-            out.append(Change(f"rotors.{key}", text, source(name)))
+            out.append(Change(key, format(known[name].value, form), source(name)))
     if "body_drag_area" in known:
         ratio = known["body_drag_area"].value / float(aircraft.drag_area_frd_m2[0])
         areas = ", ".join(f"{area * ratio:.5g}" for area in aircraft.drag_area_frd_m2)

@@ -13,13 +13,14 @@ import numpy as np
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array, Parameter
 from airtwin_physics.identify import fit as fitting
-from airtwin_physics.identify import rows
+from airtwin_physics.identify import level_wind, rows
 from airtwin_record.flight_blocks import FlightBlocks
 from airtwin_record.report import plotly_script
 
 _POINTS = 1500
 _UNITS = ("m/s²", "m/s²", "m/s²", "rad/s²", "rad/s²", "rad/s²")
 NAMES = {
+    "thrust_over_mass": "Thrust constant over mass",
     "mass": "Mass",
     "thrust_constant": "Thrust constant",
     "moment_constant": "Moment constant",
@@ -30,6 +31,8 @@ NAMES = {
     "inertia_level": "Inertia about roll and pitch",
     "inertia_yaw": "Inertia about yaw",
     "yaw_trim": "Steady yaw torque",
+    "battery_resistance": "Battery, resistance",
+    "battery_capacity": "Battery, capacity",
 }
 
 
@@ -46,8 +49,8 @@ def html(
     """Return the page."""
     charts = []
     for flight, wind in zip(flights, found.winds, strict=True):
-        expected, _ = fitting.expected(found.theta, wind, flight.blocks, craft)
-        measured = fitting.measured(flight.blocks)
+        expected, _ = level_wind.expected(found.theta, wind, flight.blocks, craft)
+        measured = level_wind.measured(flight.blocks)
         step = max(1, len(expected) // _POINTS)
         t = flight.blocks[::step, rows.STAMP] - flight.blocks[0, rows.STAMP]
         charts.append(
@@ -94,6 +97,7 @@ def html(
             for f in flights
         ],
         held_out=table,
+        worse=[str(r["axis"]) for r in table if not float(r["explained"]) >= 0.0],
         how=how,
         written=written,
         data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
@@ -108,8 +112,9 @@ def row(parameter: Parameter) -> dict[str, Any]:
     name = NAMES.get(p.name) or f"Rotor {int(p.name.split('_')[1]) + 1}, effectiveness"
     return {
         "name": name,
-        "unit": p.unit,
+        "unit": p.unit.replace("^2", "²") if p.unit != "-" else "",
         "value": p.value,
+        "change": f"{100.0 * (p.value / p.prior - 1.0):+.1f} %" if p.prior else "",
         "low": p.value - 1.96 * p.sigma,
         "high": p.value + 1.96 * p.sigma,
         "prior": p.prior,

@@ -12,14 +12,28 @@ import numba
 import numpy as np
 
 from airtwin_core.types import Array
+from airtwin_physics.gusts import AIRSPEED_MIN_M_S, scales
 from airtwin_physics.identify.model import felt, through_air
-from airtwin_physics.identify.rows import GUST, MASS, ROTOR_DRAG, SPREAD, TURN_SPREAD, WIND, Craft
+from airtwin_physics.identify.rows import (
+    GUST,
+    HEIGHT,
+    MASS,
+    ROTOR_DRAG,
+    SPAN,
+    SPREAD,
+    TURN_SPREAD,
+    VELOCITY,
+    WIND,
+    Craft,
+)
 
 _LOG_2PI = 1.8378770664093453
 _P_MIN = 1e-12
 _WIND_UNKNOWN_M2_S2 = 4.0
 _MASS_UNKNOWN = 0.01
 _ITERATIONS = 4
+_GUST_MORE = 1.8  # of Dryden's, which is no law for every place
+_GUST_FLOOR_M_S, _GUST_UP_FLOOR_M_S = 0.15, 0.05  # of air that is called still
 _MEDIAN = 0.4549  # of chi-square with one degree of freedom
 
 
@@ -43,6 +57,20 @@ def walk(theta: Array, p: Array, added: Array, air: Array) -> None:
             p[which, i] *= keep
             p[i, which] *= keep
         p[which, which] += (1.0 - keep * keep) * size
+
+
+@numba.njit(cache=True)
+def gusting(theta: Array, block: Array, air: Array) -> None:
+    """Write ``air`` (4,) of ``walk``: how gusts of the mean wind change, after Dryden."""
+    drag, dt = np.exp(theta[ROTOR_DRAG]), block[SPAN]
+    north, east = theta[WIND] / drag, theta[WIND + 1] / drag
+    wind = np.sqrt(north * north + east * east)
+    vn = block[VELOCITY] - north - theta[GUST] / drag
+    ve = block[VELOCITY + 1] - east - theta[GUST + 1] / drag
+    speed = max(np.sqrt(vn * vn + ve * ve), AIRSPEED_MIN_M_S)
+    length, length_up, sigma, sigma_up = scales(block[HEIGHT], wind)
+    air[0], air[1] = np.exp(-dt * speed / length), (_GUST_MORE * sigma + _GUST_FLOOR_M_S) ** 2
+    air[2], air[3] = np.exp(-dt * speed / length_up), (sigma_up + _GUST_UP_FLOOR_M_S) ** 2
 
 
 @numba.njit(cache=True)
@@ -156,7 +184,6 @@ def step(
     noise: Array,
     floor: Array,
     craft: Craft,
-    air: Array,
     gate: float,
     learnt: Array,
     switch: float,
@@ -165,7 +192,7 @@ def step(
     """Advance all filters by one block.
 
     ``theta`` (h, N), ``p`` (h, N, N), ``weight`` (h,) probabilities, ``added`` (h, N) variances of
-    one block, ``air`` as in ``walk``; ``noise`` (6,): learnt variance of one block, changed in
+    one block, ``noise`` (6,): learnt variance of one block, changed in
     place; ``floor`` (6,); ``switch``: probability of a change within one block; ``learn``: how
     much the logarithm of the noise may follow one block. It follows the median, so that a jump
     does not hide itself.
@@ -181,6 +208,8 @@ def step(
     for f in range(count):
         if weight[f] > weight[best]:
             best = f
+    air = np.empty(4)
+    gusting(theta[best], block, air)
     for f in range(count):
         walk(theta[f], p[f], added[f], air)
         logs[f] = update(
@@ -204,3 +233,47 @@ def step(
         total += weight[f]
     for f in range(count):
         weight[f] /= total
+
+
+@numba.njit(cache=True)
+def over_flight(
+    theta: Array,
+    p: Array,
+    constants: Array,
+    flight: Array,
+    drag_shows: Array,
+    noise: Array,
+    craft: Craft,
+    gate: float,
+    learnt: Array,
+    wind_walk2: float,
+    linear: bool,
+    innovations: Array,
+    expected: Array,
+) -> None:
+    """Take in a flight (b, width) in which only the wind changes; ``theta``, ``p`` go on.
+
+    ``linear``: the model is made linear at ``constants`` (N,), with the wind of the moment; else
+    at the belief of the moment. ``drag_shows`` (b,): 0 where drag is only considered.
+    ``wind_walk2`` [m^2/s^3]; ``innovations``, ``expected`` (b, 6): out.
+    """
+    n = theta.shape[0]
+    air, variance, at = np.empty(4), np.empty(6), np.empty(n)
+    added = np.zeros(n)
+    mask = learnt.copy()
+    for b in range(flight.shape[0]):
+        block = flight[b]
+        added[WIND] = added[WIND + 1] = wind_walk2 * block[SPAN]
+        gusting(theta, block, air)
+        walk(theta, p, added, air)
+        for k in range(3):
+            variance[k] = noise[k] + block[SPREAD + k]
+            variance[3 + k] = noise[3 + k] + block[TURN_SPREAD + k]
+            mask[k, ROTOR_DRAG] = learnt[k, ROTOR_DRAG] * drag_shows[b]
+        if linear and p[WIND, WIND] < _WIND_UNKNOWN_M2_S2:
+            at[:] = constants
+            at[WIND : WIND + 3] = theta[WIND : WIND + 3]
+            at[GUST : GUST + 2] = theta[GUST : GUST + 2]
+            _fuse(theta, p, block, at, variance, craft, gate, mask, innovations[b], expected[b])
+        else:
+            update(theta, p, block, variance, craft, gate, mask, innovations[b], expected[b])

@@ -23,7 +23,16 @@ from airtwin_core.types import (
 )
 from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.digest import I_AT, I_DT, I_FORCE, I_RATE, N_IMU, digest, fresh
-from airtwin_physics.identify.rows import FULL, RATE, ROTATION, SPEED_MAX, SPEED_MIN, craft, width
+from airtwin_physics.identify.rows import (
+    FULL,
+    HEIGHT,
+    RATE,
+    ROTATION,
+    SPEED_MAX,
+    SPEED_MIN,
+    craft,
+    width,
+)
 
 HEIGHT_UNKNOWN = "height above the ground unknown"
 _WAITING = 512  # IMU samples between two commands at most
@@ -197,12 +206,6 @@ class Blocks:
     def _on_status(self, sample: VehicleStatus) -> None:
         self._armed = sample.armed
 
-    def height_m(self) -> float:
-        """Return the height above the ground [m]; 10 m where nobody knows."""
-        if self.ground_m is None or self._twin is None:
-            return 10.0
-        return self.ground_m - float(self._twin.position_ned_m[2])
-
     def _judge(self, block: Array) -> None:
         """Hand over the block if it was flown in free air, by rotors, with everything known."""
         c, twin = self._config, self._twin
@@ -231,4 +234,5 @@ class Blocks:
             if not good:
                 self.refused[cause] = self.refused.get(cause, 0) + 1
                 return
+        block[HEIGHT] = height_m
         self._take(block, newest.stamp_ns, newest.received_ns)

@@ -7,7 +7,6 @@ import numpy as np
 
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array, Identification, Sample, TwinState
-from airtwin_physics.gusts import AIRSPEED_MIN_M_S, scales
 from airtwin_physics.identify import bank, prior, verdict
 from airtwin_physics.identify.blocks import Blocks
 from airtwin_physics.identify.config import IdentifyConfig
@@ -15,19 +14,14 @@ from airtwin_physics.identify.rows import (
     CENTRE_X,
     CENTRE_Y,
     EFFECT,
-    GUST,
     MASS,
     ROTOR_DRAG,
     SPAN,
     VELOCITY,
-    WIND,
 )
 
-_GUST_FLOOR_M_S, _GUST_UP_FLOOR_M_S = 0.15, 0.05  # of air that is called still
-_GUST_MORE = 1.3  # of Dryden's, which is no law for every place
 _CHANGE_SIGMA, _CHANGE_FLOOR = 5.0, 0.01
 _UNSETTLED_S = 0.1
-_USUAL_S = 20.0
 _RECOVERED = 0.6  # of suspect_loss
 _PAYLOAD_MIN, _PAYLOAD_MIN_M = 0.02, 0.002
 
@@ -109,8 +103,9 @@ class Identifier:
         if self._blocks.take_offs > self._flights:
             self._reload()
         added = self._walks * dt
-        air = self._air(block, dt)
-        self._learnt[0:2, ROTOR_DRAG] = self._excited(block, dt)
+        if self.flown_s == 0.0:
+            self._usual_m_s = block[VELOCITY : VELOCITY + 2].copy()
+        self._learnt[0:2, ROTOR_DRAG] = prior.drag_shows(self._usual_m_s, block, c)
         bank.step(
             self._theta,
             self._p,
@@ -120,7 +115,6 @@ class Identifier:
             self._noise,
             self._floor,
             self._craft,
-            air,
             c.gate_sigma,
             self._learnt,
             c.fault_rate * dt,
@@ -144,32 +138,6 @@ class Identifier:
                 self._p[f] = self._p[0] + np.diag(jumps[f])
                 self._weight[f] = c.fault_rate * c.suppose_s
         self._weight /= self._weight.sum()
-
-    def _air(self, block: Array, dt: float) -> Array:
-        """Return (4,) of ``bank.walk``: how gusts of the mean wind change, after Dryden."""
-        best = self.theta
-        drag = float(np.exp(best[ROTOR_DRAG]))
-        mean = best[WIND : WIND + 2] / drag
-        now = mean + best[GUST : GUST + 2] / drag
-        speed = max(float(np.hypot(*(block[VELOCITY : VELOCITY + 2] - now))), AIRSPEED_MIN_M_S)
-        wind = float(np.hypot(*mean))
-        length, length_up, sigma, sigma_up = scales(self._blocks.height_m(), wind)
-        sigma, sigma_up = _GUST_MORE * sigma + _GUST_FLOOR_M_S, sigma_up + _GUST_UP_FLOOR_M_S
-        keep, keep_up = np.exp(-dt * speed / length), np.exp(-dt * speed / length_up)
-        return np.array([keep, sigma**2, keep_up, sigma_up**2])
-
-    def _excited(self, block: Array, dt: float) -> float:
-        """Return 1 while the aircraft flies so that its drag shows, else 0.
-
-        In hover a gust pushes the aircraft along: speed and wind go together, and what the gusts'
-        model leaves out would be taken for drag.
-        """
-        level = block[VELOCITY : VELOCITY + 2]
-        if self.flown_s == 0.0:
-            self._usual_m_s = level.copy()
-        self._usual_m_s += min(dt / _USUAL_S, 1.0) * (level - self._usual_m_s)
-        off = level - self._usual_m_s
-        return float(off @ off > self._config.drag_speed_m_s**2)
 
     def _reload(self) -> None:
         """A new take-off: somebody may have changed the load on the ground."""

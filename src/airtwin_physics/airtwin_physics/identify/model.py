@@ -208,13 +208,13 @@ def felt(
 def felt_all(
     theta: Array, level: Array, flight: Array, craft: Craft, out: Array, slopes: Array
 ) -> None:
-    """Write ``felt`` of every block of a flight, each with its own level wind.
+    """Write ``felt`` of every block of a flight, each with its own level wind and no other.
 
     ``level`` (b, 2): wind [m/s] north and east; ``out`` (b, 6), ``slopes`` (b, 6, N): by that wind
     itself, not by its product with the drag's ratio.
     """
     one, airspeed = theta.copy(), np.empty(3)
-    one[GUST : GUST + 2] = 0.0
+    one[WIND + 2] = one[GUST] = one[GUST + 1] = 0.0
     drag = np.exp(theta[ROTOR_DRAG])
     for i in range(flight.shape[0]):
         one[WIND], one[WIND + 1] = level[i, 0] * drag, level[i, 1] * drag

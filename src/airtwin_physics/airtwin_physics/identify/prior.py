@@ -21,7 +21,9 @@ from airtwin_physics.identify.rows import (
     MOMENT,
     ROLLING,
     ROTOR_DRAG,
+    SPAN,
     THRUST,
+    VELOCITY,
     WIND,
     YAW_TRIM,
     Craft,
@@ -29,6 +31,8 @@ from airtwin_physics.identify.rows import (
 )
 
 GRAVITY_M_S2 = 9.80665
+_LEFT_OUT_S = 30.0
+_USUAL_S = 20.0
 
 
 def covariance(config: IdentifyConfig, craft: Craft) -> Array:
@@ -101,3 +105,23 @@ def learnt(config: IdentifyConfig, rotors: int) -> Array:
     out[2:6, EFFECT:] = 1.0
     out[3:6, [CENTRE_X, CENTRE_Y, YAW_TRIM]] = 1.0
     return out
+
+
+def left_out(config: IdentifyConfig, rotors: int) -> Array:
+    """Return (N,) sigmas of what the model leaves out, which no length of flight averages away.
+
+    What walks in flight (see ``walks``) is taken as it is after ``_LEFT_OUT_S`` of flight.
+    """
+    return np.asarray(np.sqrt(walks(config, rotors)[0] * _LEFT_OUT_S))
+
+
+def drag_shows(usual: Array, block: Array, config: IdentifyConfig) -> bool:
+    """Return whether the aircraft flies so that its drag shows.
+
+    In hover a gust pushes the aircraft along: speed and wind go together, and what the gusts'
+    model leaves out would be taken for drag. ``usual`` (2,) [m/s] NE: mean velocity, goes on here.
+    """
+    level = block[VELOCITY : VELOCITY + 2]
+    usual += min(block[SPAN] / _USUAL_S, 1.0) * (level - usual)
+    off = level - usual
+    return bool(off @ off > config.drag_speed_m_s**2)

@@ -33,7 +33,8 @@ SPREAD = 22  # variance of the block's mean specific force by the IMU's own nois
 TURN_SPREAD = 25  # likewise of the angular acceleration (3)
 FULL = 28  # [-] share of the time in which a rotor was at a limit
 STAMP = 29  # [s] end of the block since the first
-SQUARE = 30  # mean of the squared speeds [rad^2/s^2] (n), then of the speeds (n), then their
+HEIGHT = 30  # [m] above the ground
+SQUARE = 31  # mean of the squared speeds [rad^2/s^2] (n), then of the speeds (n), then their
 # change per second (n)
 
 

@@ -23,20 +23,22 @@ from airtwin_physics.identify.rows import (
 )
 
 _NOT_FLOWN = "no flight in free air yet"
+_SCALE = "no flight tells it: with mass, inertia and all forces larger alike, all moves the same; "
 WHY = {
-    MASS: "flight tells only thrust over mass: measure thrust on a stand, then hover",
-    THRUST: "flight tells only thrust over mass: weigh the aircraft and state mass_sigma",
+    MASS: _SCALE + "thrust over mass is told: measure thrust on a stand",
+    THRUST: _SCALE + "thrust over mass is told: weigh the aircraft (identify --mass)",
     MOMENT: "held in flight: it takes large, steady yaw commands or a thrust stand",
     CENTRE_X: "hover in free air; against the rotors' spread only pitching tells it apart",
     CENTRE_Y: "hover in free air; against the rotors' spread only rolling tells it apart",
-    ROTOR_DRAG: "drag and wind share one product: fly fast, there and back, in calm air; in wind "
-    "the fit over the whole flight (./airtwin identify) tells it",
-    BODY_DRAG: "in flight held against the rotors' drag; whole flights at high speed tell it",
+    ROTOR_DRAG: "in hover drag and wind share one product: fly fast, there and back",
+    BODY_DRAG: "held against the rotors' drag: both brake alike at the speeds of a multirotor",
     INERTIA_LEVEL: "held in flight: commands are published too rarely to tell how fast they turn",
     INERTIA_YAW: "held in flight: commands are published too rarely to tell how fast they turn",
     YAW_TRIM: "hover; a rotor that is weak for ever looks alike",
     EFFECT: "several rotors can make up for each other: turn about all axes",
 }
+_WEIGHED = "weighed, as told; no flight tells it"
+_RATIO = "hover in free air"
 
 
 def parameters(
@@ -55,30 +57,33 @@ def parameters(
     rotor = aircraft.rotors
     out = []
 
-    def add(name: str, unit: str, index: int, file_value: float, ratio: bool, jump: float) -> None:
-        """``ratio``: theta is a logarithm; ``jump``: sigma of what might be without a flight."""
+    def add(name: str, unit: str, index: int, file_value: float, ratio: bool) -> None:
+        """``ratio``: theta is a logarithm."""
         value = file_value * float(np.exp(theta[index])) if ratio else float(theta[index])
         sigma = float(now[index]) * (value if ratio else 1.0)
-        doubt = max(float(before[index]), jump)
+        doubt = float(before[index])
         # a change far beyond its own uncertainty is knowledge too
         found = abs(theta[index]) > 4.0 * now[index] and abs(theta[index]) > before[index]
         known = flown_s > 0.0 and (now[index] <= config.known_share * doubt or found)
         cause = WHY[min(index, EFFECT)] if flown_s > 0.0 else _NOT_FLOWN
+        if index == MASS and config.mass_sigma < config.thrust_sigma:
+            known, cause = False, _WEIGHED
         out.append(
             Parameter(name, unit, value, sigma, file_value, bool(known), "" if known else cause)
         )
 
-    add("mass", "kg", MASS, aircraft.mass_kg, True, 0.0)
-    add("thrust_constant", "N s^2/rad^2", THRUST, rotor.thrust_n_s2, True, 0.0)
-    add("moment_constant", "m", MOMENT, rotor.moment_m, True, 0.0)
-    add("centre_x", "m", CENTRE_X, 0.0, False, 0.0)
-    add("centre_y", "m", CENTRE_Y, 0.0, False, 0.0)
-    add("rotor_drag", "N s^2/(m rad)", ROTOR_DRAG, rotor.drag_n_s2_m, True, 0.0)
-    add("body_drag_area", "m^2", BODY_DRAG, float(aircraft.drag_area_frd_m2[0]), True, 0.0)
+    out.append(_thrust_over_mass(aircraft, config, first, theta, covariance, flown_s))
+    add("mass", "kg", MASS, aircraft.mass_kg, True)
+    add("thrust_constant", "N s^2/rad^2", THRUST, rotor.thrust_n_s2, True)
+    add("moment_constant", "m", MOMENT, rotor.moment_m, True)
+    add("centre_x", "m", CENTRE_X, 0.0, False)
+    add("centre_y", "m", CENTRE_Y, 0.0, False)
+    add("rotor_drag", "N s^2/(m rad)", ROTOR_DRAG, rotor.drag_n_s2_m, True)
+    add("body_drag_area", "m^2", BODY_DRAG, float(aircraft.drag_area_frd_m2[0]), True)
     level = float(np.mean(np.diag(aircraft.inertia_frd_kg_m2)[:2]))
-    add("inertia_level", "kg m^2", INERTIA_LEVEL, level, True, 0.0)
-    add("inertia_yaw", "kg m^2", INERTIA_YAW, float(aircraft.inertia_frd_kg_m2[2, 2]), True, 0.0)
-    add("yaw_trim", "N m", YAW_TRIM, 0.0, False, 0.0)
+    add("inertia_level", "kg m^2", INERTIA_LEVEL, level, True)
+    add("inertia_yaw", "kg m^2", INERTIA_YAW, float(aircraft.inertia_frd_kg_m2[2, 2]), True)
+    add("yaw_trim", "N m", YAW_TRIM, 0.0, False)
     for i in range(aircraft.rotor_count):
         index = EFFECT + i
         doubt = float(before[index])
@@ -93,3 +98,26 @@ def parameters(
             )
         )  # fmt: skip
     return tuple(out)
+
+
+def _thrust_over_mass(
+    aircraft: Aircraft,
+    config: IdentifyConfig,
+    first: Array,
+    theta: Array,
+    covariance: Array,
+    flown_s: float,
+) -> Parameter:
+    """Return what hover does tell; mass and thrust constant rest on it and on each other."""
+    file_value = aircraft.rotors.thrust_n_s2 / aircraft.mass_kg
+    value = file_value * float(np.exp(theta[THRUST] - theta[MASS]))
+    before, now = (
+        float(np.sqrt(max(p[MASS, MASS] + p[THRUST, THRUST] - 2.0 * p[MASS, THRUST], 0.0)))
+        for p in (first, covariance)
+    )
+    known = flown_s > 0.0 and now <= config.known_share * before
+    cause = _RATIO if flown_s > 0.0 else _NOT_FLOWN
+    return Parameter(
+        "thrust_over_mass", "N s^2/(kg rad^2)", value, now * value, file_value, known,
+        "" if known else cause,
+    )  # fmt: skip

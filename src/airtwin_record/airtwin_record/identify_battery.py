@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resistance and capacity of the battery out of several flights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from airtwin_core.types import Parameter
+from airtwin_physics.battery.estimator import BatteryConfig
+
+
+def together(
+    flights: Sequence[tuple[Parameter, ...]], config: BatteryConfig | None = None
+) -> tuple[Parameter, ...]:
+    """Return resistance and capacity as all flights tell them.
+
+    Each flight began with the same belief, which must count once: what it added, in inverse
+    variance of the logarithm, is summed. The packs are taken for alike. Known is what at least one
+    flight tells by itself.
+    """
+    config = config or BatteryConfig()
+    shares = {
+        "battery_resistance": config.resistance_share,
+        "battery_capacity": config.capacity_share,
+    }
+    told = [flight for flight in flights if flight]
+    if not told:
+        return ()
+    return tuple(
+        _one([p for flight in told for p in flight if p.name == name], share)
+        for name, share in shares.items()
+    )
+
+
+def _one(found: list[Parameter], share: float) -> Parameter:
+    best = min(found, key=lambda p: p.sigma / p.value)
+    weight, total = 1.0 / share**2, 0.0
+    for p in found:
+        added = max((p.value / p.sigma) ** 2 - 1.0 / share**2, 0.0)
+        weight += added
+        # posterior mean = added information times what it says, over all information
+        total += math.log(p.value / p.prior) * (p.value / p.sigma) ** 2
+    value = best.prior * math.exp(total / weight)
+    known = any(p.known for p in found)
+    return replace(
+        best,
+        value=value,
+        sigma=value / math.sqrt(weight),
+        known=known,
+        why="" if known else best.why,
+    )
