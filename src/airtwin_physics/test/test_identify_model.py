@@ -34,7 +34,7 @@ def rotation(q):
 
 def airspeed(theta, block):
     out = np.zeros(3)
-    through_air(theta, block, out)
+    through_air(theta, block, 0.0, out)
     return np.abs(out)
 
 

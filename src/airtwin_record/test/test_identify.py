@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,12 +20,12 @@ from airtwin_physics.identify.aircraft_text import Change, rewritten
 from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_record import identify, identify_battery
 from airtwin_record.flight import UnusableFlight
+from airtwin_record.flight_blocks import FlightBlocks
 
 X500 = aircraft_files.load("x500")
 X500_TEXT = (aircraft_files.folder("config") / "aircraft" / "x500.yaml").read_text()
 SHARED = Path(__file__).parents[4] / "shared"
 SQUARE = SHARED / "px4" / "recordings" / "px4_1.18_sih_quad_offboard_square.ulg"
-GAZEBO = SHARED / "px4" / "recordings" / "px4_1.18_gazebo_two_x500_offboard_square.mcap"
 OCTO = SHARED / "data" / "ulog" / "px4_v1.8_octo_baro_failure_in_flight.ulg"
 WING = SHARED / "data" / "ulog" / "px4_v1.11_fixedwing_takeoff_rtkgps_airspeed.ulg"
 
@@ -57,6 +58,7 @@ def blocks(rng, count, theta, winds):
     out = np.zeros((count, rows.width(n)))
     t = 0.1 * np.arange(count)
     out[:, rows.SPAN], out[:, rows.STAMP] = 0.1, t
+    out[:, rows.HEIGHT] = 10.0
     out[:, rows.VELOCITY] = 7.0 * np.sin(0.5 * t)
     out[:, rows.VELOCITY + 1] = 7.0 * np.sin(0.31 * t + 1.0)
     out[:, rows.ROTATION : rows.ROTATION + 9] = np.eye(3).ravel()
@@ -93,24 +95,45 @@ def test_the_fit_finds_what_was_put_in_and_its_errors_are_of_its_sigmas():
     assert mean[1:].mean() > 0.05
 
 
-@pytest.mark.skipif(not GAZEBO.exists(), reason="no recorded flights here")
-def test_a_recorded_flight_gives_a_file_that_loads_and_a_report(tmp_path):
+def test_a_flight_gives_a_file_that_loads_predicts_better_and_a_report(tmp_path, monkeypatch):
+    """Blocks of an aircraft with 15 % more mass, 30 % more drag and its load 8 mm forward."""
+    truth = np.zeros(rows.size(X500.rotor_count))
+    truth[rows.MASS], truth[rows.ROTOR_DRAG] = math.log(1.15), math.log(1.3)
+    truth[rows.CENTRE_X] = 0.008
+    wind = np.array([[0.0, 3.0, -2.0], [60.0, 4.0, -1.0]])
+    flight = blocks(np.random.default_rng(8), 500, truth, wind)
+    log = SimpleNamespace(vehicles=[None])
+    monkeypatch.setattr(identify.replay, "read", lambda path: log)
+    monkeypatch.setattr(
+        identify, "blocks_of", lambda path, *_: FlightBlocks(path.name, "", flight, {})
+    )
     seen = []
     out = tmp_path / "x500_flown.yaml"
-    outcome = identify.run([GAZEBO], X500, X500_TEXT, out, lambda done, what: seen.append(done))
+    outcome = identify.run(
+        [Path("a.ulg")], X500, X500_TEXT, out, lambda done, what: seen.append(done)
+    )
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     known = {p.name: p for p in outcome.parameters if p.known}
     loaded = aircraft_files.load(out)
     assert loaded.mass_kg == pytest.approx(known["mass"].value, rel=1e-4)
-    # Gazebo flies the very model that the file was written from
-    assert abs(known["mass"].value - X500.mass_kg) < 3.0 * known["mass"].sigma
+    assert loaded.mass_kg == pytest.approx(1.15 * X500.mass_kg, rel=0.02)
+    assert loaded.rotors.drag_n_s2_m == pytest.approx(known["rotor_drag"].value, rel=1e-5)
     places = X500.rotor_positions_frd_m - loaded.rotor_positions_frd_m
-    assert np.allclose(places[:, 0], known["centre_x"].value, atol=1e-4)
+    assert np.allclose(places[:, 0], 0.008, atol=0.002)
+    assert "thrust_constant" not in known
+    none, config = np.zeros(truth.size), IdentifyConfig()
+    before = level_wind.explained(none, [flight], rows.craft(X500), config)
+    after = level_wind.explained(none, [flight], rows.craft(loaded), config)
+    assert (after[1, [2, 4]] < 0.5 * before[1, [2, 4]]).all()
     page = outcome.report_path.read_text()
     assert "Not known from these flights" in page
     assert "http://" not in page.split("<script>")[0]
-    assert "thrust_constant" not in known
+    # it goes on from its own file, and finds nothing new
+    again = identify.run([Path("a.ulg")], loaded, out.read_text(), tmp_path / "again.yaml")
+    twice = {p.name: p for p in again.parameters}
+    assert abs(twice["mass"].value / loaded.mass_kg - 1.0) < 0.005
+    assert abs(twice["centre_x"].value) < 0.001
 
 
 @pytest.mark.skipif(not SQUARE.exists(), reason="no recorded flights here")

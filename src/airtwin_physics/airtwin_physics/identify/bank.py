@@ -91,7 +91,7 @@ def _fuse(  # noqa: C901 - one loop over six rows, as numba wants it
     h = np.empty(6)
     jacobian = np.empty((6, n))
     airspeed = np.empty(3)
-    through_air(at, block, airspeed)
+    through_air(at, block, 0.0, airspeed)
     airspeed[:] = np.abs(airspeed)
     felt(at, block, airspeed, craft, h, jacobian)
     gain, taught = np.empty(n), np.empty(n)
@@ -188,8 +188,10 @@ def step(
     learnt: Array,
     switch: float,
     learn: float,
-) -> None:
-    """Advance all filters by one block.
+) -> float:
+    """Advance all filters by one block; return how badly the best one foresaw it.
+
+    That is the mean of the normalised squared innovations of lift and turns, 1 if all is right.
 
     ``theta`` (h, N), ``p`` (h, N, N), ``weight`` (h,) probabilities, ``added`` (h, N) variances of
     one block, ``noise`` (6,): learnt variance of one block, changed in
@@ -204,7 +206,7 @@ def step(
     for k in range(3):
         variance[k] = noise[k] + block[SPREAD + k]
         variance[3 + k] = noise[3 + k] + block[TURN_SPREAD + k]
-    best = 0
+    best, misfit = 0, 0.0
     for f in range(count):
         if weight[f] > weight[best]:
             best = f
@@ -218,6 +220,8 @@ def step(
         if f == best:
             for k in range(6):
                 size = innovations[k] ** 2 / (expected[k] + variance[k])
+                if k > 1:
+                    misfit += 0.25 * size
                 noise[k] *= np.exp(learn if size > _MEDIAN else -learn)
     for k in range(6):
         noise[k] = max(noise[k], floor[k])
@@ -233,6 +237,7 @@ def step(
         total += weight[f]
     for f in range(count):
         weight[f] /= total
+    return misfit
 
 
 @numba.njit(cache=True)

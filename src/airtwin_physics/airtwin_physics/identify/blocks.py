@@ -30,7 +30,9 @@ from airtwin_physics.identify.rows import (
     ROTATION,
     SPEED_MAX,
     SPEED_MIN,
+    VELOCITY,
     craft,
+    lifting,
     width,
 )
 
@@ -60,6 +62,8 @@ class Blocks:
         self._config = config
         self._take = take
         self._rotors = aircraft.rotor_count
+        self._lifts = bool(lifting(aircraft).any())
+        self._wings = bool(aircraft.surfaces)
         self._handlers: dict[type, Callable[..., None]] = {
             Imu: self._on_imu,
             MotorCommands: self._on_motors,
@@ -217,12 +221,16 @@ class Blocks:
         height_m = np.nan
         if self.ground_m is not None and twin.vertical_valid:
             height_m = self.ground_m - float(twin.position_ned_m[2])
+        speed_m_s = float(np.linalg.norm(block[VELOCITY : VELOCITY + 3]))
         rate = block[RATE : RATE + 3]
         checks = (
+            (self.motors_seen == self._rotors, "another number of motors than the file's"),
+            (self._lifts, "no rotor pushes up"),
             (self._armed, "not armed"),
             (self._landed_known, "not known whether on the ground"),
             (not self._landed, "on the ground"),
             (age_s <= c.twin_age_max_s and twin.velocity_valid, "no velocity"),
+            (not self._wings or speed_m_s <= c.wing_speed_m_s, "on its wings"),
             (np.isfinite(height_m), HEIGHT_UNKNOWN),
             (height_m >= c.height_min_m, "near the ground"),
             (block[ROTATION + 8] >= np.cos(c.tilt_max_rad), "tilted too far"),

@@ -51,6 +51,9 @@ class IdentifyConfig:
     fault_rate: float = 1e-3  # [1/s] prior rate of any abrupt change
     decide: float = 0.999  # [-] probability at which a change is believed
     suspect_loss: float = 0.07  # [-] a rotor is suspect from this loss of thrust on
+    confirm_s: float = 1.0  # [s] for which the model must explain the flight with it weak
+    misfit_max: float = 3.0  # [-] mean normalised squared innovation meanwhile; 1 is a right model
+    changes_max: float = 5.0  # [-] abrupt changes in 30 s, beyond which the file is not this one's
 
     # noise of one block beyond what the IMU's own spread says
     force_noise_m_s2: float = 0.03  # [m/s^2] floor
@@ -61,6 +64,7 @@ class IdentifyConfig:
     # what is judged
     height_min_m: float = 1.0  # [m] below this the ground's effect on the rotors tells lies
     drag_speed_m_s: float = 2.0  # [m/s] off the usual speed from which on drag is learnt
+    wing_speed_m_s: float = 3.0  # [m/s] of an aircraft with wings, above which they lift
     tilt_max_rad: float = 1.0
     rate_max_rad_s: float = 4.0
     twin_age_max_s: float = 0.3

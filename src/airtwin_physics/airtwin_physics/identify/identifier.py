@@ -19,10 +19,10 @@ from airtwin_physics.identify.rows import (
     SPAN,
     VELOCITY,
 )
+from airtwin_physics.identify.suspicion import Suspicion
 
 _CHANGE_SIGMA, _CHANGE_FLOOR = 5.0, 0.01
 _UNSETTLED_S = 0.1
-_RECOVERED = 0.6  # of suspect_loss
 _PAYLOAD_MIN, _PAYLOAD_MIN_M = 0.02, 0.002
 
 
@@ -56,13 +56,18 @@ class Identifier:
         self._published_ns: int | None = None
         self._flights = 0
         self.flown_s = self._since_s = 0.0
-        self.suspect = -1
+        self._suspicion = Suspicion(c)
         self.adopted: list[tuple[float, int]] = []
 
     @property
     def refused(self) -> dict[str, int]:
         """What was not used, by cause."""
         return self._blocks.refused
+
+    @property
+    def suspect(self) -> int:
+        """Return the rotor, from 0, that is named as weak; -1: none."""
+        return self._suspicion.rotor
 
     @property
     def theta(self) -> Array:
@@ -106,7 +111,7 @@ class Identifier:
         if self.flown_s == 0.0:
             self._usual_m_s = block[VELOCITY : VELOCITY + 2].copy()
         self._learnt[0:2, ROTOR_DRAG] = prior.drag_shows(self._usual_m_s, block, c)
-        bank.step(
+        misfit = bank.step(
             self._theta,
             self._p,
             self._weight,
@@ -122,6 +127,8 @@ class Identifier:
         )
         self.flown_s += dt
         self._decide()
+        effect, sigma = self._theta[0, EFFECT:], np.sqrt(np.diag(self._p[0])[EFFECT:])
+        self._suspicion.on(self.flown_s, dt, misfit, effect, sigma)
         self._suppose(dt)
 
     def _suppose(self, dt: float) -> None:
@@ -151,16 +158,9 @@ class Identifier:
         c = self._config
         best = int(np.argmax(self._weight))
         if best > 0 and self._weight[best] >= c.decide and self._moved(best):
-            if best <= self._aircraft.rotor_count:
-                self._accuse(best - 1)
+            lost = best <= self._aircraft.rotor_count and self._lost(best - 1)
+            self._suspicion.changed(self.flown_s, best - 1 if lost else -1)
             self._adopt(best)
-        effect = self._theta[0, EFFECT:]
-        sigma = np.sqrt(np.diag(self._p[0])[EFFECT:])
-        if self.suspect >= 0 and effect[self.suspect] > -_RECOVERED * c.suspect_loss:
-            self.suspect = -1
-        worst = int(np.argmin(effect))
-        if self.suspect < 0 and effect[worst] + 4.0 * sigma[worst] < -c.suspect_loss:
-            self.suspect = worst
 
     def _change(self, rotor: int) -> tuple[float, float]:
         """Return by how much the rotor's own filter has it changed, and the sigma of that.
@@ -174,10 +174,9 @@ class Identifier:
         change = self._theta[own, index] - self._theta[0, index]
         return float(change), float(np.sqrt(more + _CHANGE_FLOOR**2))
 
-    def _accuse(self, rotor: int) -> None:
+    def _lost(self, rotor: int) -> bool:
         change, sigma = self._change(rotor)
-        if change + 2.0 * sigma < -self._config.suspect_loss:
-            self.suspect = rotor
+        return change + 2.0 * sigma < -self._config.suspect_loss
 
     def _moved(self, best: int) -> bool:
         """Return whether that filter believes in a change that is worth the name."""

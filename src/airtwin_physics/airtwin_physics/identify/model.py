@@ -47,26 +47,27 @@ AIR_DENSITY_KG_M3 = 1.225  # ISA at sea level, as the drag areas assume
 
 
 @numba.njit(cache=True)
-def through_air(theta: Array, block: Array, air: Array) -> None:
-    """Write the velocity through the air (3,) [m/s] FRD."""
+def through_air(theta: Array, block: Array, gust: float, air: Array) -> None:
+    """Write the velocity through the air (3,) [m/s] FRD; ``gust`` 1: with level gusts, 0: not."""
     turn = block[ROTATION : ROTATION + 9]
     drag = np.exp(theta[ROTOR_DRAG])
-    vn = block[VELOCITY] - (theta[WIND] + theta[GUST]) / drag
-    ve = block[VELOCITY + 1] - (theta[WIND + 1] + theta[GUST + 1]) / drag
+    vn = block[VELOCITY] - (theta[WIND] + gust * theta[GUST]) / drag
+    ve = block[VELOCITY + 1] - (theta[WIND + 1] + gust * theta[GUST + 1]) / drag
     vd = block[VELOCITY + 2] - theta[WIND + 2]
     for k in range(3):
         air[k] = turn[k] * vn + turn[3 + k] * ve + turn[6 + k] * vd
 
 
 @numba.njit(cache=True)
-def felt(
+def felt(  # noqa: C901 - one pass over the rotors, as numba wants it
     theta: Array, block: Array, airspeed: Array, craft: Craft, out: Array, jacobian: Array
 ) -> None:
     """Write ``out`` (6,): specific force [m/s^2] and angular acceleration [rad/s^2], FRD.
 
-    ``airspeed`` (3,) [m/s]: size of the velocity through the air along each axis, by
-    ``through_air``, held here: the body's drag is this times a linear one. Were it differentiated
-    too, a gust in hover would seem to tell wind from drag. ``jacobian``: (6, len(theta)), the
+    ``airspeed`` (3,) [m/s]: size of the velocity through the mean wind along each axis, by
+    ``through_air``, held here: the body's drag is this times the mean velocity, and twice this
+    times the gust. Were it differentiated by the mean wind too, a gust in hover would seem to tell
+    wind from drag; did it hold the gust, its noise would be squared. ``jacobian``: (6, N), the
     derivative of ``out``.
     """
     rotors = craft.rotors
@@ -76,10 +77,9 @@ def felt(
     kappa, moment_scale = np.exp(theta[THRUST]), np.exp(theta[MOMENT])
     rotor_drag, body_drag = np.exp(theta[ROTOR_DRAG]), np.exp(theta[BODY_DRAG])
     inflow_scale, rolling_scale = np.exp(theta[INFLOW]), np.exp(theta[ROLLING])
-    north = (theta[WIND] + theta[GUST]) / rotor_drag
-    east = (theta[WIND + 1] + theta[GUST + 1]) / rotor_drag
-    air = np.empty(3)
-    through_air(theta, block, air)
+    air, steady, flats = np.empty(3), np.empty(3), np.empty(3)
+    through_air(theta, block, 1.0, air)
+    through_air(theta, block, 0.0, steady)
     wrench = np.zeros(6)  # force [N], torque [N m]
     # d wrench / d theta; the wind's three columns first as d / d air velocity
     slope = np.zeros((6, theta.shape[0]))
@@ -156,9 +156,11 @@ def felt(
     drag = body_drag * rotor_drag
     for k in range(3):
         flat = 0.5 * AIR_DENSITY_KG_M3 * craft.drag_area[k] * drag * airspeed[k]
-        wrench[k] -= flat * air[k]
-        slope[k, BODY_DRAG] = -flat * air[k]
-        slope[k, ROTOR_DRAG] -= flat * air[k]
+        flats[k] = flat
+        push = flat * (2.0 * air[k] - steady[k])
+        wrench[k] -= push
+        slope[k, BODY_DRAG] = -push
+        slope[k, ROTOR_DRAG] -= push
         slope[k, WIND + k] -= flat
     wrench[3] -= q * spin
     wrench[4] += p * spin
@@ -172,10 +174,13 @@ def felt(
                 sx * turn[3 * k] + sy * turn[3 * k + 1] + sz * turn[3 * k + 2]
             )
         # theta holds the level wind times the drag's ratio
-        slope[row, ROTOR_DRAG] -= north * slope[row, WIND] + east * slope[row, WIND + 1]
         for k in range(2):
             slope[row, WIND + k] /= rotor_drag
             slope[row, GUST + k] = slope[row, WIND + k]
+            if row < 3:
+                slope[row, GUST + k] += flats[row] * turn[3 * k + row] / rotor_drag
+            slope[row, ROTOR_DRAG] -= theta[WIND + k] * slope[row, WIND + k]
+            slope[row, ROTOR_DRAG] -= theta[GUST + k] * slope[row, GUST + k]
     lighter = np.exp(-theta[MASS]) / craft.mass_kg
     for k in range(3):
         out[k] = wrench[k] * lighter
@@ -218,7 +223,7 @@ def felt_all(
     drag = np.exp(theta[ROTOR_DRAG])
     for i in range(flight.shape[0]):
         one[WIND], one[WIND + 1] = level[i, 0] * drag, level[i, 1] * drag
-        through_air(one, flight[i], airspeed)
+        through_air(one, flight[i], 0.0, airspeed)
         airspeed[:] = np.abs(airspeed)
         felt(one, flight[i], airspeed, craft, out[i], slopes[i])
         for k in range(6):

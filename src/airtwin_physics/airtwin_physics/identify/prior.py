@@ -47,7 +47,7 @@ def covariance(config: IdentifyConfig, craft: Craft) -> Array:
     sigma[ROTOR_DRAG], sigma[BODY_DRAG] = c.rotor_drag_sigma, c.body_drag_sigma
     sigma[INERTIA_LEVEL] = sigma[INERTIA_YAW] = c.inertia_sigma
     sigma[INFLOW], sigma[ROLLING] = c.inflow_sigma, c.rolling_sigma
-    reaction = craft.mass_kg * GRAVITY_M_S2 * float(np.mean(craft.rotors[:, K_MOMENT]))
+    reaction = craft.mass_kg * GRAVITY_M_S2 * float(np.max(craft.rotors[:, K_MOMENT]))
     sigma[YAW_TRIM] = c.yaw_trim_sigma * reaction
     sigma[WIND : WIND + 2] = c.wind_sigma_m_s
     sigma[WIND + 2] = 0.3

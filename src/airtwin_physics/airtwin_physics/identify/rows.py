@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
@@ -50,6 +51,7 @@ def size(rotors: int) -> int:
 
 # columns of Craft.rotors
 RX, RY, RZ, TURNS, K_THRUST, K_MOMENT, K_DRAG, K_ROLL, K_INFLOW = range(9)
+_UP = -0.9  # of a rotor's axis along FRD z: pushes up, tilted by 25 deg at most
 TAU_UP, TAU_DOWN, SPEED_MIN, SPEED_MAX = range(9, 13)
 
 
@@ -65,8 +67,13 @@ class Craft(NamedTuple):
     rotors: Array
 
 
+def lifting(aircraft: Aircraft) -> NDArray[np.bool_]:
+    """Return (n,): which rotors push up; pushers and the rotors of tailsitters do not."""
+    return np.asarray(aircraft.rotor_axes_frd[:, 2] < _UP)
+
+
 def craft(aircraft: Aircraft) -> Craft:
-    """Return what the kernels need of an aircraft."""
+    """Return what the kernels need of an aircraft; rotors that do not lift count for nothing."""
     kind, n = aircraft.rotors, aircraft.rotor_count
     rotors = np.zeros((n, 13))
     rotors[:, RX : RZ + 1] = aircraft.rotor_positions_frd_m
@@ -81,6 +88,7 @@ def craft(aircraft: Aircraft) -> Craft:
     rotors[:, TAU_DOWN] = kind.time_constant_down_s
     rotors[:, SPEED_MIN] = kind.speed_min_rad_s
     rotors[:, SPEED_MAX] = kind.speed_max_rad_s
+    rotors[np.ix_(~lifting(aircraft), range(K_THRUST, K_INFLOW + 1))] = 0.0
     inertia = np.ascontiguousarray(aircraft.inertia_frd_kg_m2)
     return Craft(
         float(aircraft.mass_kg),
