@@ -273,8 +273,11 @@ def _truth(section: UlogSection, window: _Window) -> Truth | None:
         return Truth(stamps * 1000, position)
     places = _inside(globe, window)
     when, order = np.unique(_stamps(places), return_index=True)
-    geodetic = np.stack([places[n][order] for n in ("lat", "lon", "alt")], axis=1)
-    return Truth(stamps * 1000, position, when * 1000, geodetic.astype(np.float64))
+    columns = [places[n][order] for n in ("lat", "lon", "alt")]
+    # PX4 of early 2017 logs 1e-7 deg and mm, later ones deg and m
+    scales = (1e-7, 1e-7, 1e-3) if columns[0].dtype.kind == "i" else (1.0, 1.0, 1.0)
+    geodetic = np.stack([c * k for c, k in zip(columns, scales, strict=True)], axis=1)
+    return Truth(stamps * 1000, position, when * 1000, geodetic)
 
 
 def _inside(topic: UlogTopic, window: _Window) -> npt.NDArray[np.void]:

@@ -205,3 +205,30 @@ def test_default_folder_is_named_after_time_and_file() -> None:
     folder = replay.default_out(Path("/somewhere/log_7.ulg"))
     assert folder.parent == Path("runs")
     assert folder.name.endswith("-log_7")
+
+
+@pytest.mark.parametrize("scaled", [True, False], ids=["2017", "now"])
+def test_truth_is_in_degrees_and_metres_whatever_px4_logged(tmp_path: Path, scaled: bool) -> None:
+    place = (
+        "int32_t lat;int32_t lon;int32_t alt;" if scaled else "double lat;double lon;float alt;"
+    )
+    formats = FORMATS | {
+        "vehicle_local_position_groundtruth": "uint64_t timestamp;float x;float y;float z;",
+        "vehicle_global_position_groundtruth": f"uint64_t timestamp;{place}",
+    }
+    packed = struct.Struct("<HQ3i" if scaled else "<HQ2df")
+    values = (473977420, 85455937, 488104) if scaled else (47.3977420, 8.5455937, 488.104)
+    truth = [
+        part
+        for t in range(1_000_000, 5_000_000, 100_000)
+        for part in (
+            message(b"D", struct.pack("<HQ3f", 2, t, 1.0, 2.0, -3.0)),
+            message(b"D", packed.pack(3, t, *values)),
+        )
+    ]
+    path = tmp_path / "log.ulg"
+    path.write_bytes(head(formats=formats) + b"".join([*stretch(1_000_000, 4.0), *truth]))
+    (vehicle,) = replay.read(path).vehicles
+    assert vehicle.truth is not None
+    assert vehicle.truth.geodetic is not None
+    assert vehicle.truth.geodetic[0] == pytest.approx([47.3977420, 8.5455937, 488.104], abs=1e-4)
