@@ -125,6 +125,9 @@ class Estimator:
     def _on_local_position(self, sample: LocalPosition) -> None:
         """Take over PX4's origin, or its height as zero while nothing else gives one."""
         belief, sensors = self._belief, self._sensors
+        knows = sample.origin is None and sample.xy_valid and sample.z_valid
+        near = knows and float(np.abs(sample.position_ned_m).max()) < _DATUM_MAX_M
+        self._anchor.stands(sample.position_ned_m if near else None)
         if sample.origin is not None:
             shift = self._anchor.offer(sample.origin)
             if shift is not None and sensors.gnss.started:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A twin on a busy machine: what came meanwhile is handed over late, topic by topic."""
+"""A twin on a busy machine: what came meanwhile is handed over late; or it is started anew."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from airtwin_core.types import GnssFix, Imu, Sample, TwinState
+from airtwin_core.types import Attitude, GnssFix, Imu, LocalPosition, Sample, TwinState
 from airtwin_physics.estimator import Estimator
 
 import simulate  # isort: skip
@@ -79,3 +79,31 @@ def test_a_source_of_another_clock_is_taken_by_arrival() -> None:
     fusion = next(f for f in last.fusions if f.source == "gnss_position")
     fixes = sum(isinstance(s, GnssFix) for s in flight.samples)
     assert fusion.used > 0.7 * fixes
+
+
+def _px4(flight: simulate.Flight, k: int) -> list[Sample]:
+    """PX4 on external odometry: attitude and position, but no origin."""
+    at, flags = simulate.stamp_ns(k), (True, True, True, True)
+    return [
+        Attitude(at, at, flight.attitude[k], 0),
+        LocalPosition(
+            at, at, flight.position[k], flight.velocity[k], 0.0, *flags, None,
+            0.3, 0.3, 0.1, 0.1, False, 0, 0, 0, 0, 0, np.zeros(2), 0.0, 0.0,
+        ),
+    ]  # fmt: skip
+
+
+def test_a_twin_started_anew_in_flight_counts_from_where_px4_does() -> None:
+    flight = simulate.fly(np.random.default_rng(9), 30.0)
+    begin = simulate.START_NS + int(15e9)
+    samples: list[Sample] = []
+    for sample in (s for s in flight.samples if s.received_ns >= begin):
+        samples.append(sample)
+        if isinstance(sample, Imu) and (k := flight.index(sample.stamp_ns)) % 5 == 0:
+            samples += _px4(flight, k)
+    valid = {t: s for t, s in _states(samples).items() if s.horizontal_valid and s.vertical_valid}
+    assert min(valid) < begin + int(2e9)
+    for stamp, state in valid.items():
+        error = state.position_ned_m - flight.position[flight.index(stamp)]
+        assert np.linalg.norm(error) < 4.0, "what GNSS itself is off"
+    assert np.linalg.norm(flight.position[flight.index(begin)]) > 8.0

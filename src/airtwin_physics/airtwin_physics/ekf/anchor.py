@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where local NED has its zero: PX4's origin if it has one, else the first good fix."""
+"""Where local NED has its zero: PX4's origin if it has one, else by the first good fix.
+
+Without an origin PX4 may still count from somewhere (external odometry, optical flow). Then the
+first fix is placed where PX4 says that the aircraft is: a twin that is started anew in flight
+must not count from there what PX4 counts from the pad.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ import math
 
 import numpy as np
 
-from airtwin_core.geodesy import px4_to_ned
+from airtwin_core.geodesy import PX4_EARTH_RADIUS_M, px4_to_ned
 from airtwin_core.types import Array, GnssFix, Origin
 from airtwin_physics.magnetic import declination_rad
 
@@ -28,6 +33,7 @@ class Anchor:
         self._fix: GnssFix | None = None
         self._of: tuple[Origin | None, GnssFix | None] = (None, None)
         self._at = (0.0, 0.0)
+        self._local: Array | None = None
 
     def offer(self, origin: Origin) -> Array | None:
         """Consider PX4's origin; return the shift (3,) [m] of all positions if it is a new one.
@@ -39,12 +45,19 @@ class Anchor:
             return None
         return self._adopt(origin)
 
+    def stands(self, position_ned_m: Array | None) -> None:
+        """Take where PX4, without an origin, says the aircraft is; None if it does not know."""
+        self._local = position_ned_m
+
     def take(self, fix: GnssFix) -> Array:
         """Make a good fix known; return the shift (3,) [m] if it had to become the origin."""
         self._fix = fix
         if self.origin is not None and self._near_fix(self.origin):
             return np.zeros(3)
-        return self._adopt(Origin(fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m))
+        here = Origin(fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
+        if self.origin is None and self._local is not None:
+            here = _behind(here, self._local)
+        return self._adopt(here)
 
     def to_ned(self, fix: GnssFix) -> Array:
         """Return the position (3,) [m] of a fix; only after ``take`` or an accepted ``offer``."""
@@ -71,3 +84,19 @@ class Anchor:
             return np.zeros(3)
         xy = px4_to_ned(origin, old.latitude_deg, old.longitude_deg)
         return np.array([xy[0], xy[1], origin.altitude_amsl_m - old.altitude_amsl_m])
+
+
+def _behind(place: Origin, position_ned_m: Array) -> Origin:
+    """Return the origin around which ``place`` has this position."""
+    north_m, east_m, down_m = position_ned_m.tolist()
+    latitude, longitude = place.latitude_deg, place.longitude_deg
+    altitude = place.altitude_amsl_m + down_m
+    for _ in range(3):  # to below 1 mm within 10 km
+        found = px4_to_ned(
+            Origin(latitude, longitude, altitude), place.latitude_deg, place.longitude_deg
+        )
+        latitude += math.degrees((found[0] - north_m) / PX4_EARTH_RADIUS_M)
+        longitude += math.degrees((found[1] - east_m) / PX4_EARTH_RADIUS_M) / math.cos(
+            math.radians(latitude)
+        )
+    return Origin(latitude, longitude, altitude)
