@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from airtwin_core.types import Parameter
-from airtwin_physics.battery.estimator import BatteryConfig
+from airtwin_physics.battery.config import BatteryConfig
 
 
 def together(

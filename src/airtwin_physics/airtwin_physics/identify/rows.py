@@ -88,7 +88,7 @@ def craft(aircraft: Aircraft) -> Craft:
     rotors[:, TAU_DOWN] = kind.time_constant_down_s
     rotors[:, SPEED_MIN] = kind.speed_min_rad_s
     rotors[:, SPEED_MAX] = kind.speed_max_rad_s
-    rotors[np.ix_(~lifting(aircraft), range(K_THRUST, K_INFLOW + 1))] = 0.0
+    rotors[:, K_THRUST : K_INFLOW + 1] *= lifting(aircraft)[:, None]
     inertia = np.ascontiguousarray(aircraft.inertia_frd_kg_m2)
     return Craft(
         float(aircraft.mass_kg),
