@@ -69,10 +69,9 @@ class EstimatorConfig:
     drag_file_sigma: float = 0.25  # [-] of its logarithm with one: files are estimates too
     drag_walk: float = 0.005  # [1/sqrt(s)] of its logarithm
     drag_quadratic_1_m: float = 0.006  # [1/m] half air density over a ballistic 100 kg/m^2
-    drag_noise_m_s2: float = 0.8  # [m/s^2] of 40 ms; EKF2_DRAG_NOISE, 1.6 of each 10 ms
+    drag_noise_m_s2: float = 0.6  # [m/s^2] of 40 ms beyond vibration and gusts; EKF2: 0.8
     wind_walk: float = 0.05  # [m/s/sqrt(s)] of the mean wind; EKF2_WIND_NSD
-    gust_share: float = 0.2  # [-] sigma over wind; MIL-F-8785C: 0.2 at 5 m, 0.17 at 30 m
-    gust_length_m: float = 60.0  # [m] of gusts; MIL-F-8785C: 37 m at 5 m height, 123 m at 30 m
+    gust_intensity: float = 1.0  # [-] of gusts over those of MIL-F-8785C in this wind
     wind_sigma_m_s: float = 6.0  # [m/s] each of north, east before anything shows it
     wind_valid_m_s: float = 2.0  # [m/s] a wind less certain than this is not valid
     airspeed_noise_m_s: float = 1.4  # [m/s] EKF2_EAS_NOISE

@@ -7,7 +7,7 @@ import numpy as np
 
 from airtwin_core.types.belief import N_ERROR
 from airtwin_physics import battery
-from airtwin_physics.ekf import aiding_models, correction, kernel, models, output, receiver
+from airtwin_physics.ekf import aiding_models, correction, kernel, models, output, receiver, wind
 from airtwin_physics.ekf import imu as imu_kernels
 from airtwin_physics.identify import warm as identify_warm
 
@@ -28,7 +28,9 @@ def warm_up() -> None:
     imu_kernels.step_until(x, p, ring, 0, 1, 1.0, 1.0, constants, watch)
     kernel.predict(x, p, ring[0], constants)
     row, covariance = np.empty(output.N_ROW), np.empty((N_ERROR, N_ERROR))
-    output.present(x, p, ring, 0, 2, constants, np.zeros(6), np.zeros((3, 3)), row, covariance)
+    law = np.array([1.0, 0.1, 0.1, 0.1, 1.0])
+    aside = np.zeros((3, 3))
+    output.present(x, p, law, ring, 0, 2, constants, np.zeros(6), aside, row, covariance)
     for axis in range(3):
         models.gnss_position(x, axis, 0.0, h[axis])
         models.gnss_velocity(x, axis, three, 0.0, h[axis])
@@ -36,7 +38,8 @@ def warm_up() -> None:
     models.magnetic_declination(x, three, h[0], h[1])
     models.heading(x, x[kernel.X_Q : kernel.X_Q + 4], h[0])
     models.air_velocity(x, h)
-    models.drag(x, 1.0, np.ones(2), h[:2], np.empty(2))
+    wind.blown(1.0, 1.0, 1.0, 1.0, 0.1, np.empty(wind.N_BLOWN))
+    wind.drag(x, 1.0, law, h[:2], np.empty(2))
     models.airspeed(x, h[0])
     models.sideslip(x, h[0])
     x[kernel.X_TERRAIN] = x[2] + 1.0

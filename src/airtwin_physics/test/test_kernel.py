@@ -269,24 +269,3 @@ def test_rows_of_the_air(seed: int) -> None:
     models.sideslip(x, row)
     slope = _slope(x, lambda y: float(models.sideslip(y, one)))
     np.testing.assert_allclose(row, slope, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_rows_of_drag_are_its_slopes_without_a_gust(seed: int) -> None:
-    x, scratch = _state(np.random.default_rng(seed)), np.empty((2, N))
-    x[kernel.X_GUST : kernel.X_GUST + 2] = 0.0
-    h, predicted, quadratic = np.empty((2, N)), np.empty(2), np.array([0.01, 0.02])
-
-    def seen(y: Array, i: int) -> float:
-        out = np.empty(2)
-        models.drag(y, 1.3, quadratic, scratch, out)
-        return float(out[i])
-
-    models.drag(x, 1.3, quadratic, h, predicted)
-    air = models.air_velocity(x, np.empty((3, N)))
-    c = np.exp(x[24]) * np.sqrt(1.3)
-    for i in range(2):
-        force = -(c + quadratic[i] * abs(air[i])) * air[i] + x[13 + i]
-        assert predicted[i] == pytest.approx(force)
-        slope = _slope(x, lambda y, i=i: seen(y, i))
-        np.testing.assert_allclose(h[i], slope, rtol=1e-5, atol=1e-5)

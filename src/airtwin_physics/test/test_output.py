@@ -33,7 +33,8 @@ def test_present_equals_plain_numpy(seed: int) -> None:
     now, cov = np.empty(kernel.N_NOMINAL), np.empty((N, N))
     kernel.forecast(x, p, ring, 1, 6, constants, now, cov)
     row, covariance = np.empty(output.N_ROW), np.empty((N_ERROR, N_ERROR))
-    output.present(x, p, ring, 1, 6, constants, measured, aside, row, covariance)
+    held = np.array([0.15, 0.01, 0.01, 0.01, 0.0])  # the wind itself
+    output.present(x, p, held, ring, 1, 6, constants, measured, aside, row, covariance)
     q = now[6:10] if now[6] >= 0.0 else -now[6:10]
     force_ned = frames.rotation_from_quat(q) @ (measured[3:6] - now[13:16])
     both = cov[WIND, WIND] + cov[GUST, GUST] + cov[WIND, GUST] + cov[GUST, WIND]
@@ -46,6 +47,8 @@ def test_present_equals_plain_numpy(seed: int) -> None:
             force_ned - kernel.GRAVITY_M_S2 * np.array([0.0, 0.0, -1.0]),
             now[22:24] + now[27:29],
             both.ravel(),
+            now[22:24],
+            cov[WIND, WIND].ravel(),
         ]
     )
     np.testing.assert_allclose(row, expected, atol=1e-12)

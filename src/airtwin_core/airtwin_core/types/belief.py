@@ -53,7 +53,9 @@ class SensorHealth:
 
 @dataclass(frozen=True, slots=True)
 class WindEstimate:
-    """Horizontal wind (2,) [m/s] NE, where the air goes to, and its covariance (2, 2).
+    """Horizontal wind (2,) [m/s] NE now, where the air goes to, and its covariance (2, 2).
+
+    ``mean_*``: likewise without the gust of this moment, None where nobody told them apart.
 
     ``valid``: something that observes the wind (drag, airspeed) was fused lately and the
     covariance is small enough to speak of a wind.
@@ -62,6 +64,8 @@ class WindEstimate:
     velocity_ne_m_s: Array
     covariance: Array
     valid: bool
+    mean_ne_m_s: Array | None = None
+    mean_covariance: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

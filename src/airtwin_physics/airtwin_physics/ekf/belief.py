@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from airtwin_core import frames
@@ -12,10 +14,18 @@ from airtwin_physics.ekf import alignment, correction, kernel, models
 from airtwin_physics.ekf.air import Air
 from airtwin_physics.ekf.alignment import FirstAttitude
 from airtwin_physics.ekf.imu import N_WATCH, ImuTrack, settle, step_until
+from airtwin_physics.ekf.wind import WindStates
+from airtwin_physics.gusts import scales
 
 UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0
 _GUST_MIN_M_S = 0.2
+_LAW_M_S = 0.5  # what else the law of drag leaves out and that lasts counts as a gust
+_GUST_MAX_S = 20.0
+_GUSTS_S = 20.0
+_GUSTS_LEAST, _GUSTS_MOST = 0.3, 2.0  # of those of MIL-F-8785C
+_GUST_HEIGHT_M = 30.0  # above ground, where nobody knows it to that
+_ACROSS = 0.8  # across the wind Dryden's gusts are quicker: 2/3 at high frequency
 
 # No standard deviation grows beyond these: position, velocity, attitude, gyro and accelerometer
 # bias, barometer offset, GNSS offset, heading offset, GNSS delay, wind, drag, scale, terrain,
@@ -50,6 +60,7 @@ class Belief:
     def __init__(self, config: EstimatorConfig, air: Air | None = None) -> None:
         c = self._config = config
         self.air = air or Air(c)
+        self.wind = WindStates(self.air.drag_1_s, self.air.quadratic_1_m)
         self.x = np.zeros(kernel.N_NOMINAL)
         self.p = np.zeros((kernel.N, kernel.N))
         self.watch = np.zeros(N_WATCH)
@@ -65,9 +76,7 @@ class Belief:
             c.airspeed_scale_walk,
             c.terrain_walk,
         ]
-        self.constants[kernel.TAU] = (
-            [c.gnss_wander_s] * 3 + [c.heading_wander_s] + [c.gust_length_m] * 2
-        )
+        self.constants[kernel.TAU] = [c.gnss_wander_s] * 3 + [c.heading_wander_s] + [1.0] * 2
         self.constants[kernel.CAP] = _CAP
         self.start_over()
 
@@ -84,7 +93,9 @@ class Belief:
         self.p[:] = 0.0
         self.watch[:] = 0.0
         self.sigma[:] = 1.0
-        self.gusts(0.0, 0.0)
+        self.wind.start_over()
+        self.gust_share = 1.0
+        self.gusts()
 
     def begin(self, first: FirstAttitude, track: ImuTrack, *, still: bool) -> None:
         """Start at a local zero with the first attitude; the heading is set apart."""
@@ -181,11 +192,40 @@ class Belief:
             if axis == 2 and tie:
                 self.tie_barometer(float(x[2]) - before)
 
-    def gusts(self, wind_m_s: float, through_m_s: float) -> None:
-        """Let gusts be as strong and as quick as this wind and this speed through it make them."""
-        c = self._config
-        self.sigma[4:6] = max(c.gust_share * wind_m_s, _GUST_MIN_M_S)
-        self.constants[kernel.TAU][4:6] = c.gust_length_m / max(through_m_s, 1.0)
+    def gusts(self) -> None:
+        """Let gusts be as strong and as quick as the wind and the speed through it make them."""
+        x = self.x
+        wind = self.wind.mean(x)
+        through_m_s = math.hypot(x[3] - wind[0], x[4] - wind[1])
+        wind_m_s = math.hypot(x[kernel.X_WIND], x[kernel.X_WIND + 1])
+        height_m = _GUST_HEIGHT_M
+        if self.p[kernel.TERRAIN, kernel.TERRAIN] < _GUST_HEIGHT_M**2:
+            height_m = float(self.x[kernel.X_TERRAIN] - self.x[2])
+        length_m, _, sigma_m_s, _ = scales(height_m, self._config.gust_intensity * wind_m_s)
+        if self.wind.by_force:
+            sigma_m_s = self.gust_share * max(sigma_m_s, _LAW_M_S)
+        self.sigma[4:6] = max(sigma_m_s, _GUST_MIN_M_S)
+        lasts_s = _ACROSS * length_m / max(through_m_s, 1.0)
+        self.constants[kernel.TAU][4:6] = min(lasts_s, _GUST_MAX_S)
+
+    @property
+    def gusts_likely(self) -> bool:
+        """Return whether the gusts that drag shows are such as there are."""
+        return self.gust_share < _GUSTS_MOST
+
+    def learn_gusts(self, seconds: float) -> None:
+        """Hold the size of gusts against what was seen of them in the last ``_GUSTS_S``.
+
+        One step of expectation and maximisation (Shumway, Stoffer 1982): the variance of a gust is
+        the mean of its square and of its doubt.
+        """
+        x, p = self.x, self.p
+        seen = 0.0
+        for i in (0, 1):
+            seen += 0.5 * (x[kernel.X_GUST + i] ** 2 + p[kernel.GUST + i, kernel.GUST + i])
+        change = min(seen / self.sigma[4] ** 2, 9.0) - 1.0
+        share = self.gust_share * math.sqrt(1.0 + change * seconds / _GUSTS_S)
+        self.gust_share = min(max(share, _GUSTS_LEAST), _GUSTS_MOST)
 
     def forget_wind(self) -> None:
         """Know nothing of the wind, as at the start."""

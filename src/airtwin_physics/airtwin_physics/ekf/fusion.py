@@ -144,7 +144,9 @@ class Sensors:
         """Fuse what the air does; drag corrects the motion only where nothing else shows it."""
         self.air.flying = flying
         alone = at_s - self._moving_s() > self._config.valid_s
-        self.air.first = 0 if alone else kernel.WIND
+        # drag that needs stronger gusts than there are to be explained does not show the motion
+        believed = self.air.flying is not Flying.ROTORS or self._belief.gusts_likely
+        self.air.first = 0 if alone and believed else kernel.WIND
         self.air.watch(at_s, stamp_ns)
 
     def _moving_s(self) -> float:

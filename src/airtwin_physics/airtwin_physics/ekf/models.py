@@ -12,11 +12,9 @@ from numba import njit
 
 from airtwin_core.types import Array
 from airtwin_physics.ekf.kernel import (
-    ACCEL_BIAS,
     ATT,
     BARO,
     DELAY,
-    DRAG,
     GNSS,
     GUST,
     HEADING,
@@ -24,9 +22,7 @@ from airtwin_physics.ekf.kernel import (
     SCALE,
     VEL,
     WIND,
-    X_ACCEL_BIAS,
     X_BARO,
-    X_DRAG,
     X_GNSS,
     X_GUST,
     X_HEADING,
@@ -159,32 +155,6 @@ def air_velocity(x: Array, h: Array) -> tuple[float, float, float]:
     h[1, ATT], h[1, ATT + 2] = w, -u
     h[2, ATT], h[2, ATT + 1] = -v, u
     return u, v, w
-
-
-@njit(cache=True)
-def drag(x: Array, load: float, quadratic: Array, h: Array, predicted: Array) -> None:
-    """Write what an accelerometer shows across the rotor discs, (2,) [m/s^2] FRD x and y.
-
-    -(c sqrt(load) + b |v_i|) v_i + accelerometer bias; c = exp(state) [1/s], load [-] thrust over
-    weight (rotor drag goes with rotor speed, that with the root of thrust), v the velocity
-    through the air, b: quadratic (2,) [1/m]. h (2, 28): its rows.
-
-    Source: Svacha, Mohta, Kumar, "Improving quadrotor trajectory tracking by compensating for
-    aerodynamic effects", ICUAS 2017: drag proportional to rotor speed times air speed.
-    """
-    rows = np.empty((3, N))
-    air = air_velocity(x, rows)
-    c = np.exp(x[X_DRAG]) * np.sqrt(max(load, 0.0))
-    for i in range(2):
-        force = -(c + quadratic[i] * abs(air[i])) * air[i]
-        predicted[i] = force + x[X_ACCEL_BIAS + i]
-        # slopes as if no gust blew: gusts are guessed with this very c, and would vouch for it
-        calm = air[i] - rows[i, GUST] * x[X_GUST] - rows[i, GUST + 1] * x[X_GUST + 1]
-        slope = -(c + 2.0 * quadratic[i] * abs(calm))
-        for j in range(N):
-            h[i, j] = slope * rows[i, j]
-        h[i, DRAG] = -c * calm
-        h[i, ACCEL_BIAS + i] = 1.0
 
 
 @njit(cache=True)

@@ -9,7 +9,7 @@ from numba import njit
 from airtwin_core.types import Array, SensorHealth, TwinState, WindEstimate
 from airtwin_core.types.belief import N_ERROR
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import kernel
+from airtwin_physics.ekf import kernel, wind
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.fusion import Sensors
@@ -22,15 +22,16 @@ _LOST_SAID_S = 10.0  # for so long a lost state is spoken of
 # Places in the row that ``present`` writes: the nominal state first, then what follows from it.
 _N = kernel.N_NOMINAL
 _RATE, _ACCELERATION, _AIR, _AIR_COV = _N, _N + 3, _N + 6, _N + 8
-N_ROW = _N + 12
+N_ROW = _N + 18
 _POSITION, _VELOCITY, _QUATERNION = slice(0, 3), slice(3, 6), slice(6, 10)
 _GYRO_BIAS, _ACCEL_BIAS = slice(10, 13), slice(13, 16)
 _TURNING, _FORCED = slice(_RATE, _RATE + 3), slice(_ACCELERATION, _ACCELERATION + 3)
 _BLOWN, _BLOWN_COV = slice(_AIR, _AIR + 2), slice(_AIR_COV, _AIR_COV + 4)
+_MEAN, _MEAN_COV = slice(_AIR + 6, _AIR + 8), slice(_AIR + 8, _AIR + 12)
 
 _forecast, _acceleration = kernel.forecast, kernel.acceleration
 _N_ERRORS, _Q = kernel.N, kernel.X_Q
-_WIND, _GUST, _X_WIND, _X_GUST = kernel.WIND, kernel.GUST, kernel.X_WIND, kernel.X_GUST
+_winds = wind.winds
 _BIAS = kernel.X_GYRO_BIAS
 
 
@@ -38,6 +39,7 @@ _BIAS = kernel.X_GYRO_BIAS
 def present(
     x: Array,
     p: Array,
+    law: Array,
     ring: Array,
     first: int,
     last: int,
@@ -47,12 +49,12 @@ def present(
     row: Array,
     covariance: Array,
 ) -> None:
-    """Write the state of now into row (41,) and covariance (15, 15) of its first errors.
+    """Write the state of now into row (47,) and covariance (15, 15) of its first errors.
 
     x to constants: as of ``kernel.forecast``. imu (6,): angular rate [rad/s] and specific force
     [m/s^2] of now, FRD. aside (3, 3) [m^2]: doubt of the position that P does not hold.
     row: nominal state (29,), q with w >= 0; rate (3,) [rad/s] FRD; acceleration (3,) [m/s^2] NED;
-    wind with its gust (2,) [m/s] NE and covariance (2, 2) of that.
+    then what ``wind.winds`` writes; law (5,): as there.
     """
     cov = np.empty((_N_ERRORS, _N_ERRORS))
     _forecast(x, p, ring, first, last, constants, row[:_N], cov)
@@ -62,12 +64,7 @@ def present(
             row[_Q + i] = -row[_Q + i]
     for i in range(3):
         row[_RATE + i] = imu[i] - row[_BIAS + i]
-    for i in range(2):
-        row[_AIR + i] = row[_X_WIND + i] + row[_X_GUST + i]
-        for j in range(2):
-            cross = cov[_WIND + i, _GUST + j] + cov[_WIND + j, _GUST + i]
-            both = cov[_WIND + i, _WIND + j] + cov[_GUST + i, _GUST + j]
-            row[_AIR_COV + 2 * i + j] = both + cross
+    _winds(row, cov, law, row[_AIR:])
     covariance[:, :] = cov[: covariance.shape[0], : covariance.shape[1]]
     for i in range(3):
         for j in range(3):
@@ -110,6 +107,7 @@ class Output:
         present(
             belief.x,
             belief.p,
+            belief.wind.law,
             track.ring,
             track.first,
             track.last,
@@ -154,7 +152,13 @@ class Output:
             return None
         sure = row.item(_AIR_COV) + row.item(_AIR_COV + 3) < 2.0 * c.wind_valid_m_s**2
         valid = sure and at_s - shown_s < c.valid_s and sensors.wind_fits(at_s)
-        return WindEstimate(row[_BLOWN], row[_BLOWN_COV].reshape(2, 2), valid)
+        return WindEstimate(
+            row[_BLOWN],
+            row[_BLOWN_COV].reshape(2, 2),
+            valid,
+            row[_MEAN],
+            row[_MEAN_COV].reshape(2, 2),
+        )
 
     def _look(self, at_s: float) -> None:
         """Look how the sensors fare."""

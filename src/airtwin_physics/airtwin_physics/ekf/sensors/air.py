@@ -11,7 +11,7 @@ import numpy as np
 from airtwin_core import frames
 from airtwin_core.types import Airspeed
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import kernel, models
+from airtwin_physics.ekf import correction, kernel, models, wind
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import NEVER_S
@@ -19,6 +19,7 @@ from airtwin_physics.ekf.tally import NEVER_S
 PERIOD_S = 0.04  # of the drag, averaged over that time
 _SLIP_PERIOD_S = 0.1
 _CLEAR_S = 2.0  # in the air before drag counts: until then the ground holds or blows back
+_LEARN_M_S = 1.0  # slower motion is the gusts' own doing, and teaches no drag; full from 2 m/s
 _GUESS_S = 1.0  # of force for the first guess of the wind
 _GUESS_MAX_M_S = 30.0  # no guess beyond a storm
 _LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight within which the drag model is believed
@@ -68,15 +69,16 @@ class AirData:
         """Fuse the mean force since the last call as drag, or the lack of sideslip of a wing."""
         watch = self._belief.watch
         seconds = float(watch[7])
+        if self.flying is Flying.ROTORS:
+            self._belief.wind.hold_force(self._belief.x, self._belief.p)
+        elif self.flying is Flying.WING:
+            self._belief.wind.hold_wind(self._belief.x, self._belief.p)
         if self.flying is not Flying.ROTORS:
             self._carried_s = at_s
         elif seconds > 0.0 and at_s - self._carried_s > _CLEAR_S:
             self._fuse_drag(seconds, at_s, stamp_ns)
         watch[7:12] = 0.0
-        x = self._belief.x
-        north, east = float(x[kernel.X_WIND]), float(x[kernel.X_WIND + 1])
-        through = math.hypot(float(x[3]) - north, float(x[4]) - east)
-        self._belief.gusts(math.hypot(north, east), through)
+        self._belief.gusts()
         if self.flying is Flying.WING and at_s - self._slip_s > _SLIP_PERIOD_S - 1e-3:
             self._slip_s = at_s
             self._fuse_sideslip(at_s, stamp_ns)
@@ -92,13 +94,18 @@ class AirData:
         if not self._guessed and not self._guess_wind(seconds):
             return
         h, predicted = np.empty((2, kernel.N)), np.empty(2)
-        models.drag(belief.x, load, belief.air.quadratic_1_m, h, predicted)
+        wind.drag(belief.x, load, belief.wind.law, h, predicted)
+        if self.first:
+            speed = math.hypot(float(belief.x[3]), float(belief.x[4]))
+            h[:, kernel.DRAG] *= min(max(speed - _LEARN_M_S, 0.0), 1.0)
         vibration = float(belief.watch[11]) / seconds**2
         variance = np.full(2, c.drag_noise_m_s2**2 + vibration)
         if not source.judge(
             belief, h, force[:2] - predicted, variance, at_s, stamp_ns, self.first
         ):
             self._recover(source, at_s)
+        elif self.first:
+            belief.learn_gusts(seconds)
 
     def _guess_wind(self, seconds: float) -> bool:
         """Place the wind where a second of force puts it; the filter's slopes are good there.
@@ -115,14 +122,18 @@ class AirData:
         x = belief.x
         force = guess[1:4] / guess[0] - x[kernel.X_ACCEL_BIAS : kernel.X_ACCEL_BIAS + 3]
         c = np.exp(x[kernel.X_DRAG]) * np.sqrt(max(-force[2] / kernel.GRAVITY_M_S2, _LOAD_MIN))
-        b = belief.air.quadratic_1_m
+        b = belief.wind.law[2:4]
         size = np.abs(force[:2])
         # c v + b v^2 = f, without the cancellation of the usual formula
         through = -np.sign(force[:2]) * 2.0 * size / (c + np.sqrt(c * c + 4.0 * b * size))
         r = frames.rotation_from_quat(x[6:10])
         level = np.linalg.solve(r.T[:2, :2], through - r.T[:2, 2] * x[5])
         if float(level @ level) < _GUESS_MAX_M_S**2:
-            x[kernel.X_WIND : kernel.X_WIND + 2] = x[3:5] - level
+            at = slice(kernel.X_WIND, kernel.X_WIND + 2)
+            x[at] = belief.wind.state_of(x[3:5] - level, x)
+            belief.gusts()
+            for i in (kernel.GUST, kernel.GUST + 1):
+                correction.forget(belief.p, i, float(belief.sigma[4] ** 2))
         guess[:] = 0.0
         self._guessed = True
         return True

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wind as the filter keeps it: under rotors as the force that it makes, on a wing as itself.
+
+A hovering aircraft shows the force of the wind, c w + b w^2, and nothing else: wind and drag c
+can't be told apart until it moves. A filter that kept w beside c would think that it can, since
+each gust puts its slopes elsewhere (Huang, Mourikis, Roumeliotis, "Observability-based rules for
+designing consistent EKF SLAM estimators", IJRR 29(5), 2010, on the same trouble with headings).
+So the states WIND and GUST hold s, the wind that would make this force if drag were c_0, the drag
+believed when the aircraft took to its rotors: c w + b w^2 = c_0 s + b s^2. In a hover the force
+is then free of c. On a wing, where airspeed shows w itself, the states hold w. ``law`` (5,): c_0
+[1/s]; b [1/m] of this change of variables; b along FRD x and y; 1 if force is held, else 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from airtwin_core.types import Array
+from airtwin_physics.ekf.kernel import (
+    ACCEL_BIAS,
+    ATT,
+    DRAG,
+    GUST,
+    VEL,
+    WIND,
+    X_ACCEL_BIAS,
+    X_DRAG,
+    X_GUST,
+    X_Q,
+    X_VEL,
+    X_WIND,
+    rotation,
+)
+
+N_BLOWN = 7
+_STILL_M_S = 1e-9
+_WINDS = (WIND, WIND + 1, DRAG, GUST, GUST + 1)
+
+
+@njit(cache=True)
+def blown(north: float, east: float, first: float, drag: float, bend: float, out: Array) -> None:
+    """Write the wind of a state s = (north, east) [m/s], and its slopes.
+
+    first, drag: c_0, c [1/s]; bend: b [1/m]. out (7,): w north, east [m/s]; d w / d s as its
+    places (0, 0), (0, 1) = (1, 0), (1, 1) [-]; d w / d ln c north, east [m/s].
+    """
+    s = np.sqrt(north * north + east * east)
+    if s < _STILL_M_S:
+        share = first / drag
+        out[0], out[1] = share * north, share * east
+        out[2], out[3], out[4] = share, 0.0, share
+        out[5], out[6] = -out[0], -out[1]
+        return
+    force = first * s + bend * s * s
+    w = 2.0 * force / (drag + np.sqrt(drag * drag + 4.0 * bend * force))
+    steep = drag + 2.0 * bend * w
+    along = (first + 2.0 * bend * s) / steep
+    across = w / s
+    n, e = north / s, east / s
+    out[0], out[1] = w * n, w * e
+    out[2] = across + (along - across) * n * n
+    out[3] = (along - across) * n * e
+    out[4] = across + (along - across) * e * e
+    less = -drag * w / steep
+    out[5], out[6] = less * n, less * e
+
+
+@njit(cache=True)
+def drag(x: Array, load: float, law: Array, h: Array, predicted: Array) -> None:
+    """Write what an accelerometer shows across the rotor discs, (2,) [m/s^2] FRD x and y.
+
+    -(c sqrt(load) + b_i |a_i|) a_i + accelerometer bias; c = exp(state) [1/s], load [-] thrust
+    over weight (rotor drag goes with rotor speed, that with the root of thrust), a the velocity
+    through the air. h (2, 28): its rows without the gust.
+
+    Source: Svacha, Mohta, Kumar, "Improving quadrotor trajectory tracking by compensating for
+    aerodynamic effects", ICUAS 2017: drag proportional to rotor speed times air speed.
+    """
+    r = np.empty((3, 3))
+    rotation(x[X_Q : X_Q + 4], r)
+    wind = np.empty(N_BLOWN)
+    north, east = x[X_WIND] + x[X_GUST], x[X_WIND + 1] + x[X_GUST + 1]
+    c = np.exp(x[X_DRAG])
+    blown(north, east, law[0], c, law[1], wind)
+    n, e, d = x[X_VEL] - wind[0], x[X_VEL + 1] - wind[1], x[X_VEL + 2]
+    u = r[0, 0] * n + r[1, 0] * e + r[2, 0] * d
+    v = r[0, 1] * n + r[1, 1] * e + r[2, 1] * d
+    w = r[0, 2] * n + r[1, 2] * e + r[2, 2] * d
+    rotors = c * np.sqrt(max(load, 0.0))
+    h[:, :] = 0.0
+    for i in range(2):
+        air = u if i == 0 else v
+        predicted[i] = -(rotors + law[2 + i] * abs(air)) * air + x[X_ACCEL_BIAS + i]
+    # slopes as if no gust blew: with those of each moment, bias and wind seem to part in a hover
+    blown(x[X_WIND], x[X_WIND + 1], law[0], c, law[1], wind)
+    n, e = x[X_VEL] - wind[0], x[X_VEL + 1] - wind[1]
+    u = r[0, 0] * n + r[1, 0] * e + r[2, 0] * d
+    v = r[0, 1] * n + r[1, 1] * e + r[2, 1] * d
+    w = r[0, 2] * n + r[1, 2] * e + r[2, 2] * d
+    for i in range(2):
+        air = u if i == 0 else v
+        slope = -(rotors + 2.0 * law[2 + i] * abs(air))
+        for j in range(3):
+            h[i, VEL + j] = slope * r[j, i]
+        h[i, WIND] = -slope * (r[0, i] * wind[2] + r[1, i] * wind[3])
+        h[i, WIND + 1] = -slope * (r[0, i] * wind[3] + r[1, i] * wind[4])
+        h[i, GUST], h[i, GUST + 1] = h[i, WIND], h[i, WIND + 1]
+        # what c changes beyond a hover at this tilt and thrust: there the state is the force
+        blows = r[0, i] * wind[0] + r[1, i] * wind[1]
+        steeper = 2.0 * law[2 + i] * (abs(air) - abs(blows))
+        lessened = r[0, i] * wind[5] + r[1, i] * wind[6]
+        h[i, DRAG] = -rotors * (air + blows) + steeper * lessened
+        h[i, ACCEL_BIAS + i] = 1.0
+    # d (R^T a) / d theta = [R^T a]x
+    slope = -(rotors + 2.0 * law[2] * abs(u))
+    h[0, ATT + 1], h[0, ATT + 2] = -slope * w, slope * v
+    slope = -(rotors + 2.0 * law[3] * abs(v))
+    h[1, ATT], h[1, ATT + 2] = slope * w, -slope * u
+
+
+@njit(cache=True)
+def winds(x: Array, p: Array, law: Array, out: Array) -> None:
+    """Write wind now (2,) [m/s] NE, its covariance (2, 2), mean wind (2,), its covariance (2, 2).
+
+    x (29,) or more, P (28, 28). out (12,) or more.
+    """
+    wind = np.empty(N_BLOWN)
+    for k in range(2):
+        gust = 1.0 - k
+        north, east = x[X_WIND] + gust * x[X_GUST], x[X_WIND + 1] + gust * x[X_GUST + 1]
+        if law[4] > 0.0:
+            blown(north, east, law[0], np.exp(x[X_DRAG]), law[1], wind)
+        else:
+            wind[0], wind[1], wind[2], wind[3], wind[4] = north, east, 1.0, 0.0, 1.0
+            wind[5], wind[6] = 0.0, 0.0
+        nn = p[WIND, WIND] + gust * (2.0 * p[WIND, GUST] + p[GUST, GUST])
+        ne = p[WIND, WIND + 1] + gust * (p[WIND, GUST + 1] + p[WIND + 1, GUST])
+        ne += gust * p[GUST, GUST + 1]
+        ee = p[WIND + 1, WIND + 1] + gust * (2.0 * p[WIND + 1, GUST + 1] + p[GUST + 1, GUST + 1])
+        dn = p[WIND, DRAG] + gust * p[GUST, DRAG]
+        de = p[WIND + 1, DRAG] + gust * p[GUST + 1, DRAG]
+        at = 6 * k
+        out[at], out[at + 1] = wind[0], wind[1]
+        for i in range(2):
+            an, ae, ad = wind[2 + i], wind[3 + i], wind[5 + i]
+            for j in range(i + 1):
+                bn, be, bd = wind[2 + j], wind[3 + j], wind[5 + j]
+                value = an * (nn * bn + ne * be + dn * bd) + ae * (ne * bn + ee * be + de * bd)
+                value += ad * (dn * bn + de * be + p[DRAG, DRAG] * bd)
+                out[at + 2 + 2 * i + j] = value
+                out[at + 2 + 2 * j + i] = value
+
+
+class WindStates:
+    """What the states WIND and GUST of one belief mean now; see above."""
+
+    def __init__(self, drag_1_s: float, quadratic_1_m: Array) -> None:
+        """``drag_1_s``: c_0 of the first flight; ``quadratic_1_m`` (2,): b along FRD x and y."""
+        self.law: Array = np.array([drag_1_s, quadratic_1_m.mean(), *quadratic_1_m, 1.0])
+        self._first = float(self.law[0])
+
+    @property
+    def by_force(self) -> bool:
+        """Whether the states hold the force."""
+        return bool(self.law[4])
+
+    def start_over(self) -> None:
+        """Hold the force, by the drag that the aircraft is expected to have."""
+        self.law[0], self.law[4] = self._first, 1.0
+
+    def _slopes(self, x: Array) -> tuple[Array, Array, Array]:
+        """Return mean, now (2,) and their slopes (4, 5) by ``_WINDS``."""
+        mean = x[X_WIND : X_WIND + 2]
+        total = mean + x[X_GUST : X_GUST + 2]
+        slopes = np.zeros((4, 5))
+        if not self.by_force:
+            slopes[:2, :2] = slopes[2:, :2] = slopes[2:, 3:] = np.eye(2)
+            return mean.copy(), total, slopes
+        out = np.empty(N_BLOWN)
+        first, bend, c = self.law[0], self.law[1], np.exp(x[X_DRAG])
+        blown(mean[0], mean[1], first, c, bend, out)
+        slopes[:2, :2] = [[out[2], out[3]], [out[3], out[4]]]
+        slopes[:2, 2] = out[5:7]
+        found = out[0:2].copy()
+        blown(total[0], total[1], first, c, bend, out)
+        slopes[2:, :2] = slopes[2:, 3:] = [[out[2], out[3]], [out[3], out[4]]]
+        slopes[2:, 2] = out[5:7]
+        return found, out[0:2].copy(), slopes
+
+    def mean(self, x: Array) -> Array:
+        """Return the mean wind (2,) [m/s] NE."""
+        at = x[X_WIND : X_WIND + 2]
+        if not self.by_force:
+            return at
+        out = np.empty(N_BLOWN)
+        blown(at[0], at[1], self.law[0], np.exp(x[X_DRAG]), self.law[1], out)
+        return out[0:2]
+
+    def state_of(self, wind_ne_m_s: Array, x: Array) -> Array:
+        """Return the state (2,) that stands for a wind; the inverse of ``blown``."""
+        if not self.by_force:
+            return wind_ne_m_s
+        out = np.empty(N_BLOWN)
+        first, bend, c = self.law[0], self.law[1], np.exp(x[X_DRAG])
+        blown(wind_ne_m_s[0], wind_ne_m_s[1], c, first, bend, out)
+        return out[0:2]
+
+    def hold_wind(self, x: Array, p: Array) -> None:
+        """Let the states hold the wind itself: the aircraft flies on its wing."""
+        if self.by_force:
+            mean, now, slopes = self._slopes(x)
+            _turn(p, _by_states(slopes))
+            x[X_WIND : X_WIND + 2], x[X_GUST : X_GUST + 2] = mean, now - mean
+            self.law[4] = 0.0
+
+    def hold_force(self, x: Array, p: Array) -> None:
+        """Let the states hold the force: the aircraft took to its rotors."""
+        if not self.by_force:
+            self.by_force = True
+            self.law[0] = np.exp(
+                x[X_DRAG]
+            )  # so the numbers stay as they are, only their errors change
+            _turn(p, np.linalg.inv(_by_states(self._slopes(x)[2])))
+
+
+def _by_states(slopes: Array) -> Array:
+    """Return d (mean, drag, gust) / d states (5, 5) from those of mean and mean + gust (4, 5)."""
+    out: Array = np.eye(5)
+    out[:2], out[3:] = slopes[:2], slopes[2:] - slopes[:2]
+    return out
+
+
+def _turn(p: Array, by: Array) -> None:
+    """Replace P by T P T^T, T ``by`` (5, 5) for ``_WINDS`` and else the identity."""
+    at = list(_WINDS)
+    p[at, :] = by @ p[at, :]
+    p[:, at] = p[:, at] @ by.T
+    p[:] = 0.5 * (p + p.T)

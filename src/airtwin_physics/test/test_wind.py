@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wind as force and as itself; and is the wind as good as it says, over simulated flights?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airtwin_core import aircraft, frames
+from airtwin_core.types import Array
+from airtwin_physics.ekf import kernel
+from airtwin_physics.ekf.kernel import DRAG, GUST, WIND, N
+from airtwin_physics.ekf.wind import N_BLOWN, WindStates, blown, drag, winds
+from airtwin_physics.estimator import Estimator
+from airtwin_sim.commander import Command
+from airtwin_sim.samples import Flight
+from airtwin_sim.scenario import Scenario, VehicleSpec, Wind
+
+FIRST, QUADRATIC = 0.15, np.array([0.01, 0.02])
+NAN = float("nan")
+speeds = st.floats(-20.0, 20.0)
+
+
+def _x(seed: int, *, level: bool = False) -> Array:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=kernel.N_NOMINAL)
+    turn = rng.normal(size=3) * [0.0 if level else 0.3, 0.0 if level else 0.3, 1.0]
+    x[6:10] = frames.quat_from_rotation_vector(turn)
+    x[22:24] *= 6.0
+    x[24] = np.log(FIRST) + 0.4 * rng.normal()
+    x[27:29] = 0.0
+    return x
+
+
+def _covariance(seed: int) -> Array:
+    root = np.random.default_rng(seed).normal(size=(N, N))
+    return root @ root.T / N
+
+
+def _moved(x: Array, error: int, by: float) -> Array:
+    """Return x with one error injected; attitude as its rotation vector."""
+    y = x.copy()
+    if 6 <= error < 9:
+        turn = np.zeros(3)
+        turn[error - 6] = by
+        y[6:10] = frames.quat_multiply(x[6:10], frames.quat_from_rotation_vector(turn))
+    else:
+        y[error + (error >= 6)] += by
+    return y
+
+
+def _slope(x: Array, error: int, value: Callable[[Array], Array]) -> Array:
+    step = 1e-5
+    return (value(_moved(x, error, step)) - value(_moved(x, error, -step))) / (2 * step)
+
+
+def _winds(states: WindStates, x: Array, p: Array) -> Array:
+    """Return wind now, its covariance, mean wind, its covariance (12,), checked by slopes."""
+    out = np.empty(12)
+    winds(x, p, states.law, out)
+    for k, gust in ((0, 1.0), (6, 0.0)):
+
+        def wind(y: Array, k: int = k) -> Array:
+            scratch = np.empty(12)
+            winds(y, p, states.law, scratch)
+            return scratch[k : k + 2]
+
+        h = np.stack([_slope(x, error, wind) for error in range(N)], axis=1)
+        assert np.any(h[:, GUST]) == bool(gust)
+        np.testing.assert_allclose(out[k + 2 : k + 6].reshape(2, 2), h @ p @ h.T, atol=1e-5)
+    return out
+
+
+def _shown(x: Array, load: float, quadratic: Array) -> tuple[Array, Array]:
+    h, predicted = np.empty((2, N)), np.empty(2)
+    drag(x, load, WindStates(FIRST, quadratic).law, h, predicted)
+    return h, predicted
+
+
+@settings(deadline=None)  # the first call may compile
+@given(speeds, speeds, st.floats(0.05, 1.0), st.floats(0.0, 0.05))
+def test_a_wind_makes_the_force_of_its_state(n: float, e: float, c: float, b: float) -> None:
+    out, back = np.empty(N_BLOWN), np.empty(N_BLOWN)
+    blown(n, e, FIRST, c, b, out)
+    s, w = math.hypot(n, e), math.hypot(out[0], out[1])
+    assert c * w + b * w * w == pytest.approx(FIRST * s + b * s * s, abs=1e-9)
+    assert out[0] * e == pytest.approx(out[1] * n, abs=1e-6)
+    blown(out[0], out[1], c, FIRST, b, back)
+    np.testing.assert_allclose(back[:2], [n, e], atol=1e-9)
+
+
+@settings(deadline=None)  # the first call may compile
+@given(speeds, speeds, st.floats(0.05, 1.0), st.floats(0.001, 0.05))
+def test_slopes_of_a_wind(n: float, e: float, c: float, b: float) -> None:
+    def wind(dn: float, de: float, dc: float) -> Array:
+        y = np.empty(N_BLOWN)
+        blown(n + dn, e + de, FIRST, c * math.exp(dc), b, y)
+        return y[:2]
+
+    if math.hypot(n, e) < 0.1:
+        return
+    out, d = np.empty(N_BLOWN), 1e-5
+    blown(n, e, FIRST, c, b, out)
+    np.testing.assert_allclose(out[2:4], (wind(d, 0, 0) - wind(-d, 0, 0)) / 2 / d, atol=1e-4)
+    np.testing.assert_allclose(out[3:5], (wind(0, d, 0) - wind(0, -d, 0)) / 2 / d, atol=1e-4)
+    np.testing.assert_allclose(out[5:7], (wind(0, 0, d) - wind(0, 0, -d)) / 2 / d, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_of_drag_are_its_slopes_without_a_gust(seed: int) -> None:
+    x = _x(seed)
+    h, _ = _shown(x, 1.3, QUADRATIC)
+    for error in range(N):
+        slope = _slope(x, error, lambda y: _shown(y, 1.3, QUADRATIC)[1])
+        if error != DRAG:
+            np.testing.assert_allclose(h[:, error], slope, atol=1e-5, err_msg=str(error))
+    # level, at the thrust of a hover and with rotor drag alone the states' meaning is exact
+    x = _x(seed, level=True)
+    h, _ = _shown(x, 1.0, np.zeros(2))
+    slope = _slope(x, DRAG, lambda y: _shown(y, 1.0, np.zeros(2))[1])
+    np.testing.assert_allclose(h[:, DRAG], slope, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_hover_says_nothing_of_the_drag(seed: int) -> None:
+    x = _x(seed)
+    x[3:6] = 0.0
+    np.testing.assert_allclose(_shown(x, 1.3, QUADRATIC)[0][:, DRAG], 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_change_of_what_the_states_hold_changes_no_wind(seed: int) -> None:
+    x, p = _x(seed), _covariance(seed)
+    x[27:29] = [0.7, -1.1]
+    states = WindStates(FIRST, QUADRATIC)
+    found = _winds(states, x, p)
+    states.hold_wind(x, p)
+    np.testing.assert_allclose(x[22:24], found[6:8], atol=1e-12)
+    np.testing.assert_allclose(_winds(states, x, p), found, atol=1e-10)
+    held, before = p.copy(), x.copy()
+    states.hold_force(x, p)
+    assert np.array_equal(x, before)
+    np.testing.assert_allclose(_winds(states, x, p), found, atol=1e-10)
+    assert np.linalg.eigvalsh(p).min() > 0.0
+    states.hold_wind(x, p)
+    np.testing.assert_allclose(p, held, atol=1e-10)
+    assert p[WIND, WIND] != pytest.approx(_covariance(seed)[WIND, WIND])  # it did change
+    assert p[GUST, GUST] > 0.0
+
+
+def _flight(seed: int, gust: float, *, square: bool) -> list[tuple[object, Array]]:
+    """Return samples with the wind (3,) at each: 28 s, in 8 m/s."""
+    turn = 2.399 * seed
+    wind = Wind((8.0 * math.cos(turn), 8.0 * math.sin(turn), 0.0), gust)
+    scenario = Scenario((VehicleSpec("px4_1"),), wind=wind, seed=seed, extra_topics=True)
+    flight, o = Flight(scenario), scenario.origin
+    out: list[tuple[object, Array]] = []
+
+    def run(seconds: float) -> None:
+        for _, _, sample in flight.run(seconds):
+            out.append((sample, flight.world.fleet.wind_ned_m_s[0].copy()))
+
+    def order(number: int, *params: float) -> None:
+        flight.world.command("px4_1", Command(number, params))
+
+    run(4.0)
+    order(400, 1.0, 21196.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    run(1.0)
+    order(22, *(NAN,) * 7)
+    run(8.0)
+    for leg in range(3):
+        if square:
+            north = 20.0 if leg % 2 == 0 else 0.0
+            latitude = o.latitude_deg + math.degrees(north / 6378137.0)
+            height = o.altitude_amsl_m + 5.0
+            order(192, -1.0, 1.0, 0.0, NAN, latitude, o.longitude_deg, height)
+        run(5.0)
+    return out
+
+
+@pytest.mark.parametrize("square", [False, True])
+def test_wind_is_as_good_as_it_says_in_gusts(square: bool) -> None:
+    """With the aircraft's file and without, against the mean wind and that of the moment."""
+    known = aircraft.load("x500")
+    nees: dict[str, list[float]] = {"file now": [], "file mean": [], "now": [], "mean": []}
+    learnt = []
+    for seed in range(2):
+        flown = _flight(seed + 40, 1.0, square=square)
+        steady = 8.0 * np.array([math.cos(2.399 * (seed + 40)), math.sin(2.399 * (seed + 40))])
+        for name, craft in (("file ", known), ("", None)):
+            estimator = Estimator(aircraft=craft)
+            states = 0
+            for sample, wind in flown:
+                state = estimator.on(sample)  # type: ignore[arg-type]
+                states += state is not None
+                if state is None or state.wind is None or states < 1000 or states % 50:
+                    continue
+                assert state.wind.mean_ne_m_s is not None
+                error = state.wind.velocity_ne_m_s - wind[:2]
+                nees[f"{name}now"].append(error @ np.linalg.solve(state.wind.covariance, error))
+                error = state.wind.mean_ne_m_s - steady
+                cov = state.wind.mean_covariance
+                nees[f"{name}mean"].append(error @ np.linalg.solve(cov, error))
+            learnt.append(estimator._belief.p[DRAG, DRAG])
+    for name, values in nees.items():
+        assert len(values) >= 6, name
+        assert np.mean(values) < 5.0, (name, values)  # 2 degrees of freedom, few flights
+    if not square:  # a hover teaches no drag, whatever the gusts do
+        assert min(learnt) > 0.24**2
