@@ -217,10 +217,8 @@ class WindStates:
     def hold_force(self, x: Array, p: Array) -> None:
         """Let the states hold the force: the aircraft took to its rotors."""
         if not self.by_force:
-            self.by_force = True
-            self.law[0] = np.exp(
-                x[X_DRAG]
-            )  # so the numbers stay as they are, only their errors change
+            # by this drag the numbers stay as they are, only their errors change
+            self.law[0], self.law[4] = np.exp(x[X_DRAG]), 1.0
             _turn(p, np.linalg.inv(_by_states(self._slopes(x)[2])))
 
 
