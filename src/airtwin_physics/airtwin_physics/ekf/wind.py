@@ -219,7 +219,8 @@ class WindStates:
         if not self.by_force:
             # by this drag the numbers stay as they are, only their errors change
             self.law[0], self.law[4] = np.exp(x[X_DRAG]), 1.0
-            _turn(p, np.linalg.inv(_by_states(self._slopes(x)[2])))
+            back: Array = np.array(np.linalg.inv(_by_states(self._slopes(x)[2])), dtype=np.float64)
+            _turn(p, back)
 
 
 def _by_states(slopes: Array) -> Array:
