@@ -31,7 +31,7 @@ class EstimatorConfig:
     gap_rate_rad_s: float = 0.3  # [rad/s] what a lost IMU sample may have held
     gap_accel_m_s2: float = 3.0  # [m/s^2] likewise
     clip_accel_m_s2: float = 20.0  # [m/s^2] what a clipped sample may hide
-    accel_range_m_s2: float = 150.0  # [m/s^2] a sample beyond this counts as clipped; 16 g is 157
+    impact_accel_m_s2: float = 80.0  # [m/s^2] a sample beyond this is an impact: half of 16 g
 
     # GNSS
     gnss_delay_s: float = 0.08  # [s] age of a fix stamped on arrival: simulators 0, receivers 0.12

@@ -18,7 +18,7 @@ def warm_up() -> None:
     x = np.zeros(kernel.N_NOMINAL)
     x[kernel.X_Q] = 1.0
     p, h = np.eye(kernel.N), np.zeros((3, kernel.N))
-    three, ring = np.ones(3), np.zeros((2, 12))
+    three, ring = np.ones(3), np.zeros((2, imu_kernels.N_ENTRY))
     rest, watch = np.zeros(imu_kernels.N_REST), np.zeros(imu_kernels.N_WATCH)
     pack, cell = np.ones(battery.model.N_PACK), np.array([3.0, 4.0])
     battery.discharge(pack, cell, three, three, 25.0, 0.1)

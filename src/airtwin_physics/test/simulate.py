@@ -136,9 +136,28 @@ def fly(
     barometer: bool = True,
 ) -> Flight:
     """Return one flight with errors drawn from ``rng``."""
-    e = errors or Errors()
     p, v, q = path(seconds, rest_s=rest_s)
+    return along(
+        rng, p, v, q, errors, rest_s=rest_s, gnss_hz=gnss_hz, compass=compass, barometer=barometer
+    )
+
+
+def along(
+    rng: np.random.Generator,
+    p: Array,
+    v: Array,
+    q: Array | None = None,
+    errors: Errors | None = None,
+    *,
+    rest_s: float = 2.0,
+    gnss_hz: float = 8.0,
+    compass: bool = True,
+    barometer: bool = True,
+) -> Flight:
+    """Return one flight along a path, level and to the north without ``q``."""
+    e = errors or Errors()
     n = len(p)
+    q = np.tile([1.0, 0.0, 0.0, 0.0], (n, 1)) if q is None else q
     gyro, accel = _imu_averages(v, q)
     gyro_bias = _walk(rng, n, e.gyro_bias_rad_s, e.gyro_bias_walk)
     accel_bias = _walk(rng, n, e.accel_bias_m_s2, e.accel_bias_walk)

@@ -18,6 +18,8 @@ _WINDOW_S = 0.5  # of the means and spreads
 _LONG = 1.2  # times the integration time: beyond that samples are missing
 _ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
+N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], 1 if it is an impact
+_IMPACT = 12
 N_REST = 21
 N_WATCH = 23
 WENT_BACK, GAP = "clock went back", "IMU gap"
@@ -71,7 +73,7 @@ def enter(
 
     Call before ``follow`` takes the sample: rest still holds the one before. missing: time [s]
     within dt that no sample covers. doubt (4,): what lost samples may have held [rad/s],
-    [m/s^2], what a clipped one hides [m/s^2], beyond which force [m/s^2] one counts as clipped.
+    [m/s^2], what a clipped one hides [m/s^2], beyond which force [m/s^2] one is an impact.
     """
     entry[0] = dt
     worst = 0.0
@@ -90,8 +92,9 @@ def enter(
             entry[4 + i] = 0.5 * (accel[i] + rest[18 + i])
             entry[7 + i] += max(doubt[0] * doubt[0], rest[7]) * missing * missing
         entry[10] += max(doubt[1] * doubt[1], rest[8]) * missing * missing
-    if clipped or force2 > doubt[3] * doubt[3]:
+    if clipped:
         entry[10] += (doubt[2] * dt) ** 2
+    entry[_IMPACT] = 1.0 if force2 > doubt[3] * doubt[3] else 0.0
 
 
 @njit(cache=True)
@@ -149,6 +152,9 @@ def step_until(
         entry = ring[first % size]
         if entry[11] > target and last - first < size:
             break
+        if entry[_IMPACT]:
+            # its force may have left the range; what stops an aircraft takes at most its speed
+            entry[10] += x[3] * x[3] + x[4] * x[4] + x[5] * x[5]
         predict(x, p, entry[:11], constants)
         first += 1
         passed = entry[11] - watch[0]
@@ -200,7 +206,7 @@ class ImuTrack:
     def __init__(self, config: EstimatorConfig) -> None:
         c = self._config = config
         self._doubt = np.array(
-            [c.gap_rate_rad_s, c.gap_accel_m_s2, c.clip_accel_m_s2, c.accel_range_m_s2]
+            [c.gap_rate_rad_s, c.gap_accel_m_s2, c.clip_accel_m_s2, c.impact_accel_m_s2]
         )
         self.refused: dict[str, int] = {}
         self.start_over()
@@ -210,7 +216,7 @@ class ImuTrack:
         self.newest: Imu | None = None
         self.now_s = 0.0
         self.first = self.last = 0
-        self.ring = np.zeros((RING, 12))
+        self.ring = np.zeros((RING, N_ENTRY))
         self.rest = np.zeros(N_REST)
 
     def take(self, imu: Imu, *, queue: bool) -> str:
