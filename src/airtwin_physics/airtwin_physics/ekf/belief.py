@@ -48,13 +48,13 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 class Belief:
     """``x`` (29,), ``p`` (28, 28), ``constants`` (49,) of ``kernel``; ``begun``: since alignment.
 
-    ``watch`` (23,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
+    ``watch`` (24,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
     last look at the acceleration; that (3,) [m/s^2] NED, smooth; since the last look at the drag
     the time [s], the specific force times it (3,) [m/s] FRD, variance of that by vibration
     [m^2/s^2]; velocity (3,) [m/s] and attitude (4,) before corrections; sum of all corrections of
     the velocity (3,) [m/s], without which it is the IMU's alone, and of the sizes of those of the
-    attitude [rad]. The arrays live as long as the object: ``start_over`` clears them in place, so
-    that sensors may keep it.
+    attitude [rad]; time of the last impact [s]. The arrays live as long as the object:
+    ``start_over`` clears them in place, so that sensors may keep it.
     """
 
     def __init__(self, config: EstimatorConfig, air: Air | None = None) -> None:

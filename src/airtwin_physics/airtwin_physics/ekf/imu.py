@@ -21,7 +21,8 @@ _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], 1 if it is an impact
 _IMPACT = 12
 N_REST = 21
-N_WATCH = 23
+N_WATCH = 24
+STRUCK = 23  # in ``watch``: time [s] of the last impact
 WENT_BACK, GAP = "clock went back", "IMU gap"
 BROKEN = frozenset((WENT_BACK, GAP))
 """What of an IMU sample's time costs the state."""
@@ -145,7 +146,7 @@ def step_until(
     """Move state and covariance along the ring; return the step that is next.
 
     Stops before a step that ends after ``target`` [s], unless the ring is full, and after the
-    first one that ends at ``event`` [s] or later. watch (23,): see ``Belief``.
+    first one that ends at ``event`` [s] or later. watch (24,): see ``Belief``.
     """
     size = ring.shape[0]
     while first < last:
@@ -155,6 +156,7 @@ def step_until(
         if entry[_IMPACT]:
             # its force may have left the range; what stops an aircraft takes at most its speed
             entry[10] += x[3] * x[3] + x[4] * x[4] + x[5] * x[5]
+            watch[STRUCK] = entry[11]
         predict(x, p, entry[:11], constants)
         first += 1
         passed = entry[11] - watch[0]

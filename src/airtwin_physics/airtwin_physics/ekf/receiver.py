@@ -170,6 +170,10 @@ class Receiver:
         self._home = [a + b for a, b in zip(self._home, by_ned_m.tolist(), strict=True)]
         self._above_m -= float(by_ned_m[2])
 
+    def struck(self) -> None:
+        """Begin anew: Doppler and IMU show an impact late and in part."""
+        self._begin()
+
     def take(self, look: Look) -> None:
         """Judge by one more fix; those out of order are passed over."""
         at_s, before = look.when_s, self._velocity

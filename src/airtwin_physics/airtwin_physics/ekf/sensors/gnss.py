@@ -13,7 +13,7 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import correction, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
-from airtwin_physics.ekf.imu import square
+from airtwin_physics.ekf.imu import STRUCK, square
 from airtwin_physics.ekf.receiver import BY_IMU, Look, Receiver
 from airtwin_physics.ekf.source import Gate, Source
 from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
@@ -72,9 +72,13 @@ class Gnss:
         place = (fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
         stuck = self.position.stuck(at_s, place, self._belief)
         cause = TOO_LATE if lag_s > LATE_MAX_S else _fault(fix, self._config) or stuck
-        unusable = cause or self._speed_fault(fix)
+        struck_s = self._belief.watch.item(STRUCK)
+        struck = struck_s > 0.0 and at_s - struck_s < self._config.gnss_delay_max_s
+        unusable = cause or self._speed_fault(fix) or (struck and "may be of before an impact")
         measured = None if cause else self._placed(fix)
-        if measured is not None and self.started:
+        if struck:
+            self.receiver.struck()
+        elif measured is not None and self.started:
             self._look(fix, measured, not unusable, at_s, lag_s, others)
         # velocity first: a first position is carried along it to the time of the belief
         self.velocity.seen_s = at_s if fix.velocity_ned_m_s is not None else self.velocity.seen_s
