@@ -15,7 +15,8 @@
   estimates that claim to be valid.
 - ``wind_unknown_*``: the same without a file: drag is a guess that only flying about improves.
 - ``wind_gusts_*``: with the file, in Dryden gusts of MIL-F-8785C, against the wind that blows at
-  that instant (mean of 0.5 s); ``wind_gusts_nees`` [-] of it, 2 degrees of freedom, mean.
+  that instant (mean of 0.5 s); ``wind_gusts_nees`` [-] of it, 2 degrees of freedom, mean;
+  ``wind_gusts_mean_error_m_s`` [m/s] of the mean wind against the steady 8 m/s, worst, and median.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def _batch_hz() -> float:
 
 def _wind(prefix: str, known: Aircraft | None, gust: float) -> dict[str, Any]:
     """Return the errors of the wind over all directions, hovering and flying a square."""
-    size, angle, nees, valid = [], [], [], []
+    size, angle, nees, valid, mean = [], [], [], [], []
     for k in range(DIRECTIONS):
         turn = 2.0 * math.pi * (k + 0.3) / DIRECTIONS
         steady = (SPEED_M_S * math.cos(turn), SPEED_M_S * math.sin(turn), 0.0)
@@ -176,13 +177,21 @@ def _wind(prefix: str, known: Aircraft | None, gust: float) -> dict[str, Any]:
             angle.append(math.degrees(math.acos(min(float(cosine), 1.0))))
             nees.append(float(error @ np.linalg.solve(state.wind.covariance, error)))
             valid.append(state.wind.valid)
+            assert state.wind.mean_ne_m_s is not None
+            mean.append(float(np.linalg.norm(state.wind.mean_ne_m_s - steady[:2])))
     found = {
         f"{prefix}_error_m_s": round(max(size), 2),
         f"{prefix}_error_deg": round(max(angle), 1),
         f"{prefix}_error_median_m_s": round(statistics.median(size), 2),
         f"{prefix}_valid": round(statistics.mean(valid), 2),
     }
-    return found | ({f"{prefix}_nees": round(statistics.mean(nees), 2)} if gust else {})
+    if gust:
+        found |= {
+            f"{prefix}_nees": round(statistics.mean(nees), 2),
+            f"{prefix}_mean_error_m_s": round(max(mean), 2),
+            f"{prefix}_mean_error_median_m_s": round(statistics.median(mean), 2),
+        }
+    return found
 
 
 def _flight(

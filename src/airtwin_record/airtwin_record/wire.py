@@ -23,7 +23,7 @@ from airtwin_core.types import (
     Report,
     TwinState,
 )
-from airtwin_ros.convert import NO_WIND
+from airtwin_ros.convert import NO_WIND, mean_wind
 
 _HEADER = b"\x00\x01\x00\x00"  # CDR, little endian
 _VECTORS = (
@@ -108,6 +108,8 @@ def twin_state(state: TwinState, vehicle: str) -> bytes:
         _fusion(body, fusion)
     wind = state.wind or NO_WIND
     body.pack(8, "6d?", *wind.velocity_ne_m_s, *wind.covariance.ravel(), wind.valid)
+    mean, covariance = mean_wind(wind)
+    body.pack(8, "6d", *mean, *covariance.ravel())
     body.pack(4, "I", len(state.health))
     for health in state.health:
         body.string(health.source)

@@ -54,12 +54,17 @@ def _state(rng: np.random.Generator, causes: dict[str, int], origin: Origin | No
 
 @pytest.mark.parametrize("notice", ["", "a", "lost: ä"])
 @pytest.mark.parametrize("sources", [(), ("gnss",), ("gnss_position", "barometer", "a")])
-@pytest.mark.parametrize("windy", [False, True])
-def test_wind_health_and_notice(notice: str, sources: tuple[str, ...], windy: bool) -> None:
+@pytest.mark.parametrize("windy", ["", "now", "now and mean"])
+def test_wind_health_and_notice(notice: str, sources: tuple[str, ...], windy: str) -> None:
     rng = np.random.default_rng(2)
+    wind = WindEstimate(rng.normal(size=2), rng.normal(size=(2, 2)), True)
+    if windy == "now and mean":
+        wind = dataclasses.replace(
+            wind, mean_ne_m_s=rng.normal(size=2), mean_covariance=rng.normal(size=(2, 2))
+        )
     state = dataclasses.replace(
         _state(rng, {"gate": 3}, None),
-        wind=WindEstimate(rng.normal(size=2), rng.normal(size=(2, 2)), True) if windy else None,
+        wind=wind if windy else None,
         health=tuple(SensorHealth(name, Health.NOISY, 1.5) for name in sources),
         notice=notice,
     )

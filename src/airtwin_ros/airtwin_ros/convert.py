@@ -7,6 +7,7 @@ import numpy as np
 from airtwin_msgs import msg as wire
 
 from airtwin_core.types import (
+    Array,
     N_ERROR,
     Advisory,
     AdvisoryAction,
@@ -27,8 +28,16 @@ from airtwin_core.types import (
     WindEstimate,
 )
 
-NO_WIND = WindEstimate(np.full(2, np.nan), np.full((2, 2), np.nan), valid=False)
+_NAN_2, _NAN_2X2 = np.full(2, np.nan), np.full((2, 2), np.nan)
+NO_WIND = WindEstimate(_NAN_2, _NAN_2X2, False, _NAN_2, _NAN_2X2)
 """How a state without a wind travels."""
+
+
+def mean_wind(wind: WindEstimate) -> tuple[Array, Array]:
+    """Return mean wind (2,) [m/s] NE and its covariance (2, 2), NaN where nobody told it."""
+    if wind.mean_ne_m_s is None or wind.mean_covariance is None:
+        return _NAN_2, _NAN_2X2
+    return wind.mean_ne_m_s, wind.mean_covariance
 
 
 def _us(stamp_ns: int) -> int:
@@ -66,6 +75,9 @@ def twin_state_msg(state: TwinState, vehicle: str) -> wire.TwinState:
     msg.wind_ne_m_s = wind.velocity_ne_m_s
     msg.wind_covariance = wind.covariance.ravel()
     msg.wind_valid = wind.valid
+    mean, covariance = mean_wind(wind)
+    msg.wind_mean_ne_m_s = mean
+    msg.wind_mean_covariance = covariance.ravel()
     msg.health = [
         wire.SensorHealth(
             source=h.source, health=int(h.health), noise_factor=float(h.noise_factor)
@@ -95,8 +107,15 @@ def twin_state(msg: wire.TwinState) -> TwinState:
     Raises:
         ValueError: a health that this version does not know.
     """
-    wind_ne_m_s = np.array(msg.wind_ne_m_s)
-    wind = WindEstimate(wind_ne_m_s, np.array(msg.wind_covariance).reshape(2, 2), msg.wind_valid)
+    wind_ne_m_s, mean = np.array(msg.wind_ne_m_s), np.array(msg.wind_mean_ne_m_s)
+    told = bool(np.isfinite(mean).all())
+    wind = WindEstimate(
+        wind_ne_m_s,
+        np.array(msg.wind_covariance).reshape(2, 2),
+        msg.wind_valid,
+        mean if told else None,
+        np.array(msg.wind_mean_covariance).reshape(2, 2) if told else None,
+    )
     origin = Origin(msg.origin_latitude_deg, msg.origin_longitude_deg, msg.origin_altitude_amsl_m)
     return TwinState(
         stamp_ns=msg.timestamp_sample * 1000,

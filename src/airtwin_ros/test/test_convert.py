@@ -30,7 +30,13 @@ STATE = t.TwinState(
     velocity_valid=True,
     heading_valid=True,
     fusions=(t.Fusion("gnss", 5, {"gate": 2}, 1.5, 3, np.array([0.5]), NOW_NS - 10_000),),
-    wind=t.WindEstimate(np.array([3.0, -4.0]), np.array([[0.2, 0.1], [0.1, 0.3]]), True),
+    wind=t.WindEstimate(
+        np.array([3.0, -4.0]),
+        np.array([[0.2, 0.1], [0.1, 0.3]]),
+        True,
+        np.array([2.0, -3.0]),
+        np.array([[0.5, 0.2], [0.2, 0.6]]),
+    ),
     health=(
         t.SensorHealth("gnss_position", t.Health.RECOVERED, 1.5),
         t.SensorHealth("barometer", t.Health.MISSING, math.nan),
