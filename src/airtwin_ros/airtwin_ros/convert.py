@@ -7,10 +7,10 @@ import numpy as np
 from airtwin_msgs import msg as wire
 
 from airtwin_core.types import (
-    Array,
     N_ERROR,
     Advisory,
     AdvisoryAction,
+    Array,
     Check,
     ContextFactor,
     Deviation,
