@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The battery: second half of real discharges predicted from the first.
 
-Data: 15 flights of a Crazyflie 2.0 (``../shared/data/battery/crazyflie``, crazyflie.py). Cell,
-power of the motion and spreads were fitted to 121 other flights of the same data set. These 15
+Data: 15 flights of a Crazyflie 2.0 (``../shared/data/battery/crazyflie``, physics_crazyflie.py).
+Cell, power of the motion and spreads were fitted to 121 other flights of the same data set. These 15
 came first, with other cells and propellers, so cell and power are fitted again in this run, near
 those, to the 14 flights that are not judged (leave one flight out). That step, and how near, was
 chosen after a first run with the others' cell alone (48 % of the time left in the median of all).
@@ -74,9 +74,9 @@ from airtwin_core.types import Array, Battery
 from airtwin_physics import battery
 from airtwin_physics.battery import BatteryConfig, BatteryEstimator, model
 from airtwin_physics.battery.estimator import MEASURED
-from bench.crazyflie import CELL, CONFIG, DT_S, WEIGHTS, Discharge, power_w, read
-from bench.crazyflie_fit import WEIGHTS as WEIGHTS_AT
-from bench.crazyflie_fit import adapt, cell_of
+from bench.physics_crazyflie import CELL, CONFIG, DT_S, WEIGHTS, Discharge, power_w, read
+from bench.physics_crazyflie_fit import WEIGHTS as WEIGHTS_AT
+from bench.physics_crazyflie_fit import adapt, cell_of
 from bench.physics_flights import NoData, flights, shared
 
 NAN, INF = float("nan"), float("inf")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fit the Crazyflie's cell and power to many flights: ``python -m bench.crazyflie_fit FOLDER``.
+"""Fit the Crazyflie's cell and power to many flights.
 
-FOLDER is ``Real_path`` of the data set (see crazyflie.py); flights 16 to 136 are taken, or those
-of odd or even number among them (``--half 1``, ``--half 0``). Prints what crazyflie.py holds.
+``python -m bench.physics_crazyflie_fit FOLDER``: FOLDER is ``Real_path`` of the data set (see
+physics_crazyflie.py); flights 16 to 136 are taken, or those of odd or even number among them
+(``--half 1``, ``--half 0``). Prints what physics_crazyflie.py holds.
 
 Shared by all flights: resistance, polarisation and its time, growth towards empty, heat capacity
 and cooling, the open-circuit table, how the motion weighs in the power. Of each flight: its
@@ -25,7 +26,7 @@ from airtwin_core.aircraft import BatteryCoefficients
 from airtwin_core.types import Array
 from airtwin_physics import battery
 from airtwin_physics.battery import model
-from bench.crazyflie import CAPACITY_AH, DT_S, REST_A, Discharge, power_w, read
+from bench.physics_crazyflie import CAPACITY_AH, DT_S, REST_A, Discharge, power_w, read
 
 CHART = aircraft.load("x500").battery
 AMBIENT_C = 24.0

@@ -5,8 +5,8 @@ Recordings: R. Craciun, Crazyflie-2.0-battery-data (github.com/RaresCraciun, CC 
 onboard filter's position and the voltage at 100 Hz, no current. The first 15 of its 155 files are
 in ``../shared/data/battery/crazyflie``; files 136 to 155 are one flight twenty times over.
 
-``CELL`` and ``WEIGHTS`` were fitted by crazyflie_fit.py to flights 16 to 136, none of which is
-in ../shared.
+``CELL`` and ``WEIGHTS`` were fitted by physics_crazyflie_fit.py to flights 16 to 136, none of
+which is in ../shared.
 """
 
 from __future__ import annotations
