@@ -69,7 +69,7 @@ def test_tables_show_every_kind_of_figure():
 
 
 def test_bench_names_what_there_is(tmp_path):
-    with pytest.raises(KeyError, match=r"there are: foundation, physics'$"):
+    with pytest.raises(KeyError, match=r'there are: foundation, physics"$'):
         benches.run("nothing", tmp_path / "x.json", QUIET)
 
 
