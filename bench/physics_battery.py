@@ -4,8 +4,9 @@
 Data: 15 flights of a Crazyflie 2.0 (``../shared/data/battery/crazyflie``, physics_crazyflie.py).
 Cell, power of the motion and spreads were fitted to 121 other flights of the same data set. These
 15 came first, with other cells and propellers, so cell and power are fitted again in this run,
-near those, to the 14 flights that are not judged (leave one flight out). That step, and how near, was
-chosen after a first run with the others' cell alone (48 % of the time left in the median of all).
+near those, to the 14 flights that are not judged (leave one flight out). That step, and how
+near, was chosen after a first run with the others' cell alone (48 % of the time left
+in the median of all).
 
 A flight is followed by ``BatteryEstimator`` (voltage, and the power predicted from motion) up to
 the instant at which half of the charge that it will use is drawn. From there the model runs on

@@ -64,7 +64,7 @@ def html(
             }
         )
     data = {"axes": fitting.AXES, "units": _UNITS, "flights": charts}
-    table = [
+    table: list[dict[str, Any]] = [
         {
             "axis": axis,
             "unit": unit,
@@ -97,7 +97,7 @@ def html(
             for f in flights
         ],
         held_out=table,
-        worse=[str(r["axis"]) for r in table if not float(r["explained"]) >= 0.0],
+        worse=[r["axis"] for r in table if not r["explained"] >= 0.0],
         how=how,
         written=written,
         data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
