@@ -238,14 +238,15 @@ def test_variances_stop_at_their_cap_and_stay_positive_definite() -> None:
 def test_forecast_leaves_the_belief_alone_and_equals_stepping() -> None:
     rng = np.random.default_rng(5)
     x, p = _state(rng), _covariance(rng)
-    ring = np.stack([_imu(np.random.default_rng(9), 0.004) for _ in range(8)])
+    steps = np.stack([_imu(np.random.default_rng(9), 0.004) for _ in range(8)])
+    ring = np.hstack([steps, np.zeros((8, 2))])
     before = x.copy(), p.copy()
     now, cov = np.empty(kernel.N_NOMINAL), np.empty((N, N))
     kernel.forecast(x, p, ring, 5, 15, CONSTANTS, now, cov)
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(p, before[1])
     for index in range(5, 15):
-        kernel.predict(x, p, ring[index % 8], CONSTANTS)
+        kernel.predict(x, p, ring[index % 8, :11], CONSTANTS)
     np.testing.assert_allclose(now, x, atol=1e-12)
     np.testing.assert_allclose(cov.diagonal(), p.diagonal(), rtol=0.02)
 

@@ -24,7 +24,7 @@ def test_present_equals_plain_numpy(seed: int) -> None:
     x[6:10] = frames.quat_normalise(rng.normal(size=4))
     root = rng.normal(size=(N, N))
     p = root @ root.T / N
-    ring = np.zeros((4, 12))
+    ring = np.zeros((4, 13))
     ring[:, 0] = 0.004
     ring[:, 1:7] = rng.normal(size=(4, 6))
     constants = np.full(kernel.N_CONSTANTS, 0.1)

@@ -107,6 +107,18 @@ def test_a_step_of_the_speed_a_slip_of_the_place_and_a_height_outvoted_are_told_
     assert slip.torn_s == pytest.approx(16.1, abs=0.2)
 
 
+@pytest.mark.parametrize("hz", [5.0, 10.0, 20.0, 30.0, 50.0])
+def test_a_step_of_the_speed_is_seen_at_each_rate(hz: float) -> None:
+    receiver = Receiver(CONFIG)
+    east, looks = np.array([0.0, 9.0, 0.0]), []
+    for t in np.arange(1, int(20.0 * hz)) / hz:
+        look, late = _look(t), max(t - 15.0, 0.0)
+        velocity = look.velocity + east * (late > 0.0)
+        looks.append(replace(look, velocity=velocity, place=look.place + east * late))
+    assert _run(receiver, looks) == pytest.approx(15.6, abs=0.5)
+    assert receiver.torn == BY_IMU
+
+
 def test_a_height_that_nobody_outvotes_is_the_barometers_matter():
     receiver = Receiver(CONFIG)
     looks = [replace(_look(t), altitude_m=530.0 + 50.0 * (t > 10.0)) for t in _times(20.0)]

@@ -11,15 +11,14 @@ from numba import njit
 from airtwin_core.types import Array, Imu
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf.correction import healthy
-from airtwin_physics.ekf.kernel import GRAVITY_M_S2, predict
+from airtwin_physics.ekf.kernel import GRAVITY_M_S2, IMPACT, hidden, predict
 
 RING = 512  # steps kept; 0.2 s at 1 kHz are 200
 _WINDOW_S = 0.5  # of the means and spreads
 _LONG = 1.2  # times the integration time: beyond that samples are missing
 _ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
-N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], 1 if it is an impact
-_IMPACT = 12
+N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], ``kernel.IMPACT``
 N_REST = 21
 N_WATCH = 24
 STRUCK = 23  # in ``watch``: time [s] of the last impact
@@ -95,7 +94,7 @@ def enter(
         entry[10] += max(doubt[1] * doubt[1], rest[8]) * missing * missing
     if clipped:
         entry[10] += (doubt[2] * dt) ** 2
-    entry[_IMPACT] = 1.0 if force2 > doubt[3] * doubt[3] else 0.0
+    entry[IMPACT] = force2 * dt * dt if force2 > doubt[3] * doubt[3] else 0.0
 
 
 @njit(cache=True)
@@ -153,9 +152,8 @@ def step_until(
         entry = ring[first % size]
         if entry[11] > target and last - first < size:
             break
-        if entry[_IMPACT]:
-            # its force may have left the range; what stops an aircraft takes at most its speed
-            entry[10] += x[3] * x[3] + x[4] * x[4] + x[5] * x[5]
+        if entry[IMPACT]:
+            entry[10] += hidden(entry, x)
             watch[STRUCK] = entry[11]
         predict(x, p, entry[:11], constants)
         first += 1

@@ -52,6 +52,7 @@ POS, VEL, ATT, GYRO_BIAS, ACCEL_BIAS = 0, 3, 6, 9, 12
 BARO, GNSS, HEADING, DELAY = 15, 16, 19, 20
 WIND, DRAG, SCALE, TERRAIN, GUST = 21, 23, 24, 25, 26
 N_MOVED = 9  # position, velocity, attitude: the rows that F changes
+IMPACT = 12  # in an IMU step: (force times dt)^2 [m^2/s^2] of an impact, else 0
 N_WANDER = 6  # what comes back: offsets of GNSS (3) and heading, gust (2)
 WANDER = (16, 17, 18, 19, 26, 27)  # their errors; in x one further
 DENSITY, SIGMA, TAU, CAP = slice(0, 9), slice(9, 15), slice(15, 21), slice(21, 49)
@@ -368,6 +369,15 @@ def acceleration(x: Array, accel: Array, out: Array) -> None:
 
 
 @njit(cache=True)
+def hidden(imu: Array, x: Array) -> float:
+    """Return the variance [m^2/s^2] of what an impact's force, cut off by the range, hides.
+
+    As much again as it shows (``imu[IMPACT]``), and all of the speed: that is what a wall takes.
+    """
+    return imu[IMPACT] + x[X_VEL] ** 2 + x[X_VEL + 1] ** 2 + x[X_VEL + 2] ** 2
+
+
+@njit(cache=True)
 def forecast(
     x: Array,
     p: Array,
@@ -380,7 +390,7 @@ def forecast(
 ) -> None:
     """Carry copies of x and P from the filter's horizon to now; write them to now (29,), cov.
 
-    ring (m, 11 or more): IMU steps as in ``predict``; those from ``first`` up to ``last``
+    ring (m, 13): IMU steps as in ``predict``, time [s], ``IMPACT``; those of ``first`` to ``last``
     (counted without wrapping) are still ahead of the horizon. The state takes each step, the
     covariance and what wanders one step with their mean.
     """
@@ -391,6 +401,8 @@ def forecast(
     for index in range(first, last):
         imu = ring[index % size]
         dt = imu[0]
+        if imu[IMPACT]:
+            total[10] += hidden(imu, now)
         move(now, imu[1:4], imu[4:7], dt)
         total[0] += dt
         for i in range(1, 7):

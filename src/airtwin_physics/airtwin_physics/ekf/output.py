@@ -88,7 +88,6 @@ class Output:
         self._sensors = sensors
         self._anchor = anchor
         self.start_over()
-        self._lost = ""
 
     def start_over(self, lost: str = "") -> None:
         """Look anew at all; ``lost``: why the state was lost, which is said for a while."""

@@ -40,7 +40,8 @@ _LATE_S = 0.2  # by which a receiver's place and its speed may be of different t
 _DRIFT_M_S = 0.1  # by which a sound receiver's place and Doppler part for long
 _NEW_S, _OLD_S = 0.45, 1.45  # what may have stepped, and what it is held against: 5 Hz will do
 _LEAST_OLD = 3
-_MISSES = 16  # kept of them, 10 Hz fill 1.45 s
+_MISSES = 16  # kept of them, 10 Hz fill 1.45 s; fixes that come sooner are passed over
+_SPACING_S = 0.095
 _BEND_M_S3 = 3.0  # how the error of an IMU's acceleration may grow: 0.3 rad/s off, times gravity
 _PRESSURE_SHARE = 0.2  # of the dynamic pressure that a static port may see
 
@@ -179,6 +180,7 @@ class Receiver:
         at_s, before = look.when_s, self._velocity
         step_s = at_s - self._at_s
         if -_GAP_S < step_s <= 0.0:
+            self._step_s = 0.0
             return
         place, velocity = look.place.tolist(), look.velocity.tolist()
         turned2 = 0.0
@@ -265,6 +267,8 @@ class Receiver:
 
     def _steps(self, look: Look) -> bool:
         """Return whether Doppler less the IMU's velocity left its trend at once."""
+        if self._kept and look.when_s - self._misses.item(self._kept - 1, 0) < _SPACING_S:
+            return False
         self._kept, stepped = leaves_trend(
             self._misses,
             self._kept,

@@ -20,6 +20,7 @@ from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
 
 SPEED_MAX_M_S = 1e3
 _SHUT_S = 1.0  # a barometer refused for so long contradicts
+_RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to judge receivers
 ASTRAY = "receiver astray"
 
 
@@ -61,6 +62,7 @@ class Gnss:
         self.z.start_over()
         self.receiver.start_over()
         self._z_passes = True
+        self._struck_s = 0.0
 
     @property
     def seconds_barometer(self) -> bool:
@@ -74,6 +76,8 @@ class Gnss:
         cause = TOO_LATE if lag_s > LATE_MAX_S else _fault(fix, self._config) or stuck
         struck_s = self._belief.watch.item(STRUCK)
         struck = struck_s > 0.0 and at_s - struck_s < self._config.gnss_delay_max_s
+        self._struck_s = min(self._struck_s, at_s) if struck else at_s
+        struck = struck and at_s - self._struck_s < _RATTLE_S
         unusable = cause or self._speed_fault(fix) or (struck and "may be of before an impact")
         measured = None if cause else self._placed(fix)
         if struck:
@@ -91,7 +95,7 @@ class Gnss:
             self.position.tally.refuse(cause)
         else:
             across = self._fuse_position(fix, measured, at_s, lag_s, others)
-            if across if unusable else moves:
+            if not struck and (across if unusable else moves):
                 self.receiver.agreed(place=across)
 
     def _placed(self, fix: GnssFix) -> Array:
