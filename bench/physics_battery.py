@@ -76,8 +76,7 @@ from airtwin_physics import battery
 from airtwin_physics.battery import BatteryConfig, BatteryEstimator, model
 from airtwin_physics.battery.estimator import MEASURED
 from bench.physics_crazyflie import CELL, CONFIG, DT_S, WEIGHTS, Discharge, power_w, read
-from bench.physics_crazyflie_fit import WEIGHTS as WEIGHTS_AT
-from bench.physics_crazyflie_fit import adapt, cell_of
+from bench.physics_crazyflie_fit import WEIGHTS_AT, adapt, cell_of
 from bench.physics_flights import NoData, flights, shared
 
 NAN, INF = float("nan"), float("inf")

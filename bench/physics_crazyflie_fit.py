@@ -35,8 +35,8 @@ N_TABLE, N_WEIGHTS = 21, 4
 # exponent in temperature
 BEGIN = np.log([0.17, 0.054, 14.0, 0.08, 0.1, 7.0, 0.08, CHART.resistance_activation_k])
 LOOSE = np.array([2.0, 2.0, 1.5, 1.0, 0.5, 0.4, 0.7, 0.3])
-WEIGHTS = slice(len(BEGIN), len(BEGIN) + N_WEIGHTS)
-TABLE = slice(WEIGHTS.stop, WEIGHTS.stop + N_TABLE)
+WEIGHTS_AT = slice(len(BEGIN), len(BEGIN) + N_WEIGHTS)
+TABLE = slice(WEIGHTS_AT.stop, WEIGHTS_AT.stop + N_TABLE)
 SHARED = np.concatenate((BEGIN, [0.9, 0.0, 0.04, 0.0], np.zeros(N_TABLE)))
 SHARED_SIGMA = np.concatenate((LOOSE, [0.5, 0.1, 0.2, 0.1], np.full(N_TABLE, 0.04)))
 # of another lot of cells and another propeller: factors, weights and chart
@@ -81,7 +81,7 @@ def residual(flight: Discharge, shared: Array, own: Array) -> Array:
     sag = REST_A * vector[model.RESISTANCE] * model.growth(vector, 0.0, own[3])
     left = np.interp(flight.rest_v + sag, table, np.linspace(0.0, 1.0, table.size))
     charge = (1.0 - left) * vector[model.CAPACITY_C] * vector[model.CAPACITY_SHARE]
-    power = power_w(flight, shared[WEIGHTS])
+    power = power_w(flight, shared[WEIGHTS_AT])
     run = battery.discharge(vector, table, np.array([charge, 0.0, own[3]]), power, AMBIENT_C, DT_S)
     error = (flight.voltage_v - run[:, 3])[flight.start + round(3.0 / DT_S) : -1]
     n = len(error) // BLOCK
@@ -165,7 +165,7 @@ def main() -> None:
     shared, owns = fit(flights)
     for name, value in dataclasses.asdict(cell_of(shared)).items():
         print(name, np.round(value, 4).tolist())
-    print("weights", np.round(shared[WEIGHTS], 4).tolist())
+    print("weights", np.round(shared[WEIGHTS_AT], 4).tolist())
     print("of a flight: mean", owns.mean(axis=0).round(4), "sigma", owns.std(axis=0).round(4))
 
 

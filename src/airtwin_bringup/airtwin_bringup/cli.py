@@ -186,7 +186,8 @@ def rollout(
         Path | None, typer.Option("--json", help="Figures; default beside the page.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Page; default runs/<time>-rollout/.")
+        Path | None,
+        typer.Option("--html", help="Page; default runs/<time>-rollout/, none with --json alone."),
     ] = None,
 ) -> None:
     """Fly a mission a thousand times ahead: when and with which battery it gets where."""

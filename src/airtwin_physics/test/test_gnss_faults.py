@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is wrong, receiver or filter? Decided by witnesses, and said."""
+"""Who is wrong, receiver or filter? Decided by witnesses, and said.
+
+Real receivers: test/test_real_receivers.py.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from airtwin_core.types import GnssFix, Imu, Origin
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import receiver
 from airtwin_physics.estimator import Estimator
-from bench import physics_datasets, physics_flights, physics_readers
 
 import aided  # isort: skip
 import gnss_faults as faults  # isort: skip
@@ -183,39 +185,3 @@ def test_a_speed_that_stepped_is_followed_soon_where_an_imu_alone_says_otherwise
     assert _said(states, receiver.BY_IMU)[0] == pytest.approx(25.5, abs=0.5)
     taken = _said(states, "gnss_velocity taken at its word")
     assert taken[0] == pytest.approx(25.5 + RECOVER_S, abs=1.0)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "data/ulog/px4_v1.8_octo_baro_failure_in_flight.ulg",
-        "data/ulog/px4_v1.8_octo_poor_gps_manual.ulg",
-        "px4/recordings/px4_1.18_sih_quad_offboard_square.ulg",
-    ],
-)
-def test_real_receivers_that_nothing_is_wrong_with_stay_believed(name):
-    """The octocopter's barometer fails in flight; the other's fixes are poor and say so."""
-    try:
-        path = physics_flights.shared() / name
-    except physics_flights.NoData as error:
-        pytest.skip(str(error))
-    for flight in physics_flights.load(path):
-        states = physics_flights.states(Estimator(), flight.samples)
-        assert states
-        assert not _said(states, "GNSS doubted")
-        assert not faults.refused(states[-1], "receiver astray")
-        assert not any("reset" in cause for cause in states[-1].fusions[0].rejected)
-
-
-def test_the_glitch_of_a_real_receiver_is_withstood():
-    """Real: GNSS runs off at 45 m/s, later 90 m below ground; only the barometer is right."""
-    try:
-        folder = physics_flights.shared() / "data" / "ekf" / "inertialnav"
-    except physics_flights.NoData as error:
-        pytest.skip(str(error))
-    data = physics_readers.inertial_nav(folder / physics_datasets.GLITCH)
-    published = physics_flights.states(Estimator(), data.samples)
-    figures = physics_datasets.glitch_figures(data, published)
-    assert figures["rejected"], figures
-    assert figures["refused"] >= figures["bad_fixes"] - 2, figures
-    assert figures["resets"] == 0, figures

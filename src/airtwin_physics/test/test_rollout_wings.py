@@ -130,6 +130,19 @@ def test_a_quad_plane_that_cannot_push_gives_up_and_hovers() -> None:
     assert np.max(np.linalg.norm(late[:, 3:6], axis=1)) < 0.5
 
 
+def test_what_begins_below_ground_stays_where_it_began() -> None:
+    for craft in (AEROSONDE, QUADPLANE):
+        start_at = _hover_start(-1.0)
+        start_at[3] = 22.0
+        ones = np.ones((1, 5 + craft.rotor_count))
+        drawn = draw.Draws(ones, start_at[None], np.zeros((1, 3)), None)
+        out, lost, touched, lowest, _ = wings.fly(drawn, PLAN, craft, 0.0, 0.0, 20, 11)
+        assert lost[0] == 0.0
+        assert touched[0] == 1.0
+        assert lowest[0] == 1.0
+        assert np.array_equal(out[0, :, :10], np.tile(start_at[:10], (11, 1)))
+
+
 def _hover_start(height: float) -> Array:
     motion = np.zeros(13)
     motion[2], motion[6:10] = -height, frames.quat_from_euler(0.0, 0.0, 0.0)

@@ -191,12 +191,13 @@ def test_airframe_values_are_those_of_the_dynamics(plane: wing_aircraft.WingAirc
 
 
 def test_parameters_have_px4s_names() -> None:
-    assert px4_params.wing_params("?", {"FW_R_LIM": 30}).fw_r_lim == 30.0
-    assert px4_params.wing_params("?") == px4_params.Px4WingParams()
+    assert px4_params.wing_params("aerosonde", {"FW_R_LIM": 30}).fw_r_lim == 30.0
+    with pytest.raises(ValueError, match="no PX4 parameters are known"):
+        px4_params.wing_params("?")
     with pytest.raises(ValueError, match="FW_NOSUCH"):
-        px4_params.wing_params("?", {"FW_NOSUCH": 1})
+        px4_params.wing_params("aerosonde", {"FW_NOSUCH": 1})
     with pytest.raises(ValueError, match="nan"):
-        px4_params.wing_params("?", {"FW_R_LIM": np.nan})
+        px4_params.wing_params("aerosonde", {"FW_R_LIM": np.nan})
 
 
 def test_other_aircraft_are_refused() -> None:

@@ -15,8 +15,8 @@ from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_mission import forecast
 from airtwin_mission.plan import Mission, MissionError
-from airtwin_physics.control.px4_params import HOVER_AIRFRAMES, Px4Params, wing_params
-from airtwin_physics.rollout import draw, rollouts, start
+from airtwin_physics.control.px4_params import Px4Params, wing_params
+from airtwin_physics.rollout import draw, rollouts, start, wings
 from airtwin_physics.rollout.plan import Act
 from airtwin_physics.rollout.rollouts import LONGEST_S, Rollouts
 
@@ -94,7 +94,7 @@ def run(
 
     Raises:
         MissionError: the mission cannot be flown by this aircraft, or takes longer than an hour.
-        ValueError: n, air or shares that are none.
+        ValueError: n, air or shares that are none, or wings of unknown PX4 parameters.
     """
     if not (0.0 < charge <= 1.0 and 0.0 <= reserve < 1.0):
         raise ValueError(f"battery filled to {charge}, reserve {reserve}: expected shares of 1")
@@ -102,8 +102,9 @@ def run(
     flight, velocity = forecast.flight(mission, params), np.zeros(3)
     if aircraft.surfaces:
         wing = wing_params(aircraft.name)
-        hovers = aircraft.name in HOVER_AIRFRAMES
-        flight = forecast.on_wings(flight, wing.fw_airspd_trim, air.speed_m_s, hovers=hovers)
+        flight = forecast.on_wings(
+            flight, wing.fw_airspd_trim, air.speed_m_s, hovers=wings.hovers(aircraft)
+        )
     if flight.longest_s > LONGEST_S:
         raise MissionError(f"may take {flight.longest_s:.0f} s; forecasts are of an hour at most")
     interval_s = max(math.ceil(flight.longest_s / ROWS_MOST * 10.0) / 10.0, 0.1)

@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from airtwin_bringup import cli, rollouts
 from airtwin_core import aircraft
+from airtwin_core.aircraft import files
 from airtwin_mission import forecast as planning
 from airtwin_mission import mission_file
 from airtwin_mission.plan import MissionError
 from airtwin_physics.control.px4_params import Px4Params
+from airtwin_physics.rollout import wings
 from airtwin_physics.rollout.plan import Act
 from airtwin_record import forecast, forecast_report
 
@@ -160,6 +164,45 @@ def test_the_command(tmp_path) -> None:
     assert told["wind"] == {"speed_m_s": 8.0, "from_deg": 270.0, "sigma_m_s": 1.0, "gust": 1.0}
     assert told["flights"] == 40
     assert page.stat().st_size > 1_000_000  # plotly is inside
+
+
+def test_figures_alone_need_no_page(tmp_path, monkeypatch) -> None:
+    """As the help of --html says; without both there are both."""
+    monkeypatch.chdir(tmp_path)
+    plan, figures = tmp_path / "square.yaml", tmp_path / "o.json"
+    plan.write_text(SQUARE + "  - land: {}\n")
+    asked = ["rollout", "--plan", str(plan), "--n", "2"]
+    done = CliRunner().invoke(cli.app, [*asked, "--json", str(figures)])
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in tmp_path.rglob("*")} == {"square.yaml", "o.json"}
+    options = typer.main.get_command(cli.app).commands["rollout"].params
+    (told,) = (option.help for option in options if option.name == "html")
+    assert "none with --json alone" in told
+    page = tmp_path / "p.html"
+    done = CliRunner().invoke(cli.app, [*asked, "--html", str(page)])
+    assert done.exit_code == 0, done.output
+    assert page.exists()
+    assert page.with_suffix(".json").exists()
+
+
+def test_the_readme_explains_every_key(found: forecast.Forecast) -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    figures = forecast.summary(found)
+    keys = {*figures, *figures["wind"], *figures["battery"], *figures["waypoints"][0]}
+    missing = {key for key in keys if f"`{key}`" not in text}
+    assert missing <= {"name", "position_ned_m"}
+
+
+def test_the_rotors_say_whether_it_hovers_and_unknown_wings_are_refused(tmp_path) -> None:
+    path = tmp_path / "renamed.yaml"
+    text = files.path_of("standard_vtol").read_text()
+    path.write_text(text.replace("name: standard_vtol", "name: renamed"))
+    renamed = aircraft.load(path)
+    assert renamed.name == "renamed"
+    assert wings.hovers(renamed)
+    assert not wings.hovers(aircraft.load("aerosonde"))
+    with pytest.raises(ValueError, match="renamed: no PX4 parameters are known"):
+        forecast.run(_mission(), renamed, AIR, 1, 0)
 
 
 def test_wings_cruise_and_what_hovers_takes_off() -> None:

@@ -261,13 +261,20 @@ HOVER_AIRFRAMES: dict[str, dict[str, float]] = {
 
 
 def wing_params(airframe: str, overrides: dict[str, float] | None = None) -> Px4WingParams:
-    """Return PX4's defaults with those of ``airframe`` (if known) and ``overrides`` by PX4 name.
+    """Return PX4's defaults with those of ``airframe`` and ``overrides`` by PX4 name.
 
     Raises:
-        ValueError: a name that the laws here do not have, or a value that is not finite.
+        ValueError: an airframe whose parameters are not known (PX4's defaults are those of some
+            other aircraft, with speeds that this one may not be able to fly), a name that the
+            laws here do not have, or a value that is not finite.
     """
+    if airframe not in WING_AIRFRAMES:
+        raise ValueError(
+            f"{airframe}: no PX4 parameters are known for its wing, only for those of "
+            f"{', '.join(sorted(WING_AIRFRAMES))}"
+        )
     values: dict[str, float] = {}
-    for name, value in (WING_AIRFRAMES.get(airframe, {}) | (overrides or {})).items():
+    for name, value in (WING_AIRFRAMES[airframe] | (overrides or {})).items():
         if name.lower() not in Px4WingParams._fields:
             raise ValueError(f"PX4 parameter {name} is not one that the wing's laws obey")
         if not isfinite(float(value)):

@@ -270,13 +270,13 @@ class TailsitterAircraft:
     ) -> None:
         given = with_overrides(HOVER_AIRFRAMES.get(aircraft.name, {}))
         self.hover_params = given if hover_params is None else hover_params
-        self.params = wing_params(aircraft.name) if params is None else params
         self.model = dynamics.pack(aircraft)
         self.motors = np.flatnonzero(self.model.rotors[:, AX] > 0.99).astype(np.int64)
         sides = self.model.rotors[:, RY]
         stands = self.model.body[dynamics.model.REST_PITCH] > 1.0
         if not stands or len(self.motors) != 2 or aircraft.rotor_count != 2 or sides.sum() != 0.0:
             raise ValueError(f"{aircraft.name} is no tailsitter of two motors")
+        self.params = wing_params(aircraft.name) if params is None else params
         self.lift = np.zeros((2, 3))
         self.lift[:, 0] = -np.sign(sides) * HALF
         self.shares = elevon_shares(self.model, self.params.fw_airspd_trim)

@@ -47,8 +47,8 @@ def tick(
 ) -> None:
     """Let the whole cascade act once and the aircraft fly for ``dt_s``, all in place.
 
-    x: (14 + n,), control: (26,), setpoint: (16,), motors: (n,) written, shares: (n, 3) of
-    ``mixer``, wind: (3,) [m/s NED], work: (5, 14 + n). An acceleration is what the velocity made
+    x: (16 + n,), control: (26,), setpoint: (16,), motors: (n,) written, shares: (n, 3) of
+    ``mixer``, wind: (3,) [m/s NED], work: (5, 16 + n). An acceleration is what the velocity made
     of the last tick.
     """
     if setpoint[law.SP_MODE] != law.FLY:
@@ -141,7 +141,7 @@ def trim_speed(model: Model) -> float:
 def in_flight(
     model: Model, params: Px4Params, motion: Array, wind: Array, charge_c: float
 ) -> tuple[Array, Array]:
-    """Return (x (14 + n,), control (26,)) of an aircraft that has flown like this for a while.
+    """Return (x (16 + n,), control (26,)) of an aircraft that has flown like this for a while.
 
     motion: (13,) position, velocity [m, m/s NED], q_ned_frd, rate [rad/s FRD]. Rotors turn at
     trim, the hover thrust is learnt, the velocity's integral holds against drag: PX4 does not

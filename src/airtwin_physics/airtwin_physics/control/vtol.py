@@ -278,13 +278,13 @@ class VtolAircraft:
     ) -> None:
         given = with_overrides(HOVER_AIRFRAMES.get(aircraft.name, {}))
         self.hover_params = given if hover_params is None else hover_params
-        self.params = wing_params(aircraft.name) if params is None else params
         self.model = dynamics.pack(aircraft)
         self.pushers = wing_aircraft.pushing(self.model)
         self.lifters = np.flatnonzero(self.model.rotors[:, AZ] < LIFTING).astype(np.int64)
         engines = len(self.pushers), len(self.lifters)
         if 0 in engines or sum(engines) != aircraft.rotor_count or not len(self.model.surfaces):
             raise ValueError(f"{aircraft.name} is no quad-plane")
+        self.params = wing_params(aircraft.name) if params is None else params
         self.lift = lift_shares(self.model, self.lifters)
         self.shares = wing_aircraft.surface_shares(self.model, self.params.fw_airspd_trim)
         self.u = np.zeros(aircraft.rotor_count + len(self.model.servos))

@@ -133,11 +133,11 @@ class WingAircraft:
     """
 
     def __init__(self, aircraft: Aircraft, params: Px4WingParams | None = None) -> None:
-        self.params = wing_params(aircraft.name) if params is None else params
         self.model = dynamics.pack(aircraft)
         self.pushers = pushing(self.model)
         if self.model.surfaces.shape[0] == 0 or len(self.pushers) != aircraft.rotor_count:
             raise ValueError(f"{aircraft.name} is no aircraft of wings and pushing motors only")
+        self.params = wing_params(aircraft.name) if params is None else params
         self.cruise = trim(self.model, airspeed_m_s=self.params.fw_airspd_trim)
         if not self.cruise.balanced:
             raise ValueError(f"{aircraft.name} can't fly at {self.params.fw_airspd_trim} m/s")

@@ -53,6 +53,16 @@ def _write(out: Array, at: int, x: Array, energy: float) -> None:
 
 
 @numba.njit(cache=True)
+def _stay(out: Array, at: int, x: Array, energy: float) -> None:
+    """Fill the rows from ``at`` on with the last one, which is ``x`` if it ends where it began."""
+    if at == 0:
+        _write(out, 0, x, energy)
+        at = 1
+    for rest in range(at, out.shape[0]):
+        out[rest] = out[at - 1]
+
+
+@numba.njit(cache=True)
 def _note(reached: Array, leg: int, now_s: float, energy: float, x: Array) -> None:
     if leg < reached.shape[0] and reached[leg, 0] != reached[leg, 0]:
         reached[leg, 0], reached[leg, 1] = now_s, energy
@@ -90,8 +100,7 @@ def fly_wing(
         touched = x[2] > 0.0
         lowest = max(lowest, x[2])
         if touched or _left_the_model(x):
-            for rest in range(row, out.shape[0]):
-                out[rest] = out[max(row - 1, 0)]
+            _stay(out, row, x, energy)
             return piece * PIECE_S, touched, lowest
         if piece % every == 0:
             _write(out, row, x, energy)
@@ -220,8 +229,7 @@ def fly_vtol(
         over = stage == ARRIVES and flight[sortie.PHASE] == sortie.OFF
         lowest = max(lowest, x[2])
         if touched or over or _left_the_model(x):
-            for rest in range(at, out.shape[0]):
-                out[rest] = out[max(at - 1, 0)]
+            _stay(out, at, x, energy)
             return (np.nan if over else piece * PIECE_S), touched, lowest
         if piece % every == 0:
             _write(out, at, x, energy)

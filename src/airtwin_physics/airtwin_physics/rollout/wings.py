@@ -23,6 +23,11 @@ from airtwin_physics.rollout.plan import Act, Plan
 Flown = tuple[Array, Array, Array, Array, Array]
 
 
+def hovers(aircraft: Aircraft) -> bool:
+    """Return whether some rotors of an aircraft with wings lift it, whatever its name."""
+    return len(pushing(dynamics.pack(aircraft))) < aircraft.rotor_count
+
+
 def wing_legs(plan: Plan, p: Px4WingParams, *, loiters: bool) -> tuple[Array, Indices]:
     """Return legs (m, 6) of ``wing_path`` and the waypoint (m,) that each leads to.
 
@@ -57,8 +62,8 @@ def fly(
     every: steps of 10 ms between two rows of output, an even number.
 
     Raises:
-        ValueError: an odd interval, nothing to fly on the wing, or an aircraft or a plan that the
-            laws cannot fly: a fixed wing neither takes off nor lands.
+        ValueError: an odd interval, unknown PX4 parameters, nothing to fly on the wing, or an
+            aircraft or a plan that the laws cannot fly: a fixed wing neither takes off nor lands.
     """
     if every % round(kernels.PIECE_S / kernel.STEP_S) != 0:
         raise ValueError(f"rollouts of wings are looked at every {kernels.PIECE_S} s at best")
@@ -71,10 +76,7 @@ def fly(
     if aircraft.ground.rest_pitch_rad > 1.0:
         raise ValueError(f"{aircraft.name}: there are no rollouts of tailsitters")
     one: _Wing | _QuadPlane
-    if len(pushing(model)) == aircraft.rotor_count:
-        one = _Wing(aircraft, plan)
-    else:
-        one = _QuadPlane(aircraft, plan)
+    one = _QuadPlane(aircraft, plan) if hovers(aircraft) else _Wing(aircraft, plan)
     for i in range(n):
         if drawn.gusts is not None:
             drawn.gusts.standard_normal(out=normals)
