@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from airtwin_core.aircraft import BatteryCoefficients
+from airtwin_core.types import Battery
 from airtwin_core.types.belief import N_ERROR
-from airtwin_physics import battery
+from airtwin_physics import battery, gusts
 from airtwin_physics.ekf import aiding_models, correction, kernel, models, output, receiver, wind
 from airtwin_physics.ekf import imu as imu_kernels
 from airtwin_physics.identify import warm as identify_warm
@@ -15,6 +17,7 @@ from airtwin_physics.identify import warm as identify_warm
 def warm_up() -> None:
     """Run every kernel once, so that nothing compiles in flight."""
     identify_warm.warm_up()
+    _battery()
     x = np.zeros(kernel.N_NOMINAL)
     x[kernel.X_Q] = 1.0
     p, h = np.eye(kernel.N), np.zeros((3, kernel.N))
@@ -39,6 +42,7 @@ def warm_up() -> None:
     models.heading(x, x[kernel.X_Q : kernel.X_Q + 4], h[0])
     models.air_velocity(x, h)
     wind.blown(1.0, 1.0, 1.0, 1.0, 0.1, np.empty(wind.N_BLOWN))
+    gusts.scales(10.0, 5.0)
     wind.drag(x, 1.0, law, h[:2], np.empty(2))
     models.airspeed(x, h[0])
     models.sideslip(x, h[0])
@@ -55,3 +59,17 @@ def warm_up() -> None:
     correction.forget(p, 0, 1.0)
     correction.place(p, 0, kernel.GNSS, -1.0, 1.0)
     imu_kernels.settle(x, p, watch)
+
+
+def _battery() -> None:
+    """Let an estimator take a window: what it calls from Python, with the types it has then.
+
+    Without a measured temperature, so that the heat is predicted too.
+    """
+    table = np.array([3.0, 4.2])
+    pack = BatteryCoefficients(
+        4, 1.0, 0.01, 3000.0, 1.0, 0.05, 0.01, 10.0, 100.0, 1.0, 3.3, 0.0, 1.0, table
+    )
+    follower = battery.BatteryEstimator(pack)
+    for at in (1, 1_000_000_001):
+        follower.on(Battery(at, at, 15.0, 10.0, np.nan, 0))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,8 @@ from airtwin_core import aircraft as aircraft_files
 from airtwin_core.aircraft import BatteryCoefficients
 from airtwin_core.types import Array, Battery, Parameter
 from airtwin_physics import battery
-from airtwin_physics.battery import BatteryBelief, BatteryEstimator, model
+from airtwin_physics.battery import BatteryBelief, BatteryConfig, BatteryEstimator, model
+from airtwin_physics.battery.filter import WARM
 
 NAN = float("nan")
 DT_S = 0.1
@@ -123,6 +124,60 @@ def test_time_to_empty_is_within_its_sigma(
     if not measured:
         assert not any(p.known for p in seen[-1][1].parameters)
         assert all("not measured" in p.why for p in seen[-1][1].parameters)
+
+
+@pytest.mark.parametrize("power_scale", [0.0, 1.2])
+def test_a_current_that_is_missing_now_and_then_changes_nothing(
+    power_scale: float, coefficients: BatteryCoefficients
+) -> None:
+    """Every seventh sample has none; with and without a predicted power, 20 % too high."""
+    flown = discharge(coefficients, np.random.default_rng(3))
+    gaps = replace(flown, current_a=flown.current_a.copy())
+    gaps.current_a[3::7] = NAN
+    last = [
+        follow(BatteryEstimator(coefficients), one, measured=True, power_scale=power_scale)[-1][1]
+        for one in (flown, gaps)
+    ]
+    assert last[1].source == "measured"
+    assert last[1].time_to_empty_s == pytest.approx(last[0].time_to_empty_s, rel=0.01)
+    assert last[1].time_to_empty_sigma_s == pytest.approx(last[0].time_to_empty_sigma_s, rel=0.05)
+
+
+def test_a_meter_that_stays_silent_is_given_up(coefficients: BatteryCoefficients) -> None:
+    estimator = BatteryEstimator(coefficients)
+    sources = []
+    for i in range(200):
+        belief = estimator.on(sample(i, 15.4, 12.0 if i < 100 else NAN))
+        sources += [(i, belief.source)] if belief is not None else []
+    last_measured = max(i for i, source in sources if source == "measured")
+    assert 140 <= last_measured <= 150  # 5 s
+    assert sources[-1][1] == "assumed"
+
+
+def test_capacity_is_not_known_before_enough_was_drawn(
+    coefficients: BatteryCoefficients,
+) -> None:
+    """However small its sigma: here any would do."""
+    flown = discharge(coefficients, np.random.default_rng(1))
+    config = BatteryConfig(capacity_known=10.0)
+    seen = follow(BatteryEstimator(coefficients, config), flown, measured=True)
+    known = [by_name(belief)["battery_capacity"] for _, belief in seen]
+    drawn = [seen[0][1].left - belief.left for _, belief in seen]
+    first = next(k for k, one in enumerate(known) if one.known)
+    assert drawn[first] == pytest.approx(0.4, abs=0.1)
+    assert all("40 % are needed" in one.why for one in known[:first])
+    assert all(one.known for one in known[first:])
+
+
+@pytest.mark.parametrize(("told", "taken"), [(110.0, True), (121.0, False), (-41.0, False)])
+def test_one_limit_of_the_temperature(
+    told: float, taken: bool, coefficients: BatteryCoefficients
+) -> None:
+    estimator = BatteryEstimator(coefficients)
+    for i in range(50):
+        estimator.on(sample(i, 15.4, 12.0, told))
+    assert (estimator.filter.x[WARM] == told) == taken
+    assert estimator.filter.measured_c == taken
 
 
 def test_resistance_without_a_change_of_load_is_unknown(coefficients: BatteryCoefficients) -> None:

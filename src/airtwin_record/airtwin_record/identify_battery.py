@@ -17,7 +17,8 @@ def together(
     """Return resistance and capacity as all flights tell them.
 
     Each flight began with the same belief, which must count once: what it added, in inverse
-    variance of the logarithm, is summed. The packs are taken for alike. Known is what at least one
+    variance of the logarithm, is summed. A flight that ended with less than it began with (the
+    resistance walks) adds nothing. The packs are taken for alike. Known is what at least one
     flight tells by itself.
     """
     config = config or BatteryConfig()
@@ -38,7 +39,9 @@ def _one(found: list[Parameter], share: float) -> Parameter:
     best = min(found, key=lambda p: p.sigma / p.value)
     weight, total = 1.0 / share**2, 0.0
     for p in found:
-        added = max((p.value / p.sigma) ** 2 - 1.0 / share**2, 0.0)
+        added = (p.value / p.sigma) ** 2 - 1.0 / share**2
+        if added <= 0.0:
+            continue
         weight += added
         # posterior mean = added information times what it says, over all information
         total += math.log(p.value / p.prior) * (p.value / p.sigma) ** 2

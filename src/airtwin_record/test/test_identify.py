@@ -163,6 +163,18 @@ def test_batteries_of_flights_count_the_first_belief_once():
     assert identify_battery.together([(), ()]) == ()
 
 
+def test_a_flight_that_adds_nothing_moves_nothing():
+    """Its sigma is above the one that it began with."""
+    told = Parameter("battery_resistance", "Ohm", 0.018, 0.004, 0.02, False, "why")
+    nothing = Parameter("battery_resistance", "Ohm", 0.04, 0.024, 0.02, False, "why")
+    other = Parameter("battery_capacity", "Ah", 5.0, 1.5, 5.0, False, "why")
+    alone = identify_battery.together([(told, other)])
+    assert identify_battery.together([(told, other), (nothing, other)]) == alone
+    unmoved = identify_battery.together([(nothing, other)])[0]
+    assert unmoved.value == pytest.approx(0.02)
+    assert unmoved.sigma == pytest.approx(0.01)
+
+
 @pytest.mark.skipif(not OCTO.exists(), reason="no recorded flights here")
 def test_the_wrong_aircraft_and_logs_without_motors_are_named(tmp_path):
     with pytest.raises(UnusableFlight, match="8 motors are commanded, x500 has 4"):

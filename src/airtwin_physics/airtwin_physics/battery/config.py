@@ -31,11 +31,17 @@ class BatteryConfig:
     scale_measured: float = 0.03  # [-] sigma of k: a power module, calibrated
     scale_predicted: float = 0.25  # [-] sigma of k: power of the motors from a model
     scale_assumed: float = 0.7  # [-] sigma of k: nobody knows
+    current_hold_s: float = 5.0  # [s] the last current stands if its source is silent; then k anew
     assumed_rate_1_h: float = 4.0  # [1/h] capacity over hours where nobody knows: 15 min of flight
     gate_nis: float = 25.0  # [-] five sigmas
     shut_s: float = 5.0  # [s] of shut gate, after which the filter starts over
     load_s: float = 60.0  # [s] over which the load is averaged for the time to empty
     most_s: float = 14_400.0  # [s] longest time to empty that is told
+    resistance_known: float = 0.10  # [-] sigma of r at most to be known: 10 K change R by a third
+    capacity_known: float = 0.07  # [-] sigma of c at most to be known: a third of its prior
+    capacity_drawn: float = (
+        0.4  # [-] share drawn before that: less is as well an error of the table
+    )
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense.

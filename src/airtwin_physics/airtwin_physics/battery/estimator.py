@@ -16,12 +16,14 @@ import numpy as np
 
 from airtwin_core.aircraft import BatteryCoefficients
 from airtwin_core.types import Battery, Parameter
+from airtwin_physics.battery import model
 from airtwin_physics.battery.config import BatteryConfig
 from airtwin_physics.battery.filter import CAP, LEFT, RES, SCALE, WARM, BatteryFilter
 from airtwin_physics.battery.forecast import Endurance, endurance
 
 NAN = float("nan")
 MEASURED, PREDICTED, ASSUMED = "measured", "predicted", "assumed"
+_SOURCES = (MEASURED, PREDICTED, ASSUMED)  # the best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class BatteryEstimator:
         self.refused: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
         self._source = ""
+        self._told = (0.0, 0)  # current [A] and stamp of the last that its source told
         self._known_at: int | None = None  # stamp of the window's begin
         self._newest = 0
         self._behind = 0
@@ -89,8 +92,8 @@ class BatteryEstimator:
         if self._newest and sample.stamp_ns - self._newest > self._config.gap_s * 1e9:
             self._restart("silence")
         self._newest = sample.stamp_ns
-        current, source = self.current(sample, power_w)
-        if math.isfinite(sample.temperature_c) and -60.0 < sample.temperature_c < 120.0:
+        current, source = self._steady(sample, power_w)
+        if model.COLD_C <= sample.temperature_c <= model.HOT_C:
             for one in self._bank:
                 one.set_temperature(sample.temperature_c)
         self._sum += np.array([sample.voltage_v, current, 1.0])
@@ -153,6 +156,21 @@ class BatteryEstimator:
             return power_w / sample.voltage_v, PREDICTED
         return self._config.assumed_rate_1_h * self._c.capacity_ah, ASSUMED
 
+    def _steady(self, sample: Battery, power_w: float) -> tuple[float, str]:
+        """Return ``current``; the last one while a better source has only just fallen silent.
+
+        A new source begins with a new belief of its scale: a sample that lacks the current now
+        and then must not throw away what was learnt.
+        """
+        current, source = self.current(sample, power_w)
+        last, told_at = self._told
+        silent_ns = sample.stamp_ns - told_at
+        worse = self._source and _SOURCES.index(source) > _SOURCES.index(self._source)
+        if worse and silent_ns <= self._config.current_hold_s * 1e9:
+            return last, self._source
+        self._told = current, sample.stamp_ns
+        return current, source
+
     def _restart(self, cause: str) -> None:
         self.restarts[cause] += 1
         self._bank = self._filters()
@@ -197,19 +215,25 @@ class BatteryEstimator:
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Return resistance (25 deg C) and capacity; known where this flight has told them."""
-        drawn = 100.0 * self.filter.drawn
+        config, drawn = self._config, self.filter.drawn
         why = "" if self._source == MEASURED else f"the current is {self._source}, not measured"
         still = why or "the load has not changed enough"
-        more = why or f"only {drawn:.0f} % of the charge was drawn so far"
+        more = why or f"only {100.0 * drawn:.0f} % of the charge was drawn so far"
+        if drawn < config.capacity_drawn and not why:
+            more += f", {100.0 * config.capacity_drawn:.0f} % are needed"
+        firm = self._share(RES) <= config.resistance_known
+        full = self._share(CAP) <= config.capacity_known and drawn >= config.capacity_drawn
         return (
-            self._parameter("battery_resistance", "Ohm", RES, self._c.resistance_ohm, 0.10, still),
-            self._parameter("battery_capacity", "Ah", CAP, self._c.capacity_ah, 0.07, more),
+            self._parameter("battery_resistance", "Ohm", RES, self._c.resistance_ohm, firm, still),
+            self._parameter("battery_capacity", "Ah", CAP, self._c.capacity_ah, full, more),
         )
 
+    def _share(self, place: int) -> float:
+        return math.sqrt(self.filter.p[place, place])
+
     def _parameter(
-        self, name: str, unit: str, place: int, prior: float, limit: float, why: str
+        self, name: str, unit: str, place: int, prior: float, enough: bool, why: str
     ) -> Parameter:
         value = prior * math.exp(self.filter.x[place])
-        share = math.sqrt(self.filter.p[place, place])
-        known = self._known_at is not None and share <= limit
-        return Parameter(name, unit, value, value * share, prior, known, "" if known else why)
+        sigma, known = value * self._share(place), enough and self._known_at is not None
+        return Parameter(name, unit, value, sigma, prior, known, "" if known else why)

@@ -38,7 +38,7 @@ from airtwin_physics.battery.config import BatteryConfig
 LEFT, POLAR, RES, CAP, TABLE, SCALE, WARM, WOBBLE = range(8)
 N = 8
 _LEAST = np.array([0.0, -100.0, -3.0, -2.0, -1.0, -2.0, model.COLD_C, -1.0])
-_MOST = np.array([1.0, 100.0, 3.0, 2.0, 1.0, 2.0, 100.0, 1.0])
+_MOST = np.array([1.0, 100.0, 3.0, 2.0, 1.0, 2.0, model.HOT_C, 1.0])
 
 
 class BatteryFilter:
