@@ -9,6 +9,8 @@ from identify_flights import FAULT_S, X500, Watch, samples, there_and_back, valu
 
 from airtwin_core.types import Identification, Imu, Rangefinder, TwinState
 from airtwin_physics import dynamics
+from airtwin_physics.identify import prior, rows
+from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.identifier import Identifier
 from airtwin_sim.scenario import Fault
 
@@ -155,3 +157,19 @@ def test_a_log_that_begins_in_the_air_teaches_nothing_until_the_ground_is_known(
         if step % 100 == 0:
             seen.on(Rangefinder(value.stamp_ns, value.received_ns, 2.4, 0.01, True))
     assert seen.flown_s > 5.0
+
+
+def test_what_is_told_is_no_surer_than_the_filter_and_no_vaguer_than_before_the_flight():
+    config, craft = IdentifyConfig(), rows.craft(X500)
+    first = prior.covariance(config, craft)
+    shrunk = np.sqrt(np.linspace(0.01, 1.0, len(first)))  # the last is as vague as before
+    p = first * np.outer(shrunk, shrunk)
+    told = prior.widened(p, first)
+    before, now, was = (np.sqrt(np.diag(x)) for x in (first, told, p))
+    assert (now >= was * (1.0 - 1e-12)).all()
+    assert (now <= before * (1.0 + 1e-12)).all()
+    assert now[rows.CENTRE_X] > 1.3 * was[rows.CENTRE_X]
+    assert now[rows.MASS] == was[rows.MASS]
+    correlation = told / np.outer(now, now)
+    assert np.allclose(correlation, p / np.outer(was, was))
+    assert np.linalg.eigvalsh(correlation).min() > 0.0

@@ -76,8 +76,8 @@ class Identifier:
 
     @property
     def covariance(self) -> Array:
-        """Return the covariance of ``theta`` (N, N)."""
-        return np.asarray(self._p[int(np.argmax(self._weight))])
+        """Return the covariance of ``theta`` (N, N), with what the model leaves out."""
+        return prior.widened(self._p[int(np.argmax(self._weight))], self._first)
 
     @property
     def weights(self) -> Array:
