@@ -57,7 +57,6 @@ class Identifier:
         self._flights = 0
         self.flown_s = self._since_s = 0.0
         self._suspicion = Suspicion(c)
-        self.adopted: list[tuple[float, int]] = []
 
     @property
     def refused(self) -> dict[str, int]:
@@ -193,7 +192,6 @@ class Identifier:
 
     def _adopt(self, best: int) -> None:
         """Let all filters go on from the one that explains what happened."""
-        self.adopted.append((self.flown_s, best))
         self._theta[:] = self._theta[best].copy()
         p = self._p[best].copy()
         changed = self._walks[best] > self._walks[0]
