@@ -37,9 +37,10 @@ from airtwin_physics.ekf.arrivals import Arrivals
 from airtwin_physics.ekf.autopilot import Autopilot
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.fusion import Sensors
-from airtwin_physics.ekf.imu import BROKEN, ImuTrack
+from airtwin_physics.ekf.imu import BROKEN, WENT_BACK, ImuTrack, square
 from airtwin_physics.ekf.output import Output
 from airtwin_physics.ekf.sensors import air, rest
+from airtwin_physics.ekf.sensors.gnss import SPEED_MAX_M_S
 from airtwin_physics.ekf.tally import NEVER_S
 
 _DATUM_MAX_M = 1e4
@@ -58,7 +59,7 @@ class Estimator:
         c = self._config = config or EstimatorConfig()
         self.resets: dict[str, int] = {}
         self._track = ImuTrack(c)
-        self._anchor = Anchor()
+        self._anchor = Anchor(c.recover_s)
         self._belief = Belief(c, Air(c, aircraft))
         self._sensors = Sensors(c, self._belief, self._anchor, self._track)
         self._arrivals = Arrivals(c, self._track, self._belief, self._sensors)
@@ -89,10 +90,15 @@ class Estimator:
         return self._output.state()
 
     def reset(self, reason: str) -> None:
-        """Forget the state and align again from the next samples; counts and origin stay."""
+        """Forget the state and align again from the next samples; counts and origin stay.
+
+        A clock that went back is an autopilot that started anew: its old words say nothing.
+        """
         self.resets[reason] = self.resets.get(reason, 0) + 1
-        for part in (self._track, self._belief, self._sensors, self._arrivals):
+        for part in (self._track, self._belief, self._sensors, self._arrivals, self._anchor):
             part.start_over()
+        if reason == WENT_BACK:
+            self._autopilot.start_over()
         self._output.start_over(lost=reason)
         self._start_over()
 
@@ -124,10 +130,13 @@ class Estimator:
 
     def _on_local_position(self, sample: LocalPosition) -> None:
         """Take over PX4's origin, or its height as zero while nothing else gives one."""
-        belief, sensors = self._belief, self._sensors
+        belief, sensors, imu = self._belief, self._sensors, self._track.newest
         knows = sample.origin is None and sample.xy_valid and sample.z_valid
-        near = knows and float(np.abs(sample.position_ned_m).max()) < _DATUM_MAX_M
-        self._anchor.stands(sample.position_ned_m if near else None)
+        knows = knows and sample.v_xy_valid and sample.v_z_valid and imu is not None
+        near = knows and square(sample.position_ned_m) < _DATUM_MAX_M**2
+        near = near and square(sample.velocity_ned_m_s) < SPEED_MAX_M_S**2
+        age_s = 0.0 if imu is None else (imu.stamp_ns - sample.stamp_ns) * 1e-9
+        self._anchor.stands(self._track.now_s - age_s, sample if near else None)
         if sample.origin is not None:
             shift = self._anchor.offer(sample.origin)
             if shift is not None and sensors.gnss.started:

@@ -4,6 +4,10 @@
 Without an origin PX4 may still count from somewhere (external odometry, optical flow). Then the
 first fix is placed where PX4 says that the aircraft is: a twin that is started anew in flight
 must not count from there what PX4 counts from the pad.
+
+A fix far from the origin is refused: a receiver that lost its way says "0 N 0 E" with the best of
+claims. Where such fixes agree for long it is the origin that was wrong: then it is put where the
+belief fits them, so no position moves.
 """
 
 from __future__ import annotations
@@ -13,10 +17,12 @@ import math
 import numpy as np
 
 from airtwin_core.geodesy import PX4_EARTH_RADIUS_M, px4_to_ned
-from airtwin_core.types import Array, GnssFix, Origin
+from airtwin_core.types import Array, GnssFix, LocalPosition, Origin
 from airtwin_physics.magnetic import declination_rad
 
 _AWAY_MAX_M = 5e4  # PX4's origin is where it found its first fix, on this flight
+_AGREE_M, _AGREE_S = 1e3, 3.0  # from one far fix to the next that says the same
+_LOCAL_AGE_MAX_S = 1.0
 
 
 class Anchor:
@@ -26,14 +32,20 @@ class Anchor:
     stands beside PX4's without the 0.3 % between sphere and ellipsoid.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, recover_s: float) -> None:
+        self._recover_s = recover_s
         self.origin: Origin | None = None
         self.declination_rad: float | None = None
         self._seen: Origin | None = None
         self._fix: GnssFix | None = None
         self._of: tuple[Origin | None, GnssFix | None] = (None, None)
         self._at = (0.0, 0.0)
-        self._local: Array | None = None
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget what belongs to one run of the clock; the origin stays."""
+        self._local: tuple[float, Array, Array] | None = None
+        self._far: tuple[float, float, GnssFix] | None = None  # since, last at [s], last
 
     def offer(self, origin: Origin) -> Array | None:
         """Consider PX4's origin; return the shift (3,) [m] of all positions if it is a new one.
@@ -45,19 +57,27 @@ class Anchor:
             return None
         return self._adopt(origin)
 
-    def stands(self, position_ned_m: Array | None) -> None:
+    def stands(self, at_s: float, sample: LocalPosition | None) -> None:
         """Take where PX4, without an origin, says the aircraft is; None if it does not know."""
-        self._local = position_ned_m
+        self._local = None
+        if sample is not None:
+            self._local = (at_s, sample.position_ned_m, sample.velocity_ned_m_s)
 
-    def take(self, fix: GnssFix) -> Array:
-        """Make a good fix known; return the shift (3,) [m] if it had to become the origin."""
-        self._fix = fix
-        if self.origin is not None and self._near_fix(self.origin):
-            return np.zeros(3)
-        here = Origin(fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
-        if self.origin is None and self._local is not None:
-            here = _behind(here, self._local)
-        return self._adopt(here)
+    def take(self, fix: GnssFix, at_s: float, believed_ned_m: Array | None) -> bool:
+        """Make a good fix known; return whether it is near the origin, which it may become.
+
+        at_s: when it was true; believed_ned_m (3,): where the belief was then, None if it never
+        had a place.
+        """
+        if self.origin is None:
+            self._adopt(_behind(_place(fix), self._stood(at_s)))
+        elif not self._near(self.origin, fix):
+            if not self._elsewhere(fix, at_s):
+                return False
+            stood = np.zeros(3) if believed_ned_m is None else believed_ned_m
+            self._adopt(_behind(_place(fix), stood))
+        self._fix, self._far = fix, None
+        return True
 
     def to_ned(self, fix: GnssFix) -> Array:
         """Return the position (3,) [m] of a fix; only after ``take`` or an accepted ``offer``."""
@@ -65,10 +85,29 @@ class Anchor:
         north, east = self._project(self.origin, fix)
         return np.array([north, east, self.origin.altitude_amsl_m - fix.altitude_amsl_m])
 
+    def _stood(self, at_s: float) -> Array:
+        """Return where PX4 was at a time (3,) [m] by its last word, zero if that is too old."""
+        if self._local is None or abs(at_s - self._local[0]) > _LOCAL_AGE_MAX_S:
+            return np.zeros(3)
+        then_s, position, velocity = self._local
+        return position + velocity * (at_s - then_s)
+
+    def _elsewhere(self, fix: GnssFix, at_s: float) -> bool:
+        """Note a far fix; return whether such ones have agreed for long."""
+        since_s = at_s
+        if self._far is not None:
+            begun_s, last_s, last = self._far
+            moved = px4_to_ned(_place(last), fix.latitude_deg, fix.longitude_deg)
+            if abs(at_s - last_s) < _AGREE_S and math.hypot(*moved.tolist()) < _AGREE_M:
+                since_s = begun_s
+        self._far = (since_s, at_s, fix)
+        return at_s - since_s >= self._recover_s
+
     def _near_fix(self, origin: Origin) -> bool:
-        if self._fix is None:
-            return True
-        return math.hypot(*self._project(origin, self._fix)) < _AWAY_MAX_M
+        return self._fix is None or self._near(origin, self._fix)
+
+    def _near(self, origin: Origin, fix: GnssFix) -> bool:
+        return math.hypot(*self._project(origin, fix)) < _AWAY_MAX_M
 
     def _project(self, origin: Origin, fix: GnssFix) -> tuple[float, float]:
         """Return north, east [m]; the last answer is kept: each fix is asked for repeatedly."""
@@ -78,16 +117,29 @@ class Anchor:
         return self._at
 
     def _adopt(self, origin: Origin) -> Array:
+        """Change the origin; return by how much that moves where the aircraft is (3,) [m].
+
+        Taken at the last fix: between two maps only the shift of one place is exact, and the way
+        back is its inverse.
+        """
         old, self.origin = self.origin, origin
         self.declination_rad = declination_rad(origin.latitude_deg, origin.longitude_deg)
         if old is None:
             return np.zeros(3)
-        xy = px4_to_ned(origin, old.latitude_deg, old.longitude_deg)
+        at = old if self._fix is None else _place(self._fix)
+        xy = px4_to_ned(origin, at.latitude_deg, at.longitude_deg)
+        xy -= px4_to_ned(old, at.latitude_deg, at.longitude_deg)
         return np.array([xy[0], xy[1], origin.altitude_amsl_m - old.altitude_amsl_m])
+
+
+def _place(fix: GnssFix) -> Origin:
+    return Origin(fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
 
 
 def _behind(place: Origin, position_ned_m: Array) -> Origin:
     """Return the origin around which ``place`` has this position."""
+    if not position_ned_m.any():
+        return place
     north_m, east_m, down_m = position_ned_m.tolist()
     latitude, longitude = place.latitude_deg, place.longitude_deg
     altitude = place.altitude_amsl_m + down_m

@@ -16,6 +16,10 @@ class Autopilot:
 
     def __init__(self, config: EstimatorConfig) -> None:
         self._config = config
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget its words: they are of an autopilot that runs no more."""
         self._landed: bool | None = None
         self._status: VehicleStatus | None = None
         self._vtol_state = 0

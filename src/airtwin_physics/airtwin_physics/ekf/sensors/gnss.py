@@ -22,6 +22,7 @@ SPEED_MAX_M_S = 1e3
 _SHUT_S = 1.0  # a barometer refused for so long contradicts
 _RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to judge receivers
 ASTRAY = "receiver astray"
+FAR = "far from the origin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,14 @@ class Gnss:
         place = (fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
         stuck = self.position.stuck(at_s, place, self._belief)
         cause = TOO_LATE if lag_s > LATE_MAX_S else _fault(fix, self._config) or stuck
+        if not cause and not self._anchor.take(fix, at_s - lag_s, self._believed(lag_s)):
+            cause = FAR
         struck_s = self._belief.watch.item(STRUCK)
         struck = struck_s > 0.0 and at_s - struck_s < self._config.gnss_delay_max_s
         self._struck_s = min(self._struck_s, at_s) if struck else at_s
         struck = struck and at_s - self._struck_s < _RATTLE_S
         unusable = cause or self._speed_fault(fix) or (struck and "may be of before an impact")
-        measured = None if cause else self._placed(fix)
+        measured = None if cause else self._anchor.to_ned(fix)
         if struck:
             self.receiver.struck()
         elif measured is not None and self.started:
@@ -98,13 +101,10 @@ class Gnss:
             if not struck and (across if unusable else moves):
                 self.receiver.agreed(place=across)
 
-    def _placed(self, fix: GnssFix) -> Array:
-        """Return where a fix is (3,) [m] NED; all moves if it had to become the origin."""
-        shift = self._anchor.take(fix)
-        if self.started and shift.any():
-            self._belief.shift(shift)
-            self.receiver.shift(shift)
-        return self._anchor.to_ned(fix)
+    def _believed(self, lag_s: float) -> Array | None:
+        """Return where the belief was (3,) [m] NED; None before its first place."""
+        x = self._belief.x
+        return x[0:3] - x[3:6] * lag_s if self.started else None
 
     def _look(
         self,
