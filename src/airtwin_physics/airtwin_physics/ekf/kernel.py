@@ -374,7 +374,7 @@ def hidden(imu: Array, x: Array) -> float:
 
     As much again as it shows (``imu[IMPACT]``), and all of the speed: that is what a wall takes.
     """
-    return imu[IMPACT] + x[X_VEL] ** 2 + x[X_VEL + 1] ** 2 + x[X_VEL + 2] ** 2
+    return float(imu[IMPACT] + x[X_VEL] ** 2 + x[X_VEL + 1] ** 2 + x[X_VEL + 2] ** 2)
 
 
 @njit(cache=True)
