@@ -130,18 +130,21 @@ class Estimator:
 
     def _on_local_position(self, sample: LocalPosition) -> None:
         """Take over PX4's origin, or its height as zero while nothing else gives one."""
-        belief, sensors, imu = self._belief, self._sensors, self._track.newest
-        knows = sample.origin is None and sample.xy_valid and sample.z_valid
+        belief, sensors = self._belief, self._sensors
+        if sample.origin is not None:
+            self._anchor.stands(0.0, None)
+            shift = self._anchor.offer(sample.origin)
+            if shift is not None and sensors.gnss.started:
+                sensors.shift(shift)
+            return
+        imu = self._track.newest
+        knows = sample.xy_valid and sample.z_valid
         knows = knows and sample.v_xy_valid and sample.v_z_valid and imu is not None
         near = knows and square(sample.position_ned_m) < _DATUM_MAX_M**2
         near = near and square(sample.velocity_ned_m_s) < SPEED_MAX_M_S**2
         age_s = 0.0 if imu is None else (imu.stamp_ns - sample.stamp_ns) * 1e-9
         self._anchor.stands(self._track.now_s - age_s, sample if near else None)
-        if sample.origin is not None:
-            shift = self._anchor.offer(sample.origin)
-            if shift is not None and sensors.gnss.started:
-                sensors.shift(shift)
-        elif self._datum_free and belief.begun and sample.z_valid:
+        if self._datum_free and belief.begun and sample.z_valid:
             down_m = float(sample.position_ned_m[2]) - float(belief.x[2])
             if abs(down_m) < _DATUM_MAX_M and not sensors.gnss.started:
                 sensors.shift(np.array([0.0, 0.0, down_m]))

@@ -94,6 +94,7 @@ class Output:
         self._lost = lost
         self._looked_s = NEVER_S
         self._health: tuple[SensorHealth, ...] = ()
+        self._wind_fits = False
         self._notice = ""
 
     def state(self) -> TwinState | None:
@@ -150,7 +151,7 @@ class Output:
         if shown_s == NEVER_S:
             return None
         sure = row.item(_AIR_COV) + row.item(_AIR_COV + 3) < 2.0 * c.wind_valid_m_s**2
-        valid = sure and at_s - shown_s < c.valid_s and sensors.wind_fits(at_s)
+        valid = sure and at_s - shown_s < c.valid_s and self._wind_fits
         return WindEstimate(
             row[_BLOWN],
             row[_BLOWN_COV].reshape(2, 2),
@@ -163,6 +164,7 @@ class Output:
         """Look how the sensors fare."""
         self._looked_s = at_s
         self._health = self._sensors.health(at_s)
+        self._wind_fits = self._sensors.wind_fits(at_s)
         self._notice = self._sensors.notice(at_s)
         if self._lost and self._track.now_s < _LOST_SAID_S:
             lost = f"state lost ({self._lost}) and found again"
