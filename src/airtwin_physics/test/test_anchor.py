@@ -223,3 +223,17 @@ def test_the_words_of_an_autopilot_that_started_anew_are_forgotten() -> None:
     states = _fly(still(1_000, 8_000), estimator)
     assert estimator.resets == {"clock went back": 1}
     assert states[-1].velocity_valid  # still, and nothing says any more that it flies
+
+
+def test_a_wrong_origin_told_before_any_fix_costs_one_fix() -> None:
+    """A PX4 1.17 log with broken bytes begins with an origin 1100 km off."""
+    anchor = Anchor(RECOVER_S)
+    wrong = replace(simulate.ORIGIN, latitude_deg=simulate.ORIGIN.latitude_deg + 10.0)
+    anchor.offer(wrong)
+    assert anchor.offer(wrong) is not None
+    fix = next(
+        s for s in simulate.fly(np.random.default_rng(1), 4.0).samples if isinstance(s, GnssFix)
+    )
+    assert not anchor.take(fix, 1.0, None)
+    assert anchor.take(fix, 2.0, None)
+    assert np.linalg.norm(anchor.to_ned(fix)) < 1e-6

@@ -93,7 +93,10 @@ class Anchor:
         return position + velocity * (at_s - then_s)
 
     def _elsewhere(self, fix: GnssFix, at_s: float) -> bool:
-        """Note a far fix; return whether such ones have agreed for long."""
+        """Note a far fix; return whether such ones have agreed for long.
+
+        Two are enough against an origin that no fix has borne out yet: a word of PX4's alone.
+        """
         since_s = at_s
         if self._far is not None:
             begun_s, last_s, last = self._far
@@ -101,7 +104,8 @@ class Anchor:
             if abs(at_s - last_s) < _AGREE_S and math.hypot(*moved.tolist()) < _AGREE_M:
                 since_s = begun_s
         self._far = (since_s, at_s, fix)
-        return at_s - since_s >= self._recover_s
+        wanted_s = 0.0 if self._fix is None else self._recover_s
+        return at_s > since_s and at_s - since_s >= wanted_s
 
     def _near_fix(self, origin: Origin) -> bool:
         return self._fix is None or self._near(origin, self._fix)
