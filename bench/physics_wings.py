@@ -36,7 +36,7 @@ from rich.console import Console
 
 from airtwin_core import aircraft, frames
 from airtwin_core.types import Array
-from airtwin_physics.control import tailsitter, vtol, wing_path
+from airtwin_physics.control import convertible, wing_path
 from airtwin_physics.control.tailsitter import TailsitterAircraft
 from airtwin_physics.control.vtol import VtolAircraft
 from airtwin_physics.control.wing_aircraft import WingAircraft
@@ -166,16 +166,16 @@ def _transitions(plane: VtolAircraft) -> dict[str, Any]:
             plane.advance(settle_s, wind)
             plane.follow(np.array([[1e4, 0.0, -up_m, NAN, 0.0, 0.0]]))
             height, mode = _watch(plane, watch_s, wind)
-            fronts.append(EVERY_S * float(np.sum(mode == vtol.TO_WING)))
+            fronts.append(EVERY_S * float(np.sum(mode == convertible.TO_WING)))
             lost.append(float(np.max(up_m - height)))
-            missed += int(mode[-1] != vtol.WING)
+            missed += int(mode[-1] != convertible.WING)
             goal = plane.x[:3] + 4.0 * np.array([plane.x[3], plane.x[4], 0.0])
             goal[2] = -up_m
             plane.hold(goal)
             height, mode = _watch(plane, watch_s, wind)
-            backs.append(EVERY_S * float(np.sum(mode == vtol.TO_HOVER)))
+            backs.append(EVERY_S * float(np.sum(mode == convertible.TO_HOVER)))
             off.append(float(np.max(np.abs(height - up_m))))
-            missed += int(mode[-1] != vtol.HOVER)
+            missed += int(mode[-1] != convertible.HOVER)
             count, flown = count + 2, flown + settle_s + 2.0 * watch_s
     return {
         "vtol_front_transition_s": [round(min(fronts), 1), round(max(fronts), 1)],
@@ -193,12 +193,12 @@ def _watch(plane: VtolAircraft, seconds: float, wind: Array) -> tuple[Array, Arr
     seen = []
     for _ in range(round(seconds / EVERY_S)):
         plane.advance(EVERY_S, wind)
-        seen.append((-plane.x[2], plane.mode[vtol.V_MODE]))
+        seen.append((-plane.x[2], plane.mode[convertible.MODE]))
     return np.array(seen).T[0], np.array(seen).T[1]
 
 
 def _tailsitter(plane: TailsitterAircraft) -> dict[str, Any]:
-    up_m, mode_at = 50.0, tailsitter.T_MODE
+    up_m, mode_at = 50.0, convertible.MODE
     fronts, backs, lost, off, hover, cross, missed, count = [], [], [], [], [], [], 0, 0
     for towards in np.arange(4) * np.pi / 2.0:
         for blow in (0.0, 1.5, 3.0):
@@ -209,19 +209,19 @@ def _tailsitter(plane: TailsitterAircraft) -> dict[str, Any]:
             hover.append(float(np.linalg.norm(plane.x[:3] - place)))
             plane.follow(np.array([[1e4, 0.0, -up_m, NAN, 0.0, 0.0]]))
             x, mode = _see(plane, 40.0, wind, mode_at)
-            front = int(np.sum(mode == vtol.TO_WING))
+            front = int(np.sum(mode == convertible.TO_WING))
             fronts.append(EVERY_S * front)
             lost.append(float(np.max(np.abs(x[:, 2] + up_m))))
-            missed += int(mode[-1] != vtol.WING)
+            missed += int(mode[-1] != convertible.WING)
             late = x[front + 150 :, 1]
             cross.append(float(np.sqrt(np.mean(late**2))))
             goal = plane.x[:3] + 3.0 * np.array([plane.x[3], plane.x[4], 0.0])
             goal[2] = -up_m
             plane.hold(goal)
             x, mode = _see(plane, 40.0, wind, mode_at)
-            backs.append(EVERY_S * float(np.sum(mode == vtol.TO_HOVER)))
+            backs.append(EVERY_S * float(np.sum(mode == convertible.TO_HOVER)))
             off.append(float(np.max(np.abs(x[:, 2] + up_m))))
-            missed += int(mode[-1] != vtol.HOVER)
+            missed += int(mode[-1] != convertible.HOVER)
             count += 2
     return {
         "tailsitter_hover_error_m": round(max(hover), 2),

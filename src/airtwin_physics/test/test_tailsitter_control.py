@@ -12,8 +12,8 @@ from airtwin_core import aircraft, frames
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
 from airtwin_physics.control import px4_params, tailsitter, wing
-from airtwin_physics.control.tailsitter import T_MODE, TailsitterAircraft
-from airtwin_physics.control.vtol import HOVER, TO_HOVER, TO_WING, WING
+from airtwin_physics.control.convertible import HOVER, MODE, TO_HOVER, TO_WING, WING
+from airtwin_physics.control.tailsitter import TailsitterAircraft
 
 CRAFT = aircraft.load("tailsitter")
 P = px4_params.wing_params("tailsitter")
@@ -33,7 +33,7 @@ def _fly(craft: TailsitterAircraft, seconds: float, wind: Array) -> tuple[Array,
     for _ in range(round(seconds * 10.0)):
         craft.advance(0.1, wind)
         states.append(craft.x.copy())
-        modes.append(craft.mode[T_MODE])
+        modes.append(craft.mode[MODE])
         upright = tailsitter.in_hover_frame(craft.x[6:10])
         pitches.append(frames.euler_from_quat(upright)[1])
     return np.array(states), np.array(modes), np.array(pitches)
@@ -136,7 +136,7 @@ def test_a_transition_that_takes_too_long_is_given_up(craft: TailsitterAircraft)
     craft.start(START)
     craft.follow(np.array([[1e4, 0.0, -50.0, NAN, 0.0, 0.0]]))
     craft.advance(1.5)
-    assert craft.mode[T_MODE] == TO_WING
+    assert craft.mode[MODE] == TO_WING
     craft.hold(START)
     x, modes, _ = _fly(craft, 25.0, np.zeros(3))
     assert np.all(modes == HOVER)
@@ -180,7 +180,7 @@ def test_wild_starts_stay_finite(
     craft.x[3:6], craft.x[10:13] = velocity, rate
     craft.x[6:10] = frames.quat_from_euler(*euler)
     if on_wing:
-        craft.mode[T_MODE] = WING
+        craft.mode[MODE] = WING
     craft.follow(np.array([[0.0, 0.0, -90.0, NAN, 80.0, np.inf]]))
     wind = np.array([blow, -0.3 * blow, 0.0])
     craft.advance(4.0, wind)

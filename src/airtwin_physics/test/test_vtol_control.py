@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airtwin_core import aircraft, frames
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
-from airtwin_physics.control import multirotor, px4_params, vtol, wing, wing_path
+from airtwin_physics.control import convertible, multirotor, px4_params, vtol, wing, wing_path
 from airtwin_physics.dynamics.model import EFFECT
 
 QUADPLANE = aircraft.load("standard_vtol")
@@ -50,7 +50,7 @@ def test_there_and_back(plane: vtol.VtolAircraft) -> None:
     """Hover, transition, a square's sides, a circle, back transition, hover: all in wind."""
     plane.start(np.array([0.0, 0.0, -50.0]))
     x, modes, u = _fly(plane, 15.0, WIND)
-    assert np.all(modes[:, vtol.V_MODE] == vtol.HOVER)
+    assert np.all(modes[:, convertible.MODE] == convertible.HOVER)
     assert np.max(np.linalg.norm(x[100:, :3] - (0.0, 0.0, -50.0), axis=1)) < 0.1
     assert np.all(np.isnan(u[:, 4]))
     assert np.all(u[:, 5:] == 0.0)  # VT_ELEV_MC_LOCK
@@ -61,10 +61,10 @@ def test_there_and_back(plane: vtol.VtolAircraft) -> None:
         )
     )
     x, modes, u = _fly(plane, 165.0, WIND)
-    mode = modes[:, vtol.V_MODE]
-    front = int(np.argmax(mode == vtol.WING))
-    assert np.all(mode[:front] == vtol.TO_WING)
-    assert np.all(mode[front:] == vtol.WING)
+    mode = modes[:, convertible.MODE]
+    front = int(np.argmax(mode == convertible.WING))
+    assert np.all(mode[:front] == convertible.TO_WING)
+    assert np.all(mode[front:] == convertible.WING)
     assert front / 10.0 >= P.vt_trans_min_tm
     speed = _airspeed(x, WIND)
     assert speed[front - 2] < P.vt_arsp_trans <= speed[front] + 0.1
@@ -89,11 +89,11 @@ def test_there_and_back(plane: vtol.VtolAircraft) -> None:
     goal[2] = -60.0
     plane.hold(goal)
     x, modes, _ = _fly(plane, 45.0, WIND)
-    mode = modes[:, vtol.V_MODE]
-    back = int(np.argmax(mode == vtol.HOVER))
+    mode = modes[:, convertible.MODE]
+    back = int(np.argmax(mode == convertible.HOVER))
     assert 1.0 < back / 10.0 <= P.vt_b_trans_dur + 0.1
-    assert np.all(mode[:back] == vtol.TO_HOVER)
-    assert np.all(mode[back:] == vtol.HOVER)
+    assert np.all(mode[:back] == convertible.TO_HOVER)
+    assert np.all(mode[back:] == convertible.HOVER)
     assert np.max(np.abs(x[: back + 50, 2] + 60.0)) < 3.0
     assert np.all(np.isnan(plane.u[4:5]))
     assert np.linalg.norm(plane.x[:3] - goal) < 0.1
@@ -104,10 +104,10 @@ def test_without_thrust_it_gives_up_the_transition() -> None:
     weak.model.rotors[4, EFFECT] = 0.02
     weak.follow(np.array([_leg(1e4, 0.0, 50.0)]))
     x, modes, _ = _fly(weak, P.vt_trans_timeout + 20.0, np.zeros(3))
-    mode = modes[:, vtol.V_MODE]
-    gone = int(np.argmax(mode == vtol.HOVER))
+    mode = modes[:, convertible.MODE]
+    gone = int(np.argmax(mode == convertible.HOVER))
     assert gone / 10.0 == pytest.approx(P.vt_trans_timeout, abs=0.2)
-    assert np.all(mode[gone:] == vtol.HOVER)
+    assert np.all(mode[gone:] == convertible.HOVER)
     assert np.linalg.norm(x[-1, :3] - (0.0, 0.0, -50.0)) < 0.5
 
 
@@ -115,10 +115,10 @@ def test_a_transition_can_be_called_off(plane: vtol.VtolAircraft) -> None:
     plane.start(np.array([0.0, 0.0, -50.0]), 1.0)
     plane.follow(np.array([_leg(1e4, 0.0, 50.0)]))
     plane.advance(1.5)
-    assert plane.mode[vtol.V_MODE] == vtol.TO_WING
+    assert plane.mode[convertible.MODE] == convertible.TO_WING
     plane.hold(np.array([0.0, 0.0, -50.0]), 1.0)
     plane.advance(20.0)
-    assert plane.mode[vtol.V_MODE] == vtol.HOVER
+    assert plane.mode[convertible.MODE] == convertible.HOVER
     assert np.linalg.norm(plane.x[:3] - (0.0, 0.0, -50.0)) < 0.1
     assert frames.yaw_from_quat(plane.x[6:10]) == pytest.approx(1.0, abs=0.02)
 
@@ -153,7 +153,7 @@ def test_the_same_commands_give_the_same_flight_to_the_bit(plane: vtol.VtolAircr
         for _ in range(cut):
             plane.advance(8.0 / cut, WIND)
         ends.append(np.concatenate((plane.x, plane.wing, plane.hover, plane.mode)))
-    assert ends[0][-vtol.N_VTOL] == vtol.WING
+    assert ends[0][-vtol.N_VTOL] == convertible.WING
     np.testing.assert_array_equal(*ends)
 
 
@@ -185,7 +185,7 @@ def test_wild_starts_stay_finite(
     plane.x[3:6], plane.x[10:13] = velocity, rate
     plane.x[6:10] = frames.quat_from_euler(*euler)
     if on_wing:
-        plane.mode[vtol.V_MODE] = vtol.WING
+        plane.mode[convertible.MODE] = convertible.WING
     plane.follow(np.array([_leg(0.0, 0.0, 50.0, 80.0, np.inf)]))
     wind = np.array([blow, -0.3 * blow, 0.0])
     plane.advance(5.0, wind)

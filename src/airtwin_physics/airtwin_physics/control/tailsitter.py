@@ -12,12 +12,22 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
 from airtwin_physics.control import multirotor as law
 from airtwin_physics.control import virtual, vtol, wing, wing_aircraft, wing_path
+from airtwin_physics.control.convertible import (
+    HOVER,
+    MODE,
+    SINK,
+    TIME,
+    TO_HOVER,
+    TO_WING,
+    WANTED,
+    WING,
+    Convertible,
+)
 from airtwin_physics.control.px4_params import (
     HOVER_AIRFRAMES,
     Px4Params,
@@ -25,12 +35,11 @@ from airtwin_physics.control.px4_params import (
     wing_params,
     with_overrides,
 )
-from airtwin_physics.control.vtol import HOVER, TO_HOVER, TO_WING, WING
 from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
 from airtwin_physics.dynamics.model import AX, RY
 
-T_MODE, T_TIME, T_SINK, T_WANTED, T_THRUST = range(5)
+T_THRUST = 4
 T_START, T_AXIS = slice(5, 9), slice(9, 12)  # attitude of H as a transition begins; its axis, NED
 N_TAIL = 12
 PITCH_TO_WING, PITCH_TO_HOVER = -1.05, -0.26  # [rad] of H, where a transition may end
@@ -66,7 +75,7 @@ def _pitch_yaw(q: Array) -> tuple[float, float]:
 def begin_transition(state: Array, x: Array, hover: Array, row: Array, to_wing: bool) -> None:
     """Note the attitude of H from which the pitch is ramped, wings level, and the axis, NED."""
     upright = in_hover_frame(x[6:10])
-    state[T_TIME], state[T_SINK] = 0.0, x[5]
+    state[TIME], state[SINK] = 0.0, x[5]
     if to_wing:
         pitch, yaw = _pitch_yaw(hover[law.C_Q])
         state[T_START] = _euler(pitch, yaw)
@@ -94,28 +103,28 @@ def switch_mode(
     w: Px4WingParams,
 ) -> None:
     """Move between the modes as tailsitter.cpp does; rows as in ``advance``."""
-    mode = state[T_MODE]
+    mode = state[MODE]
     pitch = _pitch_yaw(in_hover_frame(x[6:10]))[0]
-    if state[T_WANTED] > 0.0:
+    if state[WANTED] > 0.0:
         if mode in (HOVER, TO_HOVER):
-            state[T_MODE] = TO_WING
+            state[MODE] = TO_WING
             begin_transition(state, x, hover, row, True)
-        elif mode == TO_WING and state[T_TIME] > w.vt_trans_timeout:
-            state[T_MODE], state[T_WANTED] = HOVER, 0.0
+        elif mode == TO_WING and state[TIME] > w.vt_trans_timeout:
+            state[MODE], state[WANTED] = HOVER, 0.0
         elif mode == TO_WING and pitch <= PITCH_TO_WING and airspeed >= w.vt_arsp_trans:
-            state[T_MODE], state[T_TIME], state[T_THRUST] = WING, 0.0, hover[law.C_THRUST]
+            state[MODE], state[TIME], state[T_THRUST] = WING, 0.0, hover[law.C_THRUST]
             fresh = wing_row(row, w, x, airspeed)
             row[:] = fresh
     elif mode == WING:
-        state[T_MODE], state[T_THRUST] = TO_HOVER, row[wing.W_THROTTLE]
+        state[MODE], state[T_THRUST] = TO_HOVER, row[wing.W_THROTTLE]
         begin_transition(state, x, hover, row, False)
         law.reset_integrals(hover)
         hover[3:6], hover[6:9], hover[15:18] = x[3:6], 0.0, 0.0
         hover[12], hover[13], hover[14] = x[12], x[11], -x[10]
     elif mode != HOVER and (
-        mode == TO_WING or pitch >= PITCH_TO_HOVER or state[T_TIME] > w.vt_b_trans_dur
+        mode == TO_WING or pitch >= PITCH_TO_HOVER or state[TIME] > w.vt_b_trans_dur
     ):
-        state[T_MODE] = HOVER
+        state[MODE] = HOVER
 
 
 @numba.njit(cache=True)
@@ -133,9 +142,9 @@ def wing_row(row: Array, w: Px4WingParams, x: Array, airspeed: float) -> Array:
 @numba.njit(cache=True)
 def ramp(state: Array, hover: Array, w: Px4WingParams) -> None:
     """Write the attitude of H in a transition: the start's, pitched on with time."""
-    to_wing = state[T_MODE] == TO_WING
+    to_wing = state[MODE] == TO_WING
     duration = w.vt_f_trans_dur if to_wing else w.vt_b_trans_dur
-    angle = state[T_TIME] * 0.5 * np.pi / max(duration, 0.1)
+    angle = state[TIME] * 0.5 * np.pi / max(duration, 0.1)
     wanted, start = hover[law.C_Q], state[T_START]
     pitch = _pitch_yaw(start)[0]
     if to_wing:
@@ -171,7 +180,7 @@ def fly_upright(
     yaw = _pitch_yaw(upright)[1]
     acceleration_down = (x[5] - hover[5]) / dt_s
     law.position_control(hover, setpoint, x[:3], x[3:6], yaw, p, dt_s)
-    if state[T_MODE] == HOVER:
+    if state[MODE] == HOVER:
         law.learn_hover_thrust(hover, acceleration_down, dt_s)
     else:
         ramp(state, hover, w)
@@ -179,8 +188,8 @@ def fly_upright(
     seen = np.array([x[12], x[11], -x[10]])
     torque = law.rate_control(hover, rates, seen, True, p, dt_s)
     thrust = hover[law.C_THRUST]
-    if state[T_MODE] == TO_HOVER:
-        share = min(state[T_TIME] / THRUST_BLEND_S, 1.0)
+    if state[MODE] == TO_HOVER:
+        share = min(state[TIME] / THRUST_BLEND_S, 1.0)
         thrust = share * thrust + (1.0 - share) * state[T_THRUST]
     command = np.empty(motors.shape[0])
     law.mix(command, lift, torque, thrust)
@@ -226,37 +235,34 @@ def advance(
     for _ in range(ticks):
         airspeed = vtol.airspeed_ahead(x, wind)
         switch_mode(state, x, hover, row, airspeed, p, w)
-        if state[T_MODE] == WING:
+        if state[MODE] == WING:
             if row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
                 dt = dt_s * wing_aircraft.GUIDE_TICKS
                 wing_path.guide(guide, path, x[:3], row[wing.W_BOUND], legs, w, dt)
             hover[3:6] = x[3:6]
             wing_aircraft.fly_wing(x, row, path, u, motors, shares, w, wind, dt_s)
-            share = min(state[T_TIME] / vtol.BLEND_S, 1.0)
+            share = min(state[TIME] / vtol.BLEND_S, 1.0)
             throttle = share * row[wing.W_THROTTLE] + (1.0 - share) * state[T_THRUST]
             for i in range(motors.shape[0]):  # VT_FW_DIFTHR_EN 1: the motors yaw it
                 turn = w.vt_fw_difthr_s_y * row[19] * lift[i, 0]
                 u[motors[i]] = min(max(throttle + turn, 0.0), 1.0)
-        elif state[T_MODE] == HOVER:
+        elif state[MODE] == HOVER:
             fly_upright(
                 state, x, hover, row, setpoint, u, motors, lift, shares, airspeed, p, w, dt_s
             )
         else:
-            state[T_SINK] -= min(dt_s / vtol.SINK_S, 1.0) * state[T_SINK]
+            state[SINK] -= min(dt_s / vtol.SINK_S, 1.0) * state[SINK]
             own[:] = setpoint
             own[:11] = np.nan
-            own[5], own[6], own[7], own[law.SP_YAW_RATE] = state[T_SINK], 0.0, 0.0, 0.0
+            own[5], own[6], own[7], own[law.SP_YAW_RATE] = state[SINK], 0.0, 0.0, 0.0
             fly_upright(state, x, hover, row, own, u, motors, lift, shares, airspeed, p, w, dt_s)
-        state[T_TIME] += dt_s
+        state[TIME] += dt_s
         for _ in range(substeps):
             step_into(x, u, model, wind, dt_s / substeps, work)
 
 
-class TailsitterAircraft:
-    """One tailsitter that hovers, goes over to the wing, flies legs and comes back to hover.
-
-    ``x`` is the state of ``dynamics``; ``mode``, ``hover``, ``wing``, ``guide`` are those of the
-    controllers. Same calls: same state, to the bit. It starts in hover, in the air.
+class TailsitterAircraft(Convertible):
+    """One virtual tailsitter.
 
     Raises:
         ValueError: not two motors along the nose and two elevons on a wing.
@@ -289,40 +295,14 @@ class TailsitterAircraft:
         self.x[:3] = position_ned_m
         speed = virtual.trim_speed(self.model)
         self.x[dynamics.ROTOR : dynamics.ROTOR + 2] = speed
-        most = self.model.rotors[0, dynamics.SPEED_MAX]
-        self.hover = law.new_control(self.hover_params)
-        self.hover[law.C_HOVER] = self.hover[law.C_THRUST] = speed / most
-        self.hover[law.C_THRUST_DOWN] = -self.hover[law.C_HOVER]
-        self.hover[law.C_Q] = in_hover_frame(self.x[6:10])
-        self.wing = wing.new_control(self.params, -float(position_ned_m[2]), 0.0, 0.0)
         self.mode = np.zeros(N_TAIL)
-        self.guide = np.zeros(wing_path.N_WING_GUIDE)
-        self.legs = np.zeros((1, wing_path.N_WING_LEG))
-        self.path = np.zeros(wing_path.N_WING_SETPOINT)
-        self.setpoint = virtual.new_setpoint(self.hover_params)
-        self.hold(position_ned_m, yaw_rad)
-        self._left_s = 0.0
+        self._begin(position_ned_m, yaw_rad, speed / self.model.rotors[0, dynamics.SPEED_MAX])
+        self.hover[law.C_Q] = in_hover_frame(self.x[6:10])
 
-    def hold(self, position_ned_m: Array, yaw_rad: float = np.nan) -> None:
-        """Hover, if need be after a back transition, and hold ``position_ned_m`` (3,)."""
-        self.mode[T_WANTED] = 0.0
-        self.setpoint[law.SP_POS], self.setpoint[law.SP_YAW] = position_ned_m, yaw_rad
+    def _level(self, q: Array) -> Array:
+        return np.asarray(in_hover_frame(q))
 
-    def follow(self, legs: Array) -> None:
-        """Go over to the wing, if it is not there yet, and fly along ``legs`` (k, 6) from here."""
-        self.mode[T_WANTED] = 1.0
-        self.legs = np.atleast_2d(np.asarray(legs, dtype=np.float64))
-        self.guide[:] = 0.0
-        self.guide[:2] = self.x[:2]
-        yaw = frames.yaw_from_quat(in_hover_frame(self.x[6:10]))
-        self.path[2], self.path[3] = np.cos(yaw), np.sin(yaw)
-
-    def advance(self, duration_s: float, wind_ned_m_s: Array | None = None) -> None:
-        """Fly ``duration_s``; time that does not fill a tick of 4 ms is kept for the next call."""
-        wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
-        self._left_s += duration_s
-        ticks = int(self._left_s / wing_aircraft.TICK_S + 1e-6)
-        self._left_s = max(self._left_s - ticks * wing_aircraft.TICK_S, 0.0)
+    def _fly(self, wind_ned_m_s: Array, ticks: int) -> None:
         advance(
             self.mode,
             self.x,
@@ -339,7 +319,7 @@ class TailsitterAircraft:
             self.shares,
             self.hover_params,
             self.params,
-            wind,
+            wind_ned_m_s,
             wing_aircraft.TICK_S,
             wing_aircraft.SUBSTEPS,
             ticks,

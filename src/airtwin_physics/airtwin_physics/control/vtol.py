@@ -15,7 +15,18 @@ from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
 from airtwin_physics.control import multirotor as law
-from airtwin_physics.control import virtual, wing, wing_aircraft, wing_path
+from airtwin_physics.control import wing, wing_aircraft, wing_path
+from airtwin_physics.control.convertible import (
+    HOVER,
+    MODE,
+    SINK,
+    TIME,
+    TO_HOVER,
+    TO_WING,
+    WANTED,
+    WING,
+    Convertible,
+)
 from airtwin_physics.control.px4_params import (
     HOVER_AIRFRAMES,
     Px4Params,
@@ -27,8 +38,7 @@ from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
 from airtwin_physics.dynamics.model import AZ, K_MOMENT, RX, RY, TURN
 
-HOVER, TO_WING, WING, TO_HOVER = 0.0, 1.0, 2.0, 3.0  # V_MODE
-V_MODE, V_TIME, V_PUSHER, V_WEIGHT, V_SINK, V_TILT, V_WANTED = range(7)
+V_PUSHER, V_WEIGHT, V_TILT = range(4, 7)
 N_VTOL = 7
 BLEND_S = 1.0  # the pusher goes over to TECS' throttle in this after a front transition
 SINK_S = 0.5  # the wanted sink rate goes to 0 so in a transition (PX4: a filter of its own)
@@ -70,38 +80,38 @@ def switch_mode(
 
     state: (7,), hover: (26,) and row: (21,) of the multirotor's and the wing's controllers.
     """
-    mode, wing_wanted = state[V_MODE], state[V_WANTED] > 0.0
+    mode, wing_wanted = state[MODE], state[WANTED] > 0.0
     begun = False
     if wing_wanted:
         if mode in (HOVER, TO_HOVER):
-            state[V_MODE], state[V_PUSHER], begun = TO_WING, 0.0, True
+            state[MODE], state[V_PUSHER], begun = TO_WING, 0.0, True
         elif mode == TO_WING:
-            if airspeed >= w.vt_arsp_trans and state[V_TIME] > w.vt_trans_min_tm:
-                state[V_MODE], state[V_TIME] = WING, 0.0
+            if airspeed >= w.vt_arsp_trans and state[TIME] > w.vt_trans_min_tm:
+                state[MODE], state[TIME] = WING, 0.0
                 row[wing.W_TAS], row[wing.W_TAS_DOT] = airspeed, 0.0
                 row[wing.W_HEIGHT], row[wing.W_CLIMB] = -x[2], -x[5]
                 row[wing.W_ENERGY_DOT] = -GRAVITY_M_S2 * x[5]
                 row[wing.W_PITCH_INT], row[wing.W_THROTTLE_INT] = 0.0, 0.0
                 row[wing.W_THROTTLE] = min(max(state[V_PUSHER], w.fw_thr_min), w.fw_thr_max)
                 row[wing.W_AIRSPEED] = min(max(airspeed, w.fw_airspd_min), w.fw_airspd_max)
-            elif state[V_TIME] > w.vt_trans_timeout:
-                state[V_MODE], state[V_WANTED], state[V_PUSHER] = HOVER, 0.0, 0.0
+            elif state[TIME] > w.vt_trans_timeout:
+                state[MODE], state[WANTED], state[V_PUSHER] = HOVER, 0.0, 0.0
     elif mode == WING:
-        state[V_MODE], begun = TO_HOVER, True
+        state[MODE], begun = TO_HOVER, True
         law.reset_integrals(hover)
         hover[3:6], hover[6:9], hover[12:15], hover[15:18] = x[3:6], 0.0, x[10:13], 0.0
     elif mode == TO_WING:
-        state[V_MODE], state[V_PUSHER] = HOVER, 0.0
+        state[MODE], state[V_PUSHER] = HOVER, 0.0
     elif mode == TO_HOVER:
         q = x[6:10]
         ahead = (1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)) * x[3]
         ahead += 2.0 * (q[1] * q[2] + q[0] * q[3]) * x[4]
         ahead += 2.0 * (q[1] * q[3] - q[0] * q[2]) * x[5]
-        if ahead < p.mpc_xy_cruise or state[V_TIME] > w.vt_b_trans_dur:
-            state[V_MODE] = HOVER
+        if ahead < p.mpc_xy_cruise or state[TIME] > w.vt_b_trans_dur:
+            state[MODE] = HOVER
     if begun:
-        state[V_TIME], state[V_TILT], state[V_SINK] = 0.0, 0.0, x[5]
-        if state[V_MODE] == TO_WING:
+        state[TIME], state[V_TILT], state[SINK] = 0.0, 0.0, x[5]
+        if state[MODE] == TO_WING:
             row[wing.W_RATE_INT] = 0.0
             row[wing.W_ROLL] = 0.0
 
@@ -127,10 +137,10 @@ def transition(
     """
     q = x[6:10]
     yaw = np.arctan2(2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2))
-    state[V_SINK] -= min(dt_s / SINK_S, 1.0) * state[V_SINK]
+    state[SINK] -= min(dt_s / SINK_S, 1.0) * state[SINK]
     setpoint[:11] = np.nan
-    setpoint[5], setpoint[law.SP_YAW_RATE] = state[V_SINK], 0.0
-    front = state[V_MODE] == TO_WING
+    setpoint[5], setpoint[law.SP_YAW_RATE] = state[SINK], 0.0
+    front = state[MODE] == TO_WING
     if front:
         tilt, bn, be = np.radians(w.fw_psp_off), -np.cos(yaw), -np.sin(yaw)
     else:
@@ -159,13 +169,13 @@ def transition(
         ramp = state[V_PUSHER] + w.vt_psher_slew * dt_s if w.vt_psher_slew > 0.0 else most
         state[V_PUSHER] = min(ramp, most)
         margin = w.vt_arsp_trans - w.vt_arsp_blend
-        if margin > 0.0 and airspeed >= w.vt_arsp_blend and state[V_TIME] > w.vt_trans_min_tm:
+        if margin > 0.0 and airspeed >= w.vt_arsp_blend and state[TIME] > w.vt_trans_min_tm:
             weight = 1.0 - (airspeed - w.vt_arsp_blend) / margin
         weight = min(max(weight, 0.0), 1.0)
         roll, pitch = row[wing.W_ROLL], np.radians(w.fw_psp_off) * (1.0 - weight)
     else:
         if w.vt_b_trans_ramp > 0.0:
-            weight = min(max(state[V_TIME] / min(w.vt_b_trans_ramp, w.vt_b_trans_dur), 0.0), 1.0)
+            weight = min(max(state[TIME] / min(w.vt_b_trans_ramp, w.vt_b_trans_dur), 0.0), 1.0)
         roll = weight * roll + (1.0 - weight) * row[wing.W_ROLL]
         state[V_PUSHER] = 0.0
     state[V_WEIGHT] = weight
@@ -212,7 +222,7 @@ def advance(
         airspeed = airspeed_ahead(x, wind)
         acceleration = (x[3:6] - hover[3:6]) / dt_s
         switch_mode(state, x, hover, row, airspeed, p, w)
-        mode = state[V_MODE]
+        mode = state[MODE]
         if mode != HOVER and row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
             dt = dt_s * wing_aircraft.GUIDE_TICKS
             wing_path.guide(guide, path, x[:3], row[wing.W_BOUND], legs, w, dt)
@@ -220,8 +230,8 @@ def advance(
         if mode == WING:
             hover[3:6] = x[3:6]
             wing_aircraft.fly_wing(x, row, path, u, pushers, shares, w, wind, dt_s)
-            if state[V_TIME] < BLEND_S:
-                share = state[V_TIME] / BLEND_S
+            if state[TIME] < BLEND_S:
+                share = state[TIME] / BLEND_S
                 throttle = share * row[wing.W_THROTTLE] + (1.0 - share) * state[V_PUSHER]
                 wing.mix(u, row, pushers, shares, throttle)
         else:
@@ -255,16 +265,13 @@ def advance(
                 u[lifters[i]] = motors[i]
             if mode == HOVER:
                 u[n:] = 0.0  # VT_ELEV_MC_LOCK
-        state[V_TIME] += dt_s
+        state[TIME] += dt_s
         for _ in range(substeps):
             step_into(x, u, model, wind, dt_s / substeps, work)
 
 
-class VtolAircraft:
-    """One quad-plane that hovers, goes over to the wing, flies legs and comes back to hover.
-
-    ``x`` is the state of ``dynamics``; ``mode``, ``hover``, ``wing``, ``guide`` are those of the
-    controllers. Same calls: same state, to the bit. It starts in hover, in the air.
+class VtolAircraft(Convertible):
+    """One virtual quad-plane.
 
     Raises:
         ValueError: not wings, lifting motors and pushing motors; no balanced flight on the wing.
@@ -299,39 +306,14 @@ class VtolAircraft:
         speed = np.sqrt(self.model.body[dynamics.MASS] * GRAVITY_M_S2 / lift)
         self.x[dynamics.ROTOR + self.lifters] = speed
         low, high = rows[0, dynamics.SPEED_MIN], rows[0, dynamics.SPEED_MAX]
-        self.hover = law.new_control(self.hover_params)
-        self.hover[law.C_HOVER] = self.hover[law.C_THRUST] = (speed - low) / (high - low)
-        self.hover[law.C_THRUST_DOWN] = -self.hover[law.C_HOVER]
-        self.wing = wing.new_control(self.params, -float(position_ned_m[2]), 0.0, 0.0)
         self.mode = np.zeros(N_VTOL)
         self.mode[V_WEIGHT] = 1.0
-        self.guide = np.zeros(wing_path.N_WING_GUIDE)
-        self.legs = np.zeros((1, wing_path.N_WING_LEG))
-        self.path = np.zeros(wing_path.N_WING_SETPOINT)
-        self.setpoint = virtual.new_setpoint(self.hover_params)
-        self.hold(position_ned_m, yaw_rad)
-        self._left_s = 0.0
+        self._begin(position_ned_m, yaw_rad, (speed - low) / (high - low))
 
-    def hold(self, position_ned_m: Array, yaw_rad: float = np.nan) -> None:
-        """Be a multirotor, if need be after a back transition, and hold ``position_ned_m``."""
-        self.mode[V_WANTED] = 0.0
-        self.setpoint[law.SP_POS], self.setpoint[law.SP_YAW] = position_ned_m, yaw_rad
+    def _level(self, q: Array) -> Array:
+        return q
 
-    def follow(self, legs: Array) -> None:
-        """Go over to the wing, if it is not there yet, and fly along ``legs`` (k, 6) from here."""
-        self.mode[V_WANTED] = 1.0
-        self.legs = np.atleast_2d(np.asarray(legs, dtype=np.float64))
-        self.guide[:] = 0.0
-        self.guide[:2] = self.x[:2]
-        yaw = frames.yaw_from_quat(self.x[6:10])
-        self.path[2], self.path[3] = np.cos(yaw), np.sin(yaw)
-
-    def advance(self, duration_s: float, wind_ned_m_s: Array | None = None) -> None:
-        """Fly ``duration_s``; time that does not fill a tick of 4 ms is kept for the next call."""
-        wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
-        self._left_s += duration_s
-        ticks = int(self._left_s / wing_aircraft.TICK_S + 1e-6)
-        self._left_s = max(self._left_s - ticks * wing_aircraft.TICK_S, 0.0)
+    def _fly(self, wind_ned_m_s: Array, ticks: int) -> None:
         advance(
             self.mode,
             self.x,
@@ -349,7 +331,7 @@ class VtolAircraft:
             self.shares,
             self.hover_params,
             self.params,
-            wind,
+            wind_ned_m_s,
             wing_aircraft.TICK_S,
             wing_aircraft.SUBSTEPS,
             ticks,

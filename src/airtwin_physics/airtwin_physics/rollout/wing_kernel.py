@@ -8,7 +8,7 @@ import numpy as np
 
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
-from airtwin_physics.control import sortie, track, vtol, wing_aircraft, wing_path
+from airtwin_physics.control import convertible, sortie, track, vtol, wing_aircraft, wing_path
 from airtwin_physics.control.px4_params import Px4Params, Px4WingParams
 from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import Model
@@ -145,7 +145,7 @@ def _take_off(
     phase = follower[track.G_FLIGHT][sortie.PHASE]
     if phase != sortie.AIR or abs(first[0, 2] - x[2]) > p.nav_mc_alt_rad:
         return False
-    mode[vtol.V_WANTED] = 1.0
+    mode[convertible.WANTED] = 1.0
     guide[:], guide[0], guide[1] = 0.0, x[0], x[1]
     path[2], path[3] = np.cos(_heading(x)), np.sin(_heading(x))
     return True
@@ -155,12 +155,12 @@ def _take_off(
 def _leave_wing(x: Array, mode: Array, setpoint: Array, goal: Array, w: Px4WingParams) -> float:
     """Return the stage after the wing's: begun where it can still stop before ``goal``."""
     dn, de = goal[0] - x[0], goal[1] - x[1]
-    if mode[vtol.V_MODE] == vtol.HOVER and mode[vtol.V_WANTED] == 0.0:
+    if mode[convertible.MODE] == convertible.HOVER and mode[convertible.WANTED] == 0.0:
         setpoint[:11] = np.nan  # the transition took too long: it stays
         setpoint[0], setpoint[1], setpoint[2] = x[0], x[1], x[2]
         return GAVE_UP
     if np.sqrt(dn * dn + de * de) < _stopping_m(x, w):
-        mode[vtol.V_WANTED] = 0.0
+        mode[convertible.WANTED] = 0.0
         return ARRIVES
     return WING
 
@@ -234,7 +234,7 @@ def fly_vtol(
         if piece % every == 0:
             _write(out, at, x, energy)
             at += 1
-        now_s, hovers = piece * PIECE_S, mode[vtol.V_MODE] == vtol.HOVER
+        now_s, hovers = piece * PIECE_S, mode[convertible.MODE] == convertible.HOVER
         if stage == TAKES_OFF:
             if _take_off(x, mode, hover, setpoint, path, guide, follower, first, p):
                 stage = WING

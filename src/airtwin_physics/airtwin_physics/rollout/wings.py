@@ -9,8 +9,8 @@ from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
+from airtwin_physics.control import convertible, sortie, track, vtol, wing
 from airtwin_physics.control import multirotor as law
-from airtwin_physics.control import sortie, track, vtol, wing
 from airtwin_physics.control.px4_params import Px4WingParams
 from airtwin_physics.control.vtol import VtolAircraft
 from airtwin_physics.control.wing import Indices
@@ -157,11 +157,11 @@ class _QuadPlane:
             sortie.begin(self._follower[track.G_FLIGHT], track.TAKE_OFF)
             return
         if airspeed > a.params.vt_arsp_trans:
-            a.mode[vtol.V_MODE], a.mode[vtol.V_WEIGHT] = vtol.WING, 0.0
+            a.mode[convertible.MODE], a.mode[vtol.V_WEIGHT] = convertible.WING, 0.0
             a.x[dynamics.ROTOR + a.lifters] = 0.0
             height, climb = -float(start[2]), -float(start[5])
             a.wing = wing.new_control(a.params, height, climb, airspeed)
-            a.mode[vtol.V_TIME] = vtol.BLEND_S
+            a.mode[convertible.TIME] = vtol.BLEND_S
         a.follow(self._legs)
 
     def fly(
