@@ -9,6 +9,7 @@ import pytest
 from airtwin_core import frames
 from airtwin_core.types import Array
 from airtwin_physics.ekf import correction, kernel, models, reference
+from airtwin_physics.ekf.forecast import forecast
 
 N = kernel.N
 DENSITY = np.array([1.5e-3, 3.5e-2, 1e-4, 3e-4, 0.05, 0.1, 0.005, 0.001, 0.5])
@@ -242,7 +243,7 @@ def test_forecast_leaves_the_belief_alone_and_equals_stepping() -> None:
     ring = np.hstack([steps, np.zeros((8, 2))])
     before = x.copy(), p.copy()
     now, cov = np.empty(kernel.N_NOMINAL), np.empty((N, N))
-    kernel.forecast(x, p, ring, 5, 15, CONSTANTS, now, cov)
+    forecast(x, p, ring, 5, 15, CONSTANTS, now, cov)
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(p, before[1])
     for index in range(5, 15):

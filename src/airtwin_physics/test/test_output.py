@@ -9,6 +9,7 @@ import pytest
 from airtwin_core import frames
 from airtwin_core.types.belief import N_ERROR
 from airtwin_physics.ekf import imu, kernel, output
+from airtwin_physics.ekf.forecast import forecast
 from airtwin_physics.estimator import Estimator
 
 import simulate  # isort: skip
@@ -31,7 +32,7 @@ def test_present_equals_plain_numpy(seed: int) -> None:
     constants[kernel.CAP] = 1e6
     measured, aside = rng.normal(size=6), np.diag([4.0, 5.0, 0.0])
     now, cov = np.empty(kernel.N_NOMINAL), np.empty((N, N))
-    kernel.forecast(x, p, ring, 1, 6, constants, now, cov)
+    forecast(x, p, ring, 1, 6, constants, now, cov)
     row, covariance = np.empty(output.N_ROW), np.empty((N_ERROR, N_ERROR))
     held = np.array([0.15, 0.01, 0.01, 0.01, 0.0])  # the wind itself
     output.present(x, p, held, ring, 1, 6, constants, measured, aside, row, covariance)

@@ -358,17 +358,6 @@ def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
 
 
 @njit(cache=True)
-def acceleration(x: Array, accel: Array, out: Array) -> None:
-    """Write the acceleration (3,) [m/s^2] NED that goes with the specific force (3,) FRD."""
-    r = _rotation((x[X_Q], x[X_Q + 1], x[X_Q + 2], x[X_Q + 3]))
-    for i in range(3):
-        out[i] = 0.0
-        for j in range(3):
-            out[i] += r[i][j] * (accel[j] - x[X_ACCEL_BIAS + j])
-    out[2] += GRAVITY_M_S2
-
-
-@njit(cache=True)
 def hidden(imu: Array, x: Array) -> float:
     """Return the variance [m^2/s^2] of what an impact's force, cut off by the range, hides.
 
@@ -378,41 +367,11 @@ def hidden(imu: Array, x: Array) -> float:
 
 
 @njit(cache=True)
-def forecast(
-    x: Array,
-    p: Array,
-    ring: Array,
-    first: int,
-    last: int,
-    constants: Array,
-    now: Array,
-    cov: Array,
-) -> None:
-    """Carry copies of x and P from the filter's horizon to now; write them to now (29,), cov.
-
-    ring (m, 13): IMU steps as in ``predict``, time [s], ``IMPACT``; those of ``first`` to ``last``
-    (counted without wrapping) are still ahead of the horizon. The state takes each step, the
-    covariance and what wanders one step with their mean.
-    """
-    now[:] = x
-    cov[:, :] = p
-    total = np.zeros(11)
-    size = ring.shape[0]
-    for index in range(first, last):
-        imu = ring[index % size]
-        dt = imu[0]
-        if imu[IMPACT]:
-            total[10] += hidden(imu, now)
-        move(now, imu[1:4], imu[4:7], dt)
-        total[0] += dt
-        for i in range(1, 7):
-            total[i] += imu[i] * dt
-        for i in range(7, 11):
-            total[i] += imu[i]
-    if total[0] > 0.0:
-        for i in range(1, 7):
-            total[i] /= total[0]
-        at_once = x.copy()
-        predict(at_once, cov, total, constants)
-        for i in range(N_WANDER):
-            now[WANDER[i] + 1] = at_once[WANDER[i] + 1]
+def acceleration(x: Array, accel: Array, out: Array) -> None:
+    """Write the acceleration (3,) [m/s^2] NED that goes with the specific force (3,) FRD."""
+    r = _rotation((x[X_Q], x[X_Q + 1], x[X_Q + 2], x[X_Q + 3]))
+    for i in range(3):
+        out[i] = 0.0
+        for j in range(3):
+            out[i] += r[i][j] * (accel[j] - x[X_ACCEL_BIAS + j])
+    out[2] += GRAVITY_M_S2

@@ -12,6 +12,7 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel, wind
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.forecast import forecast
 from airtwin_physics.ekf.fusion import Sensors
 from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.ekf.tally import NEVER_S
@@ -29,7 +30,7 @@ _TURNING, _FORCED = slice(_RATE, _RATE + 3), slice(_ACCELERATION, _ACCELERATION 
 _BLOWN, _BLOWN_COV = slice(_AIR, _AIR + 2), slice(_AIR_COV, _AIR_COV + 4)
 _MEAN, _MEAN_COV = slice(_AIR + 6, _AIR + 8), slice(_AIR + 8, _AIR + 12)
 
-_forecast, _acceleration = kernel.forecast, kernel.acceleration
+_acceleration = kernel.acceleration
 _N_ERRORS, _Q = kernel.N, kernel.X_Q
 _winds = wind.winds
 _BIAS = kernel.X_GYRO_BIAS
@@ -51,13 +52,13 @@ def present(
 ) -> None:
     """Write the state of now into row (47,) and covariance (15, 15) of its first errors.
 
-    x to constants: as of ``kernel.forecast``. imu (6,): angular rate [rad/s] and specific force
+    x to constants: as of ``forecast``. imu (6,): angular rate [rad/s] and specific force
     [m/s^2] of now, FRD. aside (3, 3) [m^2]: doubt of the position that P does not hold.
     row: nominal state (29,), q with w >= 0; rate (3,) [rad/s] FRD; acceleration (3,) [m/s^2] NED;
     then what ``wind.winds`` writes; law (5,): as there.
     """
     cov = np.empty((_N_ERRORS, _N_ERRORS))
-    _forecast(x, p, ring, first, last, constants, row[:_N], cov)
+    forecast(x, p, ring, first, last, constants, row[:_N], cov)
     _acceleration(row, imu[3:6], row[_ACCELERATION : _ACCELERATION + 3])
     if not row[_Q] >= 0.0:
         for i in range(4):
