@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets tests import their helpers ``simulate`` and ``flights`` from this folder."""
+"""Lets tests import their helpers from this folder."""
 
 from __future__ import annotations
 
