@@ -23,11 +23,19 @@
 - ``nees_band``: what an honest filter's mean lies in with 95 %, given ``independent`` samples: how
   many the correlated errors are worth (``airtwin_core.stats.effective_count``).
 - ``nees_in_band``: whether it does.
+- ``nees_px4``: that of PX4's position with the covariance that it logs (``eph``, ``epv``; half of
+  eph squared for each of north and east), at the same instants.
+- ``nees_claims_true``, ``nees_claims_true_band``, ``nees_claims_true_in_band``: the same flight
+  flown ``CLAIM_SEEDS`` times with a receiver that errs as it claims (``physics_claims``): whether
+  the filter is honest where its sensors are.
+- ``fixes_hz``, ``imu_hz``: how often the log has a fix and an IMU sample (medians). PX4 had more
+  of both where it was logged with less.
 - ``nis``: likewise for the GNSS positions as they came in (3 degrees of freedom), over the flight.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,18 +44,29 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
-from airtwin_core import stats
 from airtwin_core.geodesy import px4_to_ned
-from airtwin_core.types import Array, GnssFix, LocalPosition, Origin, Sample, TwinState
+from airtwin_core.types import (
+    Array,
+    GnssFix,
+    Imu,
+    LocalPosition,
+    Origin,
+    Sample,
+    TwinState,
+)
+from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.warm import warm_up
 from airtwin_record import errors
 from airtwin_record.errors import Track
 from airtwin_record.flight import Times
+from bench.physics_claims import made_true
 from bench.physics_flights import Flight, flights, states
+from bench.physics_nees import Nees, nees
 
 FIX_MIN = 4
 FIXES_MIN = 10
+CLAIM_SEEDS = 20
 DELAYS_S = np.arange(0.0, 0.301, 0.02)
 
 
@@ -82,6 +101,7 @@ class Pair:
     twin: Track
     covariance: Array  # (n, 3, 3) [m^2] of the twin's position
     px4: Track
+    px4_covariance: Array  # (n, 3, 3) [m^2], NaN where PX4 claims none
     origin: Origin | None
 
 
@@ -99,7 +119,15 @@ def pair(flown: Sequence[Sample], published: Sequence[TwinState]) -> Pair | None
         np.array([own[i].xy_valid and own[i].z_valid for i in order])
         & np.array([own[i].origin in (None, last) for i in order]),
     )
-    return Pair(track(published), np.array([s.covariance[:3, :3] for s in published]), px4, origin)
+    claim = np.array([(own[i].eph_m, own[i].eph_m, own[i].epv_m) for i in order])
+    claim_m2 = claim**2 * [0.5, 0.5, 1.0]  # EKF2's eph is of both horizontal axes together
+    return Pair(
+        twin=track(published),
+        covariance=np.array([s.covariance[:3, :3] for s in published]),
+        px4=px4,
+        px4_covariance=claim_m2[:, :, None] * np.eye(3),
+        origin=origin,
+    )
 
 
 def track(published: Sequence[TwinState]) -> Track:
@@ -116,22 +144,19 @@ def track(published: Sequence[TwinState]) -> Track:
 def against_truth(flight: Flight) -> dict[str, Any] | None:
     """Return the row of a flight whose truth is known; None without enough instants."""
     published = states(Estimator(), flight.samples)
-    both = pair(flight.samples, published)
-    truth = flight.truth
-    if both is None or truth is None:
+    judged = _judge(flight, flight.samples, published)
+    if judged is None:
         return None
-    start_ns = int(both.px4.stamp_ns[0])
-    times_s = (both.px4.stamp_ns - start_ns) * 1e-9
-    found = errors.compare(both.twin, both.px4, truth, both.origin, times_s=times_s)
-    if found is None:
-        return None
+    found, both, at = judged
     everywhere = Track(
         both.twin.stamp_ns, both.twin.position_ned_m, np.ones(len(both.twin.valid), dtype=np.bool_)
     )
-    wanted = errors.compare(everywhere, both.px4, truth, both.origin, times_s=times_s)
+    wanted = _compare(flight, dataclasses.replace(both, twin=everywhere))
     assert wanted is not None
-    at = start_ns + np.round(found.t * 1e9).astype(np.int64)
     twin_m, px4_m = found.rmse_m
+    honest = nees(found.twin_ned_m, both.covariance[_nearest(both.twin.stamp_ns, at)])
+    claimed_m2 = both.px4_covariance[_nearest(both.px4.stamp_ns, at)]
+    claims = bool(np.all(np.isfinite(claimed_m2)) and np.all(claimed_m2[:, [0, 2], [0, 2]] > 0.0))
     return {
         "file": flight.name,
         "reference": "truth",
@@ -140,25 +165,56 @@ def against_truth(flight: Flight) -> dict[str, Any] | None:
         "rmse_twin_m": round(twin_m, 3),
         "rmse_px4_m": round(px4_m, 3),
         "valid_share": round(len(found.t) / len(wanted.t), 3),
-        **nees(found.twin_ned_m, both.covariance[_nearest(both.twin.stamp_ns, at)]),
+        **honest.row("nees"),
+        "independent": round(honest.count, 1),
+        "nees_px4": nees(found.px4_ned_m, claimed_m2).per_dof if claims else None,
+        **_claims_made_true(flight).row("nees_claims_true"),
+        **rates(flight.samples),
         "nis": mean_nis(published),
     }
 
 
-def nees(error: Array, covariance: Array) -> dict[str, Any]:
-    """Return the keys ``nees*`` of errors (n, k) with covariances (n, k, k), both in [m]."""
-    factor = np.linalg.cholesky(covariance)
-    whitened = np.linalg.solve(factor, error[:, :, None])[:, :, 0]
-    dof = error.shape[1]
-    count = stats.effective_count(whitened)
-    low, high = stats.mean_chi2_band(dof, count)
-    mean = float(np.mean(np.sum(whitened**2, axis=1)))
-    return {
-        "nees": round(mean / dof, 2),
-        "nees_band": [round(low / dof, 2), round(high / dof, 2)],
-        "nees_in_band": low <= mean <= high,
-        "independent": round(count, 1),
-    }
+def _judge(
+    flight: Flight, flown: Sequence[Sample], published: Sequence[TwinState]
+) -> tuple[errors.PositionErrors, Pair, Times] | None:
+    """Return errors, tracks and the instants (n,) of the errors; None without enough of them."""
+    both = pair(flown, published)
+    found = None if both is None else _compare(flight, both)
+    if both is None or found is None:
+        return None
+    start_ns = int(both.px4.stamp_ns[0])
+    return found, both, start_ns + np.round(found.t * 1e9).astype(np.int64)
+
+
+def _compare(flight: Flight, both: Pair) -> errors.PositionErrors | None:
+    assert flight.truth is not None
+    times_s = (both.px4.stamp_ns - both.px4.stamp_ns[0]) * 1e-9
+    return errors.compare(both.twin, both.px4, flight.truth, both.origin, times_s=times_s)
+
+
+def _claims_made_true(flight: Flight) -> Nees:
+    """Fly again and again with a receiver that errs as it claims."""
+    config = EstimatorConfig()
+    runs = []
+    for seed in range(CLAIM_SEEDS):
+        flown = tuple(made_true(flight.samples, np.random.default_rng(seed), config))
+        judged = _judge(flight, flown, states(Estimator(config), flown))
+        if judged is not None:
+            found, both, at = judged
+            covariance = both.covariance[_nearest(both.twin.stamp_ns, at)]
+            runs.append(nees(found.twin_ned_m, covariance))
+    return Nees(
+        float(np.mean([run.mean for run in runs])), sum(run.count for run in runs), runs[0].dof
+    )
+
+
+def rates(flown: Sequence[Sample]) -> dict[str, Any]:
+    """Return ``fixes_hz`` and ``imu_hz``."""
+    found = {}
+    for name, kind in (("fixes_hz", GnssFix), ("imu_hz", Imu)):
+        stamps = np.array([s.stamp_ns for s in flown if isinstance(s, kind)], dtype=np.int64)
+        found[name] = round(1e9 / float(np.median(np.diff(stamps))), 1)
+    return found
 
 
 def against_gnss(flight: Flight) -> dict[str, Any] | None:
@@ -187,6 +243,7 @@ def against_gnss(flight: Flight) -> dict[str, Any] | None:
         "nees": None,
         "nees_band": None,
         "nees_in_band": None,
+        **rates(flight.samples),
         "nis": mean_nis(published),
     }
 

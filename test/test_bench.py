@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,11 +15,14 @@ from rich.console import Console
 
 from airtwin_bringup import benches
 from airtwin_core import stats
-from airtwin_core.types import GnssFix, Imu, LandDetected
+from airtwin_core.geodesy import LocalFrame
+from airtwin_core.types import GnssFix, Imu, LandDetected, Origin
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
-from bench import physics, physics_flights, physics_logs, physics_outage, physics_rollouts
+from bench import physics, physics_flights, physics_outage, physics_rollouts
+from bench.physics_claims import made_true
 from bench.physics_flights import NoData
+from bench.physics_nees import nees
 
 QUIET = Console(quiet=True)
 
@@ -93,7 +97,7 @@ def test_nees_band_holds_what_it_says(n, lag):
     """Of honest filters, however correlated their errors, 95 % lie inside."""
     rng = np.random.default_rng(5)
     inside = [
-        physics_logs.nees(_correlated(rng, n, lag), np.broadcast_to(np.eye(3), (n, 3, 3)))
+        nees(_correlated(rng, n, lag), np.broadcast_to(np.eye(3), (n, 3, 3))).row("nees")
         for _ in range(200)
     ]
     assert 0.90 <= np.mean([row["nees_in_band"] for row in inside]) <= 0.99
@@ -103,9 +107,28 @@ def test_nees_band_holds_what_it_says(n, lag):
 def test_nees_band_refuses_the_doubtful_and_the_conceited(scale):
     rng = np.random.default_rng(6)
     cov = np.broadcast_to(np.eye(3), (2000, 3, 3))
-    rows = [physics_logs.nees(_correlated(rng, 2000, 20, scale), cov) for _ in range(20)]
+    rows = [nees(_correlated(rng, 2000, 20, scale), cov).row("nees") for _ in range(20)]
     assert not any(row["nees_in_band"] for row in rows)
     assert np.mean([row["nees"] for row in rows]) == pytest.approx(scale**2, rel=0.2)
+
+
+def test_a_receiver_is_made_to_err_as_it_claims():
+    """Over many fixes at 1 Hz: the size claimed, a share of it new each time, the rest of 60 s."""
+    config = EstimatorConfig()
+    fix = GnssFix(0, 0, 47.4, 8.5, 500.0, np.zeros(3), 1.5, 2.5, 0.4, 3, 12)
+    flown = [dataclasses.replace(fix, stamp_ns=int(k * 1e9)) for k in range(20_000)]
+    poor = dataclasses.replace(fix, fix_type=2)
+    found = list(made_true([poor, *flown], np.random.default_rng(8), config))
+    assert found[0] is poor
+    frame = LocalFrame(Origin(47.4, 8.5, 500.0))
+    at = [frame.to_ned(f.latitude_deg, f.longitude_deg, f.altitude_amsl_m) for f in found[1:]]
+    error = np.array(at) / [1.5, 1.5, 2.5]
+    assert error.std(axis=0) == pytest.approx(np.ones(3), rel=0.1)
+    after = np.mean(error[1:] * error[:-1], axis=0)
+    kept = (1.0 - config.gnss_white_share**2) * np.exp(-1.0 / config.gnss_wander_s)
+    assert after == pytest.approx(np.full(3, kept), rel=0.1)
+    speed = np.array([f.velocity_ned_m_s for f in found[1:]])
+    assert speed.std(axis=0) == pytest.approx([0.4, 0.4, 0.6], rel=0.05)
 
 
 def test_effective_count_of_known_processes():
