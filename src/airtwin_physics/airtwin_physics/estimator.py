@@ -174,10 +174,8 @@ class Estimator:
         except ValueError:
             return  # free fall: wait for better data
         self._belief.begin(first, track, still=still)
-        if field is not None:
-            heading.take("magnetometer", 0.0, track.now_s)
-        elif attitude is not None:
-            heading.take("heading", 0.0, track.now_s)
+        if first.heading_by:
+            heading.take(first.heading_by, 0.0, track.now_s)
 
     def _advance(self) -> None:
         """Bring the filter to its horizon, fusing what was true on the way."""

@@ -181,6 +181,25 @@ def test_a_step_of_the_ground_moves_the_ground_and_not_the_aircraft() -> None:
     assert "reset after a shut gate" not in _fusion(a[-1], "rangefinder").rejected
 
 
+def test_ground_that_is_no_longer_seen_is_left_behind() -> None:
+    """Seen while slow and low, then never again: by now it may be anything."""
+    flight, rng = _fly(15)
+    off = simulate.START_NS + 2_200_000_000
+    lost = [
+        replace(s, valid=False) if isinstance(s, Rangefinder) and s.stamp_ns > off else s
+        for s in aided.distances(flight, rng)
+    ]
+    estimators: list[Estimator] = []
+    _run(aided.merged(flight, lost), watch=estimators.append)
+    last = estimators[-1]
+    way_s = SECONDS - 2.2
+    walked_m = last._config.terrain_walk * np.sqrt(way_s)
+    assert np.sqrt(last._belief.p[kernel.TERRAIN, kernel.TERRAIN]) > 0.8 * walked_m
+    last.reset("another ground")
+    rough = last._config.terrain_walk
+    assert last._belief.constants[kernel.DENSITY][-1] == rough
+
+
 def test_bad_flow_is_refused_and_said() -> None:
     flight, rng = _fly(15)
 

@@ -189,6 +189,13 @@ def test_row_of_magnetometer(seed: int) -> None:
     assert correction.spread(np.eye(N), h) == pytest.approx(2.0)  # heading and its offset
 
 
+def test_a_vertical_field_shows_no_north() -> None:
+    x, h, tilted = np.zeros(kernel.N_NOMINAL), np.empty(N), np.empty(N)
+    x[kernel.X_Q] = 1.0
+    models.magnetic_declination(x, np.array([0.0, 0.0, 0.5]), h, tilted)
+    assert np.linalg.norm(tilted) > 1e3  # any tilt turns it anywhere
+
+
 @pytest.mark.parametrize("nose_up", [False, True])
 def test_row_of_heading_holds_with_the_nose_up(nose_up: bool) -> None:
     x = _state(np.random.default_rng(3))

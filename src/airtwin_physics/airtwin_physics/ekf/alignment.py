@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +15,19 @@ TILT_SIGMA_STILL_RAD = 0.01  # beside what the accelerometer bias does
 TILT_SIGMA_PX4_RAD = 0.05
 TILT_SIGMA_MOVING_RAD = 0.35
 YAW_SIGMA_UNKNOWN_RAD = 1.5
+STEEP_MAX = 10.0  # tangent of the dip beyond which a compass shows nothing
 
 
 @dataclass(frozen=True, slots=True)
 class FirstAttitude:
-    """q_ned_frd (4,), covariance of its error (3, 3) [rad^2] FRD with the heading still free."""
+    """q_ned_frd (4,), covariance of its error (3, 3) [rad^2] FRD with the heading still free.
+
+    ``heading_by``: what the heading was taken from, magnetometer or heading (PX4's); "" nothing.
+    """
 
     q_ned_frd: Array
     covariance: Array
+    heading_by: str
 
 
 def level(mean_force_frd: Array) -> Array:
@@ -46,6 +52,12 @@ def field_heading(q_ned_frd: Array, field_frd: Array, declination_rad: float) ->
     """Return by how much [rad] to turn the attitude about down so that the field fits."""
     field_ned = frames.rotation_from_quat(q_ned_frd) @ field_frd
     return frames.wrap_pi(declination_rad - float(np.arctan2(field_ned[1], field_ned[0])))
+
+
+def _is_steep(q_ned_frd: Array, field_frd: Array) -> bool:
+    """Return whether the field is too near the vertical for its level part to show north."""
+    north, east, down = (frames.rotation_from_quat(q_ned_frd) @ field_frd).tolist()
+    return not abs(down) < STEEP_MAX * math.hypot(north, east)
 
 
 def turned(q_ned_frd: Array, angle_rad: float) -> Array:
@@ -76,11 +88,14 @@ def first_attitude(
         q, tilt_sigma = q_px4, TILT_SIGMA_PX4_RAD
     else:
         q, tilt_sigma = level(mean_force_frd), TILT_SIGMA_MOVING_RAD
-    if field_frd is not None:
+    heading_by = ""
+    if field_frd is not None and not _is_steep(q, field_frd):
         q = turned(q, field_heading(q, field_frd, declination_rad))
+        heading_by = "magnetometer"
     elif q_px4 is not None:
         twist = frames.quat_multiply(q_px4, frames.quat_conjugate(q))
         q = turned(q, 2.0 * float(np.arctan2(twist[3], twist[0])))
+        heading_by = "heading"
     r = frames.rotation_from_quat(q)
     about_ned = np.diag([tilt_sigma**2, tilt_sigma**2, YAW_SIGMA_UNKNOWN_RAD**2])
-    return FirstAttitude(q, r.T @ about_ned @ r)
+    return FirstAttitude(q, r.T @ about_ned @ r, heading_by)

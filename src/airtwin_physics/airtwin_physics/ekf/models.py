@@ -89,6 +89,8 @@ def magnetic_declination(x: Array, field: Array, h: Array, tilted: Array) -> flo
     rotation(x[X_Q : X_Q + 4], r)
     north = r[0, 0] * field[0] + r[0, 1] * field[1] + r[0, 2] * field[2]
     east = r[1, 0] * field[0] + r[1, 1] * field[1] + r[1, 2] * field[2]
+    if north == 0.0 and east == 0.0:
+        north = 1e-9  # a vertical field shows no north; ``tilted`` says so
     level2 = north * north + east * east
     h[:] = 0.0
     tilted[:] = 0.0

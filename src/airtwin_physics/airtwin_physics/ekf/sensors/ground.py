@@ -42,6 +42,7 @@ class Ground:
         self.flow.start_over()
         self._tied = False
         self._gyro_bias = np.zeros(2)
+        self._belief.constants[_TERRAIN_WALK] = self._config.terrain_walk
 
     # --- rangefinder ----------------------------------------------------------------------------
 
@@ -60,6 +61,7 @@ class Ground:
             cause = "tilted too far"
         if cause:
             source.tally.refuse(cause)
+            self._roughen(np.inf)  # whoever flies on without seeing the ground leaves it behind
             return
         claimed = min(sample.variance_m2, _CLAIM_MAX) if sample.variance_m2 > 0.0 else 0.0
         noise = max(claimed, c.range_noise_m**2) + (c.range_noise_share * sample.distance_m) ** 2

@@ -9,13 +9,13 @@ from airtwin_core import frames
 from airtwin_core.types import Array, Attitude, GnssFix, Magnetometer
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import aiding_models, correction, kernel, models
+from airtwin_physics.ekf.alignment import STEEP_MAX
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import square
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import NEVER_S
 
-_STEEP_MAX = 10.0  # tangent of the dip beyond which a compass shows nothing
 _LEVEL_MIN = 0.5  # of a line between antennas: steeper than 60 deg it shows no heading (EKF2)
 _NO_OFFSET_RAD = 1e-3  # of a source whose heading has no lasting error of its own
 
@@ -154,7 +154,7 @@ class Heading:
             shown = models.magnetic_declination(belief.x, sample.field_frd_gauss, h[0], tilted)
         self._declination = declination
         residual = frames.wrap_pi(declination - shown)
-        if not square(tilted) < _STEEP_MAX**2:
+        if not square(tilted) < STEEP_MAX**2:
             tally.refuse("field is vertical")
             return
         variance = c.magnetometer_noise_rad**2 + correction.spread(belief.p, tilted)
