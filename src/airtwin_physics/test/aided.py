@@ -9,12 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from airtwin_core import frames
+from airtwin_core.geodesy import LocalFrame
 from airtwin_core.types import (
     Array,
     ExternalPose,
     GnssFix,
     Magnetometer,
     OpticalFlow,
+    Origin,
     Rangefinder,
     Sample,
 )
@@ -155,6 +157,29 @@ def with_antennas(
                 heading_rad=float(frames.wrap_pi(heading)),
                 heading_accuracy_rad=0.1,
                 antenna_yaw_frd_rad=antenna_yaw_rad,
+            )
+        out.append(sample)
+    return replace(flight, samples=out)
+
+
+def with_arm(flight: simulate.Flight, arm_frd_m: Array, *, told: bool) -> simulate.Flight:
+    """Return the flight with the antenna away from the IMU; told: the fixes say so."""
+    out: list[Sample] = []
+    for sample in flight.samples:
+        if isinstance(sample, GnssFix) and sample.velocity_ned_m_s is not None:
+            true = flight.index(sample.stamp_ns) - round(flight.delay_s * simulate.RATE_HZ)
+            steps = np.clip([true - 1, true, true + 1], 0, len(flight.attitude) - 1)
+            arm = [frames.rotation_from_quat(flight.attitude[k]) @ arm_frd_m for k in steps]
+            speed = (arm[2] - arm[0]) / (2.0 * simulate.DT_S)
+            at = Origin(sample.latitude_deg, sample.longitude_deg, sample.altitude_amsl_m)
+            latitude, longitude, altitude = LocalFrame(at).to_geodetic(arm[1])
+            sample = replace(
+                sample,
+                latitude_deg=latitude,
+                longitude_deg=longitude,
+                altitude_amsl_m=altitude,
+                velocity_ned_m_s=sample.velocity_ned_m_s + speed,
+                antenna_frd_m=arm_frd_m if told else None,
             )
         out.append(sample)
     return replace(flight, samples=out)

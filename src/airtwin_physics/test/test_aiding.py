@@ -330,6 +330,28 @@ def test_a_broken_pose_is_rejected_and_said(fault: str) -> None:
     assert _rms(_miss(flight, late)) < 0.3
 
 
+# --- an antenna away from the IMU ---------------------------------------------------------------
+
+
+def test_an_arm_to_the_antenna_is_taken_out_where_it_is_told() -> None:
+    """The same noise three times: without arm, with one of 1.2 m, with one that nobody told."""
+    flight, _ = _fly(36)
+    arm = np.array([1.0, 0.4, -0.6])
+    plain, told, untold = (
+        _run(one)
+        for one in (
+            flight,
+            aided.with_arm(flight, arm, told=True),
+            aided.with_arm(flight, arm, told=False),
+        )
+    )
+    for kind, most in ((_miss, 0.06), (_speed_miss, 0.03)):
+        flown = kind(flight, _between(plain, 6.0, 40.0))
+        assert _rms(kind(flight, _between(told, 6.0, 40.0)) - flown) < most
+    moved = _miss(flight, _between(untold, 6.0, 40.0)) - _miss(flight, _between(plain, 6.0, 40.0))
+    assert np.linalg.norm(moved, axis=1).mean() == pytest.approx(np.linalg.norm(arm), rel=0.1)
+
+
 # --- heading by antennas ------------------------------------------------------------------------
 
 

@@ -151,9 +151,19 @@ def _columns(
             if not motors:
                 continue  # servos are among them, and nothing says which
             columns["control"][:, motors:] = np.nan
+        if place.source == "gnss":
+            _add_antenna(columns, section.parameters)
         fresh = px4_history.fresh_rows(place.topic, columns)
         return {k: v[fresh] for k, v in columns.items()}, topic.offsets[fresh]
     return None
+
+
+def _add_antenna(columns: dict[str, Column], parameters: Mapping[str, float]) -> None:
+    """Say where the antenna is; before 1.18 a parameter of EKF2 knew it, and no message."""
+    for axis in "xyz":
+        name, parameter = f"antenna_offset_{axis}", f"EKF2_GPS_POS_{axis.upper()}"
+        if name not in columns and parameter in parameters:
+            columns[name] = np.full(len(columns["fix_type"]), parameters[parameter])
 
 
 _ALSO_NEEDED = {

@@ -16,9 +16,12 @@ from made_logs import FORMATS, gps, head, imu, mcap, message, stretch, ulog
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 
+from airtwin_core.intake import Intake
+from airtwin_core.types import GnssFix
 from airtwin_record import replay
 from airtwin_record.flight import UnusableFlight
 from airtwin_record.replay import ReplayResult
+from airtwin_record.samples import samples
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "config" / "schemas" / "summary.schema.json").read_text())
@@ -232,3 +235,17 @@ def test_truth_is_in_degrees_and_metres_whatever_px4_logged(tmp_path: Path, scal
     assert vehicle.truth is not None
     assert vehicle.truth.geodetic is not None
     assert vehicle.truth.geodetic[0] == pytest.approx([47.3977420, 8.5455937, 488.104], abs=1e-4)
+
+
+def test_an_old_log_says_by_parameters_where_the_antenna_is(tmp_path: Path) -> None:
+    key = b"float EKF2_GPS_POS_Y"
+    parameter = message(b"P", bytes([len(key)]) + key + struct.pack("<f", -0.25))
+    file = tmp_path / "arm.ulg"
+    rest = stretch(1_000_000, 4.0)
+    for data, expected in ((ulog([parameter, *rest]), [0.0, -0.25, 0.0]), (ulog(rest), None)):
+        file.write_bytes(data)
+        (log,) = replay.read(file).vehicles
+        fixes = [s for _, _, s in samples(log, Intake()) if isinstance(s, GnssFix)]
+        assert fixes
+        for fix in fixes:
+            np.testing.assert_equal(fix.antenna_frd_m, expected)

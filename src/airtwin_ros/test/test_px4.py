@@ -126,6 +126,16 @@ def test_a_gnss_heading_is_the_bodys_and_says_where_its_antennas_are():
     assert read("gnss", heading=1e-6).heading_rad == pytest.approx(1e-6)
 
 
+def test_a_fix_says_where_its_antenna_is():
+    arm = read("gnss", antenna_offset_x=0.3, antenna_offset_z=-0.2).antenna_frd_m
+    np.testing.assert_allclose(arm, [0.3, 0.0, -0.2])
+    assert read("gnss").antenna_frd_m is None
+    with pytest.raises(px4.BadMessage):
+        read("gnss", antenna_offset_y=300.0)
+    with pytest.raises(px4.BadMessage):
+        read("gnss", antenna_offset_x=0.3, antenna_offset_y=np.nan)
+
+
 @pytest.mark.parametrize("source", [-1, 0, 4])
 def test_an_airspeed_that_no_sensor_measured_is_none(source):
     assert math.isnan(read("airspeed", airspeed_source=source).true_airspeed_m_s)

@@ -28,6 +28,7 @@ class GnssFix:
     ``epv_m``, ``speed_accuracy_m_s``: one standard deviation as the receiver claims it.
     ``heading_rad``: of the body's x axis from true north by two antennas; NaN with one.
     ``antenna_yaw_frd_rad``: where in the body's xy plane the line between them points.
+    ``antenna_frd_m``: (3,), where in the body the antenna is, seen from the IMU; None: there.
     """
 
     stamp_ns: int
@@ -44,6 +45,7 @@ class GnssFix:
     heading_rad: float = float("nan")
     heading_accuracy_rad: float = float("nan")
     antenna_yaw_frd_rad: float = 0.0
+    antenna_frd_m: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Sensors:
     ) -> None:
         self._config = config
         self._belief = belief
-        self.gnss = Gnss(config, belief, anchor)
+        self.gnss = Gnss(config, belief, anchor, track)
         self.height = Height(config, belief)
         self.heading = Heading(config, belief, anchor)
         self.rest = Rest(config, belief)

@@ -19,6 +19,7 @@ _LONG = 1.2  # times the integration time: beyond that samples are missing
 _ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], ``kernel.IMPACT``
+_RATE_STEPS = 128
 N_REST = 21
 N_WATCH = 24
 STRUCK = 23  # in ``watch``: time [s] of the last impact
@@ -274,6 +275,13 @@ class ImuTrack:
     def reached_s(self) -> float:
         """Time at the end of the last step that the filter took [s]."""
         return self.ring.item((self.first - 1) % RING, 11)
+
+    def rate_frd(self) -> Array:
+        """Return the angular rate (3,) [rad/s] measured until ``reached_s``, smooth."""
+        steps = np.arange(max(self.first - _RATE_STEPS, 0), self.first) % RING
+        entries = self.ring[steps]
+        lately = entries[entries[:, 11] > self.reached_s - _ACCELERATION_S]
+        return np.average(lately[:, 1:4], axis=0, weights=lately[:, 0])
 
     @property
     def followed_s(self) -> float:

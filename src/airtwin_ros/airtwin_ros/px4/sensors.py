@@ -36,6 +36,7 @@ from airtwin_ros.px4.border import (
 FIX_2D = 2
 FACES_DOWN = 25  # DistanceSensor.ROTATION_DOWNWARD_FACING
 RANGEFINDER_DISABLED = 2  # DistanceSensor.MODE_DISABLED
+ANTENNA_MAX_M = 50.0
 AIRSPEED_SENSORS = (1, 2, 3)  # AirspeedValidated.SOURCE_SENSOR_1 ... 3
 FLOW_QUALITY_BEST = 255.0
 FLOW_DT_MAX_S = 1.0
@@ -100,7 +101,16 @@ def gnss(msg: Any, received_ns: int) -> GnssFix:
         float("nan") if heading == 0.0 else heading,
         positive_or_nan(getattr(msg, "heading_accuracy", np.nan)),
         0.0 if np.isnan(offset) else offset,
+        _antenna(msg),
     )
+
+
+def _antenna(msg: Any) -> Array | None:
+    """Return where the antenna is (3,) [m] FRD (SENS_GPSn_OFFX ...); None where nobody said."""
+    arm = tuple(float(getattr(msg, f"antenna_offset_{axis}", 0.0)) for axis in "xyz")
+    if not any(arm) or np.isnan(arm).all():
+        return None
+    return vector(arm, ANTENNA_MAX_M, "place of the GNSS antenna")
 
 
 def barometer(msg: Any, received_ns: int) -> Barometer:

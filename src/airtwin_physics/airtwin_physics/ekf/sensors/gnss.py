@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from airtwin_core import frames
 from airtwin_core.geodesy import check_coordinates
 from airtwin_core.types import Array, GnssFix
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import correction, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
-from airtwin_physics.ekf.imu import STRUCK, square
+from airtwin_physics.ekf.imu import STRUCK, ImuTrack, square
 from airtwin_physics.ekf.receiver import BY_IMU, Look, Receiver
 from airtwin_physics.ekf.source import Gate, Source
 from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
@@ -41,13 +42,32 @@ class Others:
     air_backed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Lever:
+    """From the IMU to the antenna, at the time of a fix: NED (3,) [m], [m/s].
+
+    ``by_turn``: (3, 3), how they change with the attitude error: -R [l]x, -R [w x l]x.
+    """
+
+    place: Array
+    speed: Array
+    place_by_turn: Array
+    speed_by_turn: Array
+
+
+_AT_IMU = _Lever(np.zeros(3), np.zeros(3), np.zeros((3, 3)), np.zeros((3, 3)))
+
+
 class Gnss:
     """Fuses fixes; ``started``: a first position was taken."""
 
-    def __init__(self, config: EstimatorConfig, belief: Belief, anchor: Anchor) -> None:
+    def __init__(
+        self, config: EstimatorConfig, belief: Belief, anchor: Anchor, track: ImuTrack
+    ) -> None:
         self._config = config
         self._belief = belief
         self._anchor = anchor
+        self._track = track
         self.position = Source("gnss_position", 3, config)
         self.velocity = Source("gnss_velocity", 3, config)
         self.xy, self.z = Gate(2, config), Gate(1, config)
@@ -64,6 +84,7 @@ class Gnss:
         self.receiver.start_over()
         self._z_passes = True
         self._struck_s = 0.0
+        self._arm = _AT_IMU
 
     @property
     def seconds_barometer(self) -> bool:
@@ -82,7 +103,11 @@ class Gnss:
         self._struck_s = min(self._struck_s, at_s) if struck else at_s
         struck = struck and at_s - self._struck_s < _RATTLE_S
         unusable = cause or self._speed_fault(fix) or (struck and "may be of before an impact")
-        measured = None if cause else self._anchor.to_ned(fix)
+        arm = fix.antenna_frd_m
+        self._arm = _AT_IMU if arm is None else self._lever(arm, lag_s)
+        if fix.velocity_ned_m_s is not None and arm is not None:
+            fix = replace(fix, velocity_ned_m_s=fix.velocity_ned_m_s - self._arm.speed)
+        measured = None if cause else self._anchor.to_ned(fix) - self._arm.place
         if struck:
             self.receiver.struck()
         elif measured is not None and self.started:
@@ -100,6 +125,19 @@ class Gnss:
             across = self._fuse_position(fix, measured, at_s, lag_s, others)
             if not struck and (across if unusable else moves):
                 self.receiver.agreed(place=across)
+
+    def _lever(self, arm_frd_m: Array, lag_s: float) -> _Lever:
+        x = self._belief.x
+        rotation = frames.rotation_from_quat(x[kernel.X_Q : kernel.X_Q + 4])
+        rate = self._track.rate_frd() - x[kernel.X_GYRO_BIAS : kernel.X_GYRO_BIAS + 3]
+        swing = np.cross(rate, arm_frd_m)
+        then = arm_frd_m - swing * lag_s
+        return _Lever(
+            place=rotation @ then,
+            speed=rotation @ swing,
+            place_by_turn=np.cross(then, rotation),
+            speed_by_turn=np.cross(swing, rotation),
+        )
 
     def _believed(self, lag_s: float) -> Array | None:
         """Return where the belief was (3,) [m] NED; None before its first place."""
@@ -191,6 +229,7 @@ class Gnss:
             return True
         h = np.empty((3, kernel.N))
         predicted = [models.gnss_position(belief.x, axis, lag_s, h[axis]) for axis in range(3)]
+        h[:, kernel.ATT : kernel.ATT + 3] = self._arm.place_by_turn
         residual = measured - np.array(predicted)
         noise = variance * [self.xy.scale, self.xy.scale, self.z.scale]
         tally.tested(correction.statistic(belief.p, h, residual, noise), residual)
@@ -252,6 +291,7 @@ class Gnss:
         h = np.empty((3, kernel.N))
         x, a = belief.x, belief.watch[4:7]
         predicted = [models.gnss_velocity(x, axis, a, lag_s, h[axis]) for axis in range(3)]
+        h[:, kernel.ATT : kernel.ATT + 3] = self._arm.speed_by_turn
         residual = velocity - np.array(predicted)
         if self._astray(at_s):
             source.refuse(belief, h, residual, variance, at_s, ASTRAY)
