@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from airtwin_core import frames
-from airtwin_core.types import ATT, POS, VEL, ExternalPose, Report, TwinState
+from airtwin_core.types import ATT, POS, VEL, Array, ExternalPose, Report, TwinState
 
 PX4_HEADING = "heading"
 """Name of PX4's own heading among the twin's sources (``Fusion.source``)."""
@@ -49,7 +49,10 @@ class OdometryLimits:
     """What may be sent. Sigmas are the largest of the axes that they name.
 
     A jump is what the twin's state moves between two of its samples beyond its own velocity,
-    acceleration and rate: PX4 must reset to it, not fight it (``reset_counter``).
+    acceleration and rate: PX4 must reset to it, not fight it (``reset_counter``). It is told from
+    3 sigmas of what EKF2 believes of such odometry on (EKF2_EVP_NOISE 0.1 m; it refuses 5). A
+    speed cannot be told so: EKF2 resets it only where it starts anew (``ev_vel_control.cpp``), so
+    after such a jump the gate waits as after a doubt.
     """
 
     sigma_max_m: float = 1.5  # [m] of north and east
@@ -59,9 +62,11 @@ class OdometryLimits:
     period_s: float = 0.033  # [s] between two; EKF2 wants at least 5 a second
     clear_s: float = 2.0  # [s] state valid, undoubted, without gap for so long before it is sent
     monitor_silent_s: float = 1.0  # [s] the monitor speaks ten times a second
-    jump_m: float = 1.0  # [m]
+    follow_s: float = 1.0  # [s] within which EKF2 is to follow the place, see ``sent_variance``
+    jump_m: float = 0.3  # [m]
     jump_m_s: float = 1.0  # [m/s]
     jump_rad: float = 0.2  # [rad]
+    pause_s: float = 0.6  # [s] after a jump of the velocity: EKF2 ends its fusion after 0.4
     gap_s: float = 0.4  # [s] EKF2 stops its fusion after such a silence; IMU lost for so long
 
 
@@ -78,6 +83,8 @@ class ExternalOdometry:
         self._before: TwinState | None = None
         self._sent: TwinState | None = None
         self._clear_since_ns: int | None = None
+        self._wrong = "nothing yet"  # why the last state was none that could be sent
+        self._leapt_ns: int | None = None  # stamp of the last state whose velocity jumped
         self._resets = 0
         self.withheld = "nothing is known yet"
 
@@ -88,12 +95,14 @@ class ExternalOdometry:
     def on_state(self, state: TwinState, now_ns: int) -> ExternalPose | None:
         """Return what to send for this state; None if nothing now (see ``withheld``)."""
         before, self._before = self._before, state
-        if before is not None and jumped(before, state, self._limits):
-            self._resets += 1
         # IMU samples were lost, or the vehicle's clock jumped: for a while PX4's own dead
         # reckoning, which lost nothing, is better than a filter that guesses what it missed
         gap = before is not None and not 0.0 < _apart_s(before, state) <= self._limits.gap_s
-        reason = invalid(state) or self._doubt()
+        wrong = invalid(state)
+        if before is not None and not wrong and not self._wrong:
+            self._compare(before, state)
+        self._wrong = wrong
+        reason = wrong or self._doubt()
         if reason or gap:
             self._clear_since_ns = None
         if reason:
@@ -106,7 +115,9 @@ class ExternalOdometry:
             return None
         # A moment's uncertainty, or a monitor that a busy machine holds up, is no doubt and needs
         # no waiting time: EKF2 lives through a few messages that are missing.
-        self.withheld = self._silence(now_ns) or uncertain(state, self._limits)
+        self.withheld = (
+            self._silence(now_ns) or uncertain(state, self._limits) or self._pause(state)
+        )
         if self.withheld:
             return None
         since_s = math.inf if self._sent is None else _apart_s(self._sent, state)
@@ -116,6 +127,25 @@ class ExternalOdometry:
             self._resets += 1  # EKF2 gave up in between and must not fight what it finds
         self._sent = state
         return self._pose(state)
+
+    def _compare(self, before: TwinState, state: TwinState) -> None:
+        """Note by what the twin's state is not where the one before was heading."""
+        moved_m, faster_m_s, turned_rad = leap(before, state)
+        limits = self._limits
+        if before.origin != state.origin or not (
+            moved_m <= limits.jump_m and turned_rad <= limits.jump_rad
+        ):
+            self._resets += 1
+        if not faster_m_s <= limits.jump_m_s:
+            self._leapt_ns = state.stamp_ns
+
+    def _pause(self, state: TwinState) -> str:
+        """Return why EKF2 has to lose the odometry for a moment, "" if it need not."""
+        if self._leapt_ns is None or self._sent is None:
+            return ""
+        if 0 <= state.stamp_ns - self._leapt_ns < self._limits.pause_s * 1e9:
+            return "the twin's velocity jumped: EKF2 takes a new one only where it starts anew"
+        return ""
 
     def _silence(self, now_ns: int) -> str:
         if self._report is None:
@@ -143,7 +173,7 @@ class ExternalOdometry:
             position_ned_m=state.position_ned_m if placed else None,
             velocity_ned_m_s=state.velocity_ned_m_s,
             q_ned_frd=frames.quat_normalise(state.q_ned_frd) if own else None,
-            position_variance_m2=variance[POS].copy() if placed else unknown,
+            position_variance_m2=sent_variance(state, self._limits) if placed else unknown,
             velocity_variance_m2_s2=variance[VEL].copy(),
             orientation_variance_rad2=variance[ATT].copy() if own else unknown,
             local_frame=False,
@@ -194,32 +224,55 @@ def heading_is_own(state: TwinState) -> bool:
     return state.heading_valid and since_px4_ns > LOOP_FREE_NS
 
 
-def jumped(before: TwinState, after: TwinState, limits: OdometryLimits) -> bool:
-    """Tell whether ``after`` is not where ``before`` was heading."""
-    dt_s = _apart_s(before, after)
-    if before.origin != after.origin or not 0.0 < dt_s <= limits.gap_s:
-        return True
-    velocity = before.velocity_ned_m_s + dt_s * before.acceleration_ned_m_s2
-    mean_m_s = 0.5 * (before.velocity_ned_m_s + velocity)
-    moved_m = after.position_ned_m - before.position_ned_m - dt_s * mean_m_s
+def leap(before: TwinState, after: TwinState) -> tuple[float, float, float]:
+    """Return by what ``after`` is not where ``before`` was heading: [m], [m/s], [rad].
+
+    PX4's clock shift jumps without time passing (0.2 s, every 25 s in simulation), so nothing is
+    a leap that is explained by any time up to that between the two stamps.
+    """
+    dt_s = max(_apart_s(before, after), 0.0)
+    velocity, gain = before.velocity_ned_m_s, dt_s * before.acceleration_ned_m_s2
+    way_m = dt_s * (velocity + 0.5 * gain)
     turn = frames.rotation_from_quat(before.q_ned_frd).T @ frames.rotation_from_quat(
         after.q_ned_frd
     )
     turned_rad = math.acos(min(1.0, max(-1.0, 0.5 * (float(np.trace(turn)) - 1.0))))
     rate_rad_s = max(np.linalg.norm(before.rate_frd_rad_s), np.linalg.norm(after.rate_frd_rad_s))
-    return not (
-        np.linalg.norm(moved_m) <= limits.jump_m
-        and np.linalg.norm(after.velocity_ned_m_s - velocity) <= limits.jump_m_s
-        and turned_rad <= limits.jump_rad + float(rate_rad_s) * dt_s
+    return (
+        _off_way(after.position_ned_m - before.position_ned_m, way_m),
+        _off_way(after.velocity_ned_m_s - velocity, gain),
+        max(turned_rad - float(rate_rad_s) * dt_s, 0.0),
     )
 
 
-def quality(pose: ExternalPose, limits: OdometryLimits) -> int:
+def _off_way(moved: Array, way: Array) -> float:
+    """Return how far a step ends from the nearest point of the way (3,) before it."""
+    length2 = float(way @ way)
+    share = min(max(float(moved @ way) / length2, 0.0), 1.0) if length2 > 0.0 else 0.0
+    return float(np.linalg.norm(moved - share * way))
+
+
+def sent_variance(state: TwinState, limits: OdometryLimits) -> Array:
+    """Return the variance (3,) [m^2] NED that makes EKF2 follow the twin's place.
+
+    EKF2 takes the error of each message as new. The twin's lasts for a minute, so with its whole
+    variance (0.7 m beside 0.1 m/s) EKF2 leaned on the velocity, whose error of a few cm/s it
+    summed up for sigma_place / sigma_velocity = 7 s and more: 0.4 m beside a twin that was 0.1 m
+    off. That quotient is the time in which it follows the place (steady state of a filter that
+    measures both), so it is held at ``follow_s``. How wrong the place may be is what the gate
+    and ``quality`` go by.
+    """
+    variance = np.diagonal(state.covariance)
+    return np.minimum(variance[POS], limits.follow_s**2 * variance[VEL])
+
+
+def quality(state: TwinState, limits: OdometryLimits) -> int:
     """Return EKF2's quality, 1 (about to be withheld) to 100, for EKF2_EV_QMIN."""
-    shares = np.sqrt(pose.velocity_variance_m2_s2) / limits.speed_sigma_max_m_s
-    if pose.position_ned_m is not None:
+    sigma = np.sqrt(np.diagonal(state.covariance)[:6])
+    shares = sigma[VEL] / limits.speed_sigma_max_m_s
+    if is_placed(state):
         most_m = (limits.sigma_max_m, limits.sigma_max_m, limits.height_sigma_max_m)
-        shares = np.concatenate([shares, np.sqrt(pose.position_variance_m2) / most_m])
+        shares = np.concatenate([shares, sigma[POS] / most_m])
     return max(1, min(100, round(100.0 * (1.0 - float(shares.max())))))
 
 

@@ -180,7 +180,7 @@ class PhysicsNode(Node):
             self._withheld = odometry.withheld
             self._audit(odometry.withheld)
         if pose is not None:
-            quality = external_odometry.quality(pose, self._limits)
+            quality = external_odometry.quality(state, self._limits)
             self._visual.publish(
                 px4_commands.odometry_msg(pose, quality=quality, stamp_us=now_ns // 1000)
             )

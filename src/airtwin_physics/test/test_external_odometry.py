@@ -21,7 +21,13 @@ from airtwin_core.types import (
     TwinState,
     Verdict,
 )
-from airtwin_physics.external_odometry import DOUBTED, ExternalOdometry, OdometryLimits, quality
+from airtwin_physics.external_odometry import (
+    DOUBTED,
+    ExternalOdometry,
+    OdometryLimits,
+    quality,
+    sent_variance,
+)
 
 SECOND = 1_000_000_000
 STEP_NS = 20_000_000
@@ -87,12 +93,12 @@ def test_what_is_sent_is_the_state_and_its_variances() -> None:
     assert pose.position_ned_m == pytest.approx(SPEED * (pose.stamp_ns - START_NS) / SECOND)
     assert pose.velocity_ned_m_s == pytest.approx(SPEED)
     assert pose.q_ned_frd == pytest.approx([1.0, 0.0, 0.0, 0.0])
-    assert pose.position_variance_m2 == pytest.approx([0.09, 0.16, 0.25])
+    assert pose.position_variance_m2 == pytest.approx([0.01] * 3), "see sent_variance"
     assert pose.velocity_variance_m2_s2 == pytest.approx([0.01] * 3)
     assert pose.orientation_variance_rad2 == pytest.approx([4e-4, 9e-4, 25e-4])
     assert not pose.local_frame
     assert {p.reset_counter for p in sent} == {0}
-    assert 1 <= quality(pose, LIMITS) < 100
+    assert quality(state(START_NS), LIMITS) == round(100 * (1.0 - 0.4 / 1.5))
 
 
 def _covariance(index: int, sigma: float) -> np.ndarray:
@@ -146,7 +152,8 @@ def test_without_an_absolute_position_the_velocity_goes_alone(changes: dict[str,
     assert pose.position_ned_m is None
     assert np.isnan(pose.position_variance_m2).all()
     assert pose.velocity_ned_m_s == pytest.approx(SPEED)
-    assert 1 <= quality(pose, LIMITS) < 100
+    unplaced = state(flight.t_ns, covariance=_covariance(0, 90.0), **changes)
+    assert quality(unplaced, LIMITS) == round(100 * (1.0 - 0.1 / 0.7)), "by the velocity alone"
 
 
 def test_a_monitor_that_never_spoke_or_fell_silent() -> None:
@@ -214,7 +221,7 @@ HALF_A_RADIAN = np.array([math.cos(0.25), 0.0, 0.0, math.sin(0.25)])
     ("shift_m", "change"),
     [
         (40.0, {}),
-        (0.0, {"velocity_ned_m_s": SPEED + np.array([0.0, 2.0, 0.0])}),
+        (0.4, {}),
         (0.0, {"q_ned_frd": HALF_A_RADIAN}),
         (0.0, {"origin": Origin(47.1, 8.0, 500.0)}),
     ],
@@ -228,6 +235,61 @@ def test_a_jump_of_the_twin_is_told_once(shift_m: float, change: dict[str, objec
     counts = [pose.reset_counter for pose in flight.sent]
     assert counts == sorted(counts)
     assert set(counts) == {0, 1}
+
+
+def test_what_ekf2_tracks_by_itself_is_no_jump() -> None:
+    flight = Flight()
+    flight.fly(3.0)
+    flight.shift_m = 0.1
+    assert flight.fly(0.4)[-1].reset_counter == 0
+
+
+def test_a_velocity_that_jumps_ends_the_fusion_before_it_starts_anew() -> None:
+    """EKF2 would refuse it for 1 s: a reset counter resets its place alone, not its velocity."""
+    flight = Flight()
+    before = flight.fly(3.0)[-1]
+    faster = {"velocity_ned_m_s": SPEED + np.array([0.0, 2.0, 0.0])}
+    sent = flight.fly(1.0, **faster)
+    assert sent[0].stamp_ns - before.stamp_ns > 1.2 * LIMITS.gap_s * SECOND
+    assert len(sent) > 5, "and then it goes on"
+    assert {p.reset_counter for p in sent} == {1}
+
+
+@pytest.mark.parametrize("passed", [0.0, 0.4, 1.0])
+def test_a_step_of_px4s_clock_is_no_jump(passed: float) -> None:
+    """Stamps run on by 0.2 s of which only a share, or nothing, has passed."""
+    flight = Flight()
+    sent = flight.fly(3.0)
+    jump_ns = SECOND // 5
+    lag_m = (1.0 - passed) * SPEED * jump_ns / SECOND
+    for k in range(10):
+        now = state(flight.t_ns + jump_ns + k * STEP_NS)
+        now = dataclasses.replace(now, position_ned_m=now.position_ned_m - lag_m)
+        pose = flight.gate.on_state(now, now.stamp_ns)
+        sent += [] if pose is None else [pose]
+    assert np.linalg.norm(lag_m) > LIMITS.jump_m or passed > 0.0
+    assert {p.reset_counter for p in sent} == {0}
+
+
+@pytest.mark.parametrize("place_m", [0.05, 0.7, 1.4])
+@pytest.mark.parametrize("speed_m_s", [0.02, 0.1, 0.6])
+def test_ekf2_follows_the_place_within_a_second(place_m: float, speed_m_s: float) -> None:
+    """What a lasting error of 5 cm/s of the velocity leaves behind in EKF2's place."""
+    covariance = np.diag([*[place_m] * 3, *[speed_m_s] * 3, *[0.02] * 3, *[0.01] * 6]) ** 2
+    now = state(START_NS, covariance=covariance)
+    assert (sent_variance(now, LIMITS) <= np.diagonal(covariance)[:3]).all(), "never more sure"
+    floor = 0.1**2  # EKF2_EVP_NOISE and EKF2_EVV_NOISE
+    noise = np.diag([max(sent_variance(now, LIMITS)[0], floor), max(speed_m_s**2, floor)])
+    dt = 0.04
+    move = np.array([[1.0, dt], [0.0, 1.0]])
+    belief, error = np.eye(2), np.zeros(2)
+    for _ in range(1500):
+        belief = move @ belief @ move.T + np.diag([0.0, 0.35**2 * 0.01 * dt])  # EKF2_ACC_NOISE
+        gain = belief @ np.linalg.inv(belief + noise)
+        belief = (np.eye(2) - gain) @ belief
+        error = move @ error
+        error = error + gain @ (np.array([0.0, 0.05]) - error)
+    assert abs(error[0]) < 0.06
 
 
 def test_a_turn_at_the_rate_that_it_tells_is_no_jump() -> None:

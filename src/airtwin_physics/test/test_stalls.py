@@ -13,6 +13,7 @@ from airtwin_physics.estimator import Estimator
 
 import simulate  # isort: skip
 
+SECOND = 1_000_000_000
 DRAINED = 32  # messages of one topic before the next one's (``in_process.DRAIN_MAX``)
 
 
@@ -31,6 +32,29 @@ def _stalled(
             del queue[:DRAINED]
     before = [s for s in samples if s.received_ns < begin]
     return before + burst + [s for s in samples if s.received_ns >= end]
+
+
+@pytest.mark.parametrize("for_s", [0.9, 5.0])
+@pytest.mark.parametrize("left", [1, 4])
+def test_what_waited_before_the_hole_does_not_hide_it(for_s: float, left: int) -> None:
+    """A stopped process finds the last samples before the hole and the first after it together.
+
+    Both arrive at once, so no time seems to have passed between them; stepped over as a jump of
+    PX4's clock, the hole left the twin metres behind, and its receiver doubted for 7 s.
+    """
+    flight = simulate.fly(np.random.default_rng(9), 30.0)
+    stalled = _stalled(flight.samples, 14.0, for_s, imu_first=True, kept=32)
+    begin, end = (simulate.START_NS + int(t * 1e9) for t in (14.0, 14.0 + for_s))
+    waited = [s for s in flight.samples if isinstance(s, Imu) and begin <= s.received_ns < end]
+    waited = [replace(s, received_ns=end) for s in waited[:left]]
+    at = next(k for k, s in enumerate(stalled) if s.received_ns >= end)
+    honest, states = _states(stalled), _states(stalled[:at] + waited + stalled[at:])
+    since = [s for s in states if s > end + SECOND and s in honest]
+    assert len(since) > 300
+    for stamp in since:
+        assert states[stamp].velocity_valid == honest[stamp].velocity_valid
+        off_m = states[stamp].position_ned_m - honest[stamp].position_ned_m
+        assert np.linalg.norm(off_m) < 0.5
 
 
 def _states(samples: list[Sample]) -> dict[int, TwinState]:

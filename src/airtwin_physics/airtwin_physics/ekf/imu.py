@@ -17,6 +17,7 @@ RING = 512  # steps kept; 0.2 s at 1 kHz are 200
 _WINDOW_S = 0.5  # of the means and spreads
 _LONG = 1.2  # times the integration time: beyond that samples are missing
 _ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
+_CREEP_NS = 2e7  # per s that PX4's clock shift may fall behind; its sawtooth: 0.2 s in 25 s
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], ``kernel.IMPACT``
 _RATE_STEPS = 128
@@ -216,6 +217,7 @@ class ImuTrack:
         """Start anew, for example after a gap; the counts stay."""
         self.newest: Imu | None = None
         self.now_s = 0.0
+        self._ahead_ns: int | None = None  # stamp less arrival of the least delayed of late
         self.first = self.last = 0
         self.ring = np.zeros((RING, N_ENTRY))
         self.rest = np.zeros(N_REST)
@@ -240,9 +242,7 @@ class ImuTrack:
                     "same time stamp twice" if step_s == 0.0 else "time runs backwards"
                 )
             if step_s > c.stamp_jump_s:
-                # PX4's clock shift jumps without time passing; a lost message shows in both clocks
-                arrival_s = (imu.received_ns - before.received_ns) * 1e-9
-                step_s = min(step_s, max(arrival_s, imu.dt_s))
+                step_s = min(step_s, max(self._passed_s(before, imu), imu.dt_s))
             if step_s > c.gap_max_s:
                 return GAP
         now_s = self.now_s + step_s
@@ -262,9 +262,24 @@ class ImuTrack:
             return self._refuse("impossible value" if size >= _IMPOSSIBLE else "not finite")
         self.newest = imu
         self.now_s = now_s
+        ahead_ns = imu.stamp_ns - imu.received_ns
+        if self._ahead_ns is not None:
+            ahead_ns = max(ahead_ns, self._ahead_ns - int(_CREEP_NS * step_s))
+        self._ahead_ns = ahead_ns
         if queue:
             self.last += 1
         return ""
+
+    def _passed_s(self, before: Imu, imu: Imu) -> float:
+        """Return for how long nothing came, judged by arrivals.
+
+        PX4's clock shift jumps without time passing; a lost message shows in both clocks. Arrival
+        alone does not tell: a process that stood still finds an old sample and a new one together
+        in its queue. So the older one counts as of when it would have come, had it not waited.
+        """
+        ahead_ns = 0 if self._ahead_ns is None else self._ahead_ns
+        waited_ns = max(ahead_ns - (before.stamp_ns - before.received_ns), 0)
+        return (imu.received_ns - before.received_ns + waited_ns) * 1e-9
 
     @property
     def full(self) -> bool:
