@@ -21,7 +21,9 @@ _CREEP_NS = 2e7  # per s that PX4's clock shift may fall behind; its sawtooth: 0
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], ``kernel.IMPACT``
 _RATE_STEPS = 128
-N_REST = 21
+_BLOCK_S = 0.02  # of the means whose spread tells noise from vibration
+_BLOCKS = 5  # as few of them tell
+N_REST = 47
 N_WATCH = 24
 STRUCK = 23  # in ``watch``: time [s] of the last impact
 WENT_BACK, GAP = "clock went back", "IMU gap"
@@ -33,9 +35,11 @@ BROKEN = frozenset((WENT_BACK, GAP))
 def follow(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> None:
     """Update running means and spreads of the IMU over ``window`` [s].
 
-    rest (21,): elapsed [s], mean gyro (3,), mean accel (3,), variance of gyro [rad^2/s^2] and of
+    rest (47,): elapsed [s], mean gyro (3,), mean accel (3,), variance of gyro [rad^2/s^2] and of
     accel [m^2/s^4], each summed over the axes; variance of gyro (3,) and accel (3,) from sample
-    to sample, which motion hardly enters; last gyro (3,), last accel (3,).
+    to sample, which motion hardly enters; last gyro (3,), last accel (3,). Of ``blocks``: [21]
+    how many, [22] time so far [s], [23:29] integral over it, the means of the last [29:35] and of
+    the one before [35:41], gyro and accel (6,) each, [41:47] white noise, see there.
     """
     rest[0] += dt
     share = min(max(dt / window, dt / rest[0]), 1.0)
@@ -58,12 +62,53 @@ def follow(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> 
         rest[18 + i] = accel[i]
     rest[7] = (1.0 - share) * (rest[7] + share * gyro2)
     rest[8] = (1.0 - share) * (rest[8] + share * accel2)
+    blocks(rest, gyro, accel, dt, window)
+
+
+@njit(cache=True)
+def blocks(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> None:
+    """Follow the density of white noise that means over ``_BLOCK_S`` show, at [41:47] of rest.
+
+    Vibration sums to nothing over its period, noise does not: what the integral of the IMU doubts
+    is the density at low frequency, that of half the mean square difference of neighbours only
+    if they are white. Of three means in a row, m - 2 m' + m'' has six times the variance of one,
+    and a steady change of rate or force is not in it. Of both densities the lower counts, since
+    motion and vibration only add to either. Gyro (3,) [rad^2/s], accel (3,) [m^2/s^3].
+    """
+    rest[22] += dt
+    for i in range(3):
+        rest[23 + i] += gyro[i] * dt
+        rest[26 + i] += accel[i] * dt
+    if rest[22] < _BLOCK_S - 0.5 * dt:
+        return
+    lasted = rest[22]
+    rest[21] += 1.0
+    share = min(max(lasted / window, 1.0 / max(rest[21] - 2.0, 1.0)), 1.0)
+    for i in range(6):
+        mean = rest[23 + i] / lasted
+        if rest[21] > 2.5:
+            bend = mean - 2.0 * rest[29 + i] + rest[35 + i]
+            rest[41 + i] += share * (bend * bend * lasted / 6.0 - rest[41 + i])
+        rest[35 + i] = rest[29 + i]
+        rest[29 + i] = mean
+        rest[23 + i] = 0.0
+    rest[22] = 0.0
+
+
+@njit(cache=True)
+def whiteness(rest: Array, i: int, dt: float) -> float:
+    """Return the variance of the integral over dt [s] by white noise; i: gyro 0..2, accel 3..5."""
+    by_sample = rest[9 + i] * dt
+    if rest[21] < _BLOCKS + 1.5:
+        return by_sample * dt
+    return min(by_sample, rest[41 + i]) * dt
 
 
 @njit(cache=True)
 def enter(
     entry: Array,
     rest: Array,
+    before: Array,
     gyro: Array,
     accel: Array,
     dt: float,
@@ -71,9 +116,9 @@ def enter(
     clipped: bool,
     doubt: Array,
 ) -> None:
-    """Write one IMU step, the arguments of ``predict``; vibration counts as white noise.
+    """Write one IMU step, the arguments of ``predict``, with the white noise that the IMU shows.
 
-    Call before ``follow`` takes the sample: rest still holds the one before. missing: time [s]
+    rest: after ``follow``; before (6,): gyro and accel of the sample before. missing: time [s]
     within dt that no sample covers. doubt (4,): what lost samples may have held [rad/s],
     [m/s^2], what a clipped one hides [m/s^2], beyond which force [m/s^2] one is an impact.
     """
@@ -83,15 +128,15 @@ def enter(
     for i in range(3):
         entry[1 + i] = gyro[i]
         entry[4 + i] = accel[i]
-        entry[7 + i] = rest[9 + i] * dt * dt
-        worst = max(worst, rest[12 + i])
+        entry[7 + i] = whiteness(rest, i, dt)
+        worst = max(worst, whiteness(rest, 3 + i, dt))
         force2 += accel[i] * accel[i]
-    entry[10] = worst * dt * dt
+    entry[10] = worst
     if missing > 0.0:
         # samples were lost: go by both ends, and doubt the rest as much as the IMU is shaken
         for i in range(3):
-            entry[1 + i] = 0.5 * (gyro[i] + rest[15 + i])
-            entry[4 + i] = 0.5 * (accel[i] + rest[18 + i])
+            entry[1 + i] = 0.5 * (gyro[i] + before[i])
+            entry[4 + i] = 0.5 * (accel[i] + before[3 + i])
             entry[7 + i] += max(doubt[0] * doubt[0], rest[7]) * missing * missing
         entry[10] += max(doubt[1] * doubt[1], rest[8]) * missing * missing
     if clipped:
@@ -123,11 +168,9 @@ def take(
     if not size < _IMPOSSIBLE:
         return size
     entry = ring[last % ring.shape[0]]
-    vibration = rest.copy()
+    before = rest[15:21].copy()
     follow(rest, gyro, accel, step, _WINDOW_S)
-    for i in range(7, 15):  # the newest spread, the sample before
-        vibration[i] = rest[i]
-    enter(entry, vibration, gyro, accel, step, step - _LONG * dt, clipped, doubt)
+    enter(entry, rest, before, gyro, accel, step, step - _LONG * dt, clipped, doubt)
     entry[11] = now
     return size
 
