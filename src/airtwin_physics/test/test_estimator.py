@@ -160,6 +160,27 @@ def test_near_a_magnetic_pole_the_compass_is_not_taken_for_the_heading() -> None
 # --- GNSS ------------------------------------------------------------------------------------
 
 
+def test_a_receiver_that_settles_is_followed() -> None:
+    """From a claim of 20 m and 15 m off to 0.7 m in the first minute, as after a cold start."""
+    errors = simulate.Errors(eph_m=0.3, epv_m=0.5, white_share=0.99, speed_m_s=0.1)
+    flight = simulate.fly(np.random.default_rng(1), 70.0, errors, rest_s=50.0, gnss_hz=5.0)
+    settling: list[Sample] = []
+    for sample in flight.samples:
+        if isinstance(sample, GnssFix):
+            left = np.exp(-(sample.stamp_ns - simulate.START_NS) / 15e9)
+            eph = max(0.7, 20.0 * left)
+            north_deg = np.degrees(15.0 * left / simulate.EARTH_RADIUS_M)
+            latitude = sample.latitude_deg + north_deg
+            sample = replace(sample, latitude_deg=latitude, eph_m=eph, epv_m=1.5 * eph)
+        settling.append(sample)
+    states = _run(Estimator(), _with_origin(settling))
+    for state in states:
+        if _seconds(state) > 40.0:
+            left_m = 15.0 * np.exp(-_seconds(state) / 15.0)
+            assert _miss_m(flight, state) < left_m + 1.5
+            assert _miss_m(flight, state) < 3.0 * np.sqrt(state.covariance[0, 0])
+
+
 @pytest.mark.parametrize("delay_s", [0.0, 0.11, 0.2])
 def test_delayed_fixes_do_not_drag_the_position(delay_s: float) -> None:
     errors = simulate.Errors(

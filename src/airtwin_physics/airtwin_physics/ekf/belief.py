@@ -192,6 +192,22 @@ class Belief:
             if axis == 2 and tie:
                 self.tie_barometer(float(x[2]) - before)
 
+    def expect_gnss(self, claimed: Array, kept: float) -> None:
+        """Let the GNSS offsets be of size claimed (3,) [m], or of ``kept`` [-] of their last one.
+
+        An offset goes with its claim: where a receiver has found more satellites, what is
+        believed of its offset shrinks. Where it lost some, the offset wanders to its new size.
+        """
+        sigma = np.maximum(claimed, kept * self.sigma[0:3])
+        self.sigma[0:3] = sigma
+        for axis in range(3):
+            at, believed2 = kernel.GNSS + axis, self.p.item(kernel.GNSS + axis, kernel.GNSS + axis)
+            if believed2 > sigma[axis] ** 2:
+                share = sigma[axis] / math.sqrt(believed2)
+                self.x[kernel.X_GNSS + axis] *= share
+                self.p[at, :] *= share
+                self.p[:, at] *= share
+
     def gusts(self) -> None:
         """Let gusts be as strong and as quick as the wind and the speed through it make them."""
         x = self.x

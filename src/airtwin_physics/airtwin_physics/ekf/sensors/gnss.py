@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,9 @@ from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
 SPEED_MAX_M_S = 1e3
 _SHUT_S = 1.0  # a barometer refused for so long contradicts
 _RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to judge receivers
+# A claim that falls is followed by the offset this quickly: sooner, a claim that only goes up and
+# down makes the filter conceited; in gnss_wander_s, a receiver that settles is not believed
+_CLAIM_S = 40.0
 ASTRAY = "receiver astray"
 FAR = "far from the origin"
 
@@ -83,7 +87,7 @@ class Gnss:
         self.z.start_over()
         self.receiver.start_over()
         self._z_passes = True
-        self._struck_s = 0.0
+        self._struck_s = self._claimed_s = 0.0
         self._arm = _AT_IMU
 
     @property
@@ -218,7 +222,9 @@ class Gnss:
         c, belief, tally = self._config, self._belief, self.position.tally
         eph, epv = max(fix.eph_m, c.gnss_eph_min_m), max(fix.epv_m, c.gnss_epv_min_m)
         sigma = np.array([eph, eph, epv])
-        belief.sigma[0:3] = np.sqrt(1.0 - c.gnss_white_share**2) * sigma
+        kept = math.exp(-max(at_s - self._claimed_s, 0.0) / _CLAIM_S) if self.started else 0.0
+        belief.expect_gnss(math.sqrt(1.0 - c.gnss_white_share**2) * sigma, kept)
+        self._claimed_s = at_s
         variance = (c.gnss_white_share * sigma) ** 2
         if not self.started:
             belief.place(measured, variance, lag_s, (0, 1, 2))
