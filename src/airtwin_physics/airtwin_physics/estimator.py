@@ -24,6 +24,7 @@ from airtwin_core.types import (
     Imu,
     LandDetected,
     LocalPosition,
+    Origin,
     Sample,
     TwinState,
     VehicleStatus,
@@ -88,6 +89,10 @@ class Estimator:
     def state(self) -> TwinState | None:
         """Return the belief at the newest IMU sample; None before the first attitude."""
         return self._output.state()
+
+    def remember(self, origin: Origin) -> None:
+        """Go on in the frame of the twin before; call it before the first sample."""
+        self._anchor.remember(origin)
 
     def reset(self, reason: str) -> None:
         """Forget the state and align again from the next samples; counts and origin stay.

@@ -17,6 +17,7 @@ from airtwin_physics import external_odometry
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.external_odometry import ExternalOdometry, OdometryLimits
+from airtwin_physics.frame_memory import FrameMemory, file_of
 from airtwin_physics.slow import SlowProperties
 from airtwin_physics.warm import warm_up
 from airtwin_ros import convert, params, px4_commands, px4_topics, qos
@@ -64,6 +65,7 @@ class PhysicsParams(EstimatorConfig):
     publish_external_odometry: bool = False
     odometry_sigma_max_m: float = 1.5  # [m] a position less certain than this is withheld
     odometry_speed_sigma_max_m_s: float = 0.7  # [m/s] likewise
+    frame_folder: str = ""  # where the frame of the odometry is kept; empty: the system's
 
     def __post_init__(self) -> None:
         EstimatorConfig.__post_init__(self)
@@ -126,6 +128,11 @@ class PhysicsNode(Node):
             speed_sigma_max_m_s=values.odometry_speed_sigma_max_m_s,
         )
         self._odometry = ExternalOdometry(self._limits)
+        domain = self.context.get_domain_id()
+        self._memory = FrameMemory(file_of(self._vehicle, domain, values.frame_folder))
+        frame = self._memory.recall(self.get_clock().now().nanoseconds * 1e-9)
+        if frame is not None:
+            self._estimator.remember(frame)
         self._withheld = self._odometry.withheld
         self._visual = self.create_publisher(
             px4_commands.VehicleOdometry, "fmu/in/vehicle_visual_odometry", qos.PX4_IN
@@ -184,6 +191,8 @@ class PhysicsNode(Node):
             self._visual.publish(
                 px4_commands.odometry_msg(pose, quality=quality, stamp_us=now_ns // 1000)
             )
+            if pose.position_ned_m is not None and state.origin is not None:
+                self._memory.keep(state.origin, now_ns * 1e-9)
 
     def _audit(self, withheld: str) -> None:
         if withheld:

@@ -178,6 +178,40 @@ def test_a_twin_started_anew_at_speed_counts_from_where_px4_was_then(late_s: flo
     assert missed.max() < 1.0
 
 
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_twin_started_anew_goes_on_in_the_frame_of_the_twin_before(knows: bool) -> None:
+    """While nobody told PX4 where it is, it drifted by 20 m, 5 of them in height."""
+    errors = simulate.Errors(eph_m=0.1, epv_m=0.1, speed_m_s=0.1, delay_sigma_s=0.0)
+    p, v = _straight(20.0, 5.0)
+    flight = simulate.along(np.random.default_rng(33), p, v, None, errors, rest_s=0.0)
+    drift = np.array([3.0, -19.0, 5.0])
+    samples: list[Sample] = []
+    for sample in (s for s in flight.samples if faults.seconds(s.received_ns) >= 5.0):
+        samples.append(sample)
+        if isinstance(sample, Imu) and (k := flight.index(sample.stamp_ns)) % 5 == 0:
+            attitude, local = _px4(flight, k, 0.0)
+            assert isinstance(local, LocalPosition)
+            place = local.position_ned_m + drift
+            samples += [attitude, replace(local, position_ned_m=place, xy_valid=knows)]
+    estimator = Estimator()
+    estimator.remember(simulate.ORIGIN)
+    states = _fly(samples, estimator)
+    valid = [s for s in states if s.horizontal_valid and s.vertical_valid]
+    missed = np.linalg.norm(faults.misses(flight, faults.during(valid, 10.0)), axis=1)
+    assert len(missed) > 100
+    assert missed.max() < 1.0
+    assert states[-1].origin == simulate.ORIGIN
+
+
+def test_a_frame_far_from_where_px4_counts_is_not_taken_up() -> None:
+    anchor, before = Anchor(RECOVER_S), Origin(47.0, 8.0, 480.0)
+    anchor.remember(before)
+    here = _fix(47.01, 8.0)  # 1.1 km on; PX4 has just started there
+    anchor.stands(0.0, replace(faults.told(0), origin=None, position_ned_m=np.zeros(3)))
+    assert anchor.take(here, 0.0, None)
+    assert anchor.origin == Origin(47.01, 8.0, 500.0)
+
+
 @pytest.mark.parametrize("why", ["old", "invalid", "not finite"])
 def test_what_px4_does_not_know_is_no_place_to_start_from(why: str) -> None:
     flight = simulate.fly(np.random.default_rng(34), 8.0)

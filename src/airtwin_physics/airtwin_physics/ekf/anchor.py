@@ -3,7 +3,8 @@
 
 Without an origin PX4 may still count from somewhere (external odometry, optical flow). Then the
 first fix is placed where PX4 says that the aircraft is: a twin that is started anew in flight
-must not count from there what PX4 counts from the pad.
+must not count from there what PX4 counts from the pad. While nobody told PX4 where it is, it
+drifted; so the frame of the twin before, if it is known, goes before PX4's word.
 
 A fix far from the origin is refused: a receiver that lost its way says "0 N 0 E" with the best of
 claims. Where such fixes agree for long it is the origin that was wrong: then it is put where the
@@ -23,6 +24,7 @@ from airtwin_physics.magnetic import declination_rad
 _AWAY_MAX_M = 5e4  # PX4's origin is where it found its first fix, on this flight
 _AGREE_M, _AGREE_S = 1e3, 3.0  # from one far fix to the next that says the same
 _LOCAL_AGE_MAX_S = 1.0
+_DRIFT_MAX_M = 200.0  # by which PX4 may have left a frame that it was flown in
 
 
 class Anchor:
@@ -37,6 +39,7 @@ class Anchor:
         self.origin: Origin | None = None
         self.declination_rad: float | None = None
         self._seen: Origin | None = None
+        self._before: Origin | None = None  # of the twin before
         self._fix: GnssFix | None = None
         self._of: tuple[Origin | None, GnssFix | None] = (None, None)
         self._at = (0.0, 0.0)
@@ -63,6 +66,10 @@ class Anchor:
         if sample is not None:
             self._local = (at_s, sample.position_ned_m, sample.velocity_ned_m_s)
 
+    def remember(self, origin: Origin) -> None:
+        """Go on in this frame where PX4 has no origin and is near where this one has it."""
+        self._before = origin
+
     def take(self, fix: GnssFix, at_s: float, believed_ned_m: Array | None) -> bool:
         """Make a good fix known; return whether it is near the origin, which it may become.
 
@@ -70,7 +77,7 @@ class Anchor:
         had a place.
         """
         if self.origin is None:
-            self._adopt(_behind(_place(fix), self._stood(at_s)))
+            self._adopt(self._went_on(fix, at_s) or _behind(_place(fix), self._stood(at_s)))
         elif not self._near(self.origin, fix):
             if not self._elsewhere(fix, at_s):
                 return False
@@ -91,6 +98,17 @@ class Anchor:
             return np.zeros(3)
         then_s, position, velocity = self._local
         return position + velocity * (at_s - then_s)
+
+    def _went_on(self, fix: GnssFix, at_s: float) -> Origin | None:
+        """Return the frame of the twin before, if this may still be it."""
+        before = self._before
+        if before is None or not self._near(before, fix):
+            return None
+        if self._local is not None:
+            there = [*self._project(before, fix), before.altitude_amsl_m - fix.altitude_amsl_m]
+            if math.dist(there, self._stood(at_s).tolist()) > _DRIFT_MAX_M:
+                return None
+        return before
 
     def _elsewhere(self, fix: GnssFix, at_s: float) -> bool:
         """Note a far fix; return whether such ones have agreed for long.
