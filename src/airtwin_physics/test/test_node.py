@@ -65,14 +65,14 @@ def _fly(node: PhysicsNode, flight: simulate.Flight, from_s: float, to_s: float)
 def test_a_node_started_anew_counts_from_where_the_one_before_did(
     context: Context, tmp_path: Path
 ) -> None:
-    flight = simulate.fly(np.random.default_rng(9), 40.0)
+    flight = simulate.fly(np.random.default_rng(9), 26.0)
     first = _node(context, tmp_path)
-    before = _fly(first, flight, 0.0, 15.0)
+    before = _fly(first, flight, 0.0, 11.0)
     assert first._odometry is not None
     assert first._odometry.withheld == ""
     first.destroy_node()
     second = _node(context, tmp_path)
-    after = _fly(second, flight, 20.0, 40.0)
+    after = _fly(second, flight, 14.0, 26.0)
     assert isinstance(before.origin, Origin)
     assert after.origin == before.origin
     truth = flight.position[flight.index(after.stamp_ns)]
@@ -82,12 +82,12 @@ def test_a_node_started_anew_counts_from_where_the_one_before_did(
 
 
 def test_another_folder_knows_nothing(context: Context, tmp_path: Path) -> None:
-    flight = simulate.fly(np.random.default_rng(9), 40.0)
+    flight = simulate.fly(np.random.default_rng(9), 26.0)
     first = _node(context, tmp_path / "a")
-    before = _fly(first, flight, 0.0, 15.0)
+    before = _fly(first, flight, 0.0, 11.0)
     first.destroy_node()
     second = _node(context, tmp_path / "b")
-    after = _fly(second, flight, 20.0, 40.0)
+    after = _fly(second, flight, 14.0, 26.0)
     assert after.origin is not None
     assert after.origin != before.origin
     second.destroy_node()
