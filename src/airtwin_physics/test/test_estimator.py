@@ -137,26 +137,6 @@ def test_log_that_starts_in_the_air_without_px4_converges() -> None:
     assert max(tilt) < 0.06
 
 
-def test_near_a_magnetic_pole_the_compass_is_not_taken_for_the_heading() -> None:
-    """At a dip of 89 deg half a degree of tilt turns the level field anywhere."""
-    flight = simulate.fly(np.random.default_rng(5), 30.0, compass=False)
-    samples: list[Sample] = []
-    for sample in flight.samples:
-        samples.append(sample)
-        if isinstance(sample, Imu) and (k := flight.index(sample.stamp_ns)) % 25 == 0:
-            down = frames.rotation_from_quat(flight.attitude[k]).T @ np.array([0.01, 0.0, 0.5])
-            samples.append(Magnetometer(sample.stamp_ns, sample.stamp_ns, down))
-    states = _run(Estimator(), _with_origin(samples))
-    assert not states[0].heading_valid
-    for state in states:
-        if _seconds(state) > 15.0:
-            turn = frames.quat_multiply(
-                frames.quat_conjugate(state.q_ned_frd),
-                flight.attitude[flight.index(state.stamp_ns)],
-            )
-            assert np.linalg.norm(frames.rotation_vector_from_quat(turn)) < 0.1
-
-
 # --- GNSS ------------------------------------------------------------------------------------
 
 

@@ -89,6 +89,8 @@ class Sensors:
             at_s - self.air.passed_s < _UNAIDED_S,
         )
         self.gnss.fuse(fix, at_s, lag_s, others)
+        if self.gnss.velocity.gate.recovered_s == at_s:
+            self.heading.doubt(at_s)
         if self.gnss.seconds_barometer:
             height.seconded_s = at_s
 
@@ -124,6 +126,8 @@ class Sensors:
         receiver = self.gnss.receiver
         if receiver.torn:
             words.append(f"GNSS doubted: {receiver.torn}")
+        if at_s - self.heading.doubted_s < RECOVERED_S:
+            words.append("compass doubted: the motion does not fit its heading")
         if self.bridged(at_s):
             passed_s = max(self.gnss.xy.passed_s, self.gnss.velocity.gate.passed_s)
             since = "the start" if passed_s == NEVER_S else f"{passed_s:.1f} s of its time"

@@ -21,7 +21,10 @@ _NO_OFFSET_RAD = 1e-3  # of a source whose heading has no lasting error of its o
 
 
 class Heading:
-    """Fuses what shows north; ``using`` names the source in charge, "" at first."""
+    """Fuses what shows north; ``using`` names the source in charge, "" at first.
+
+    ``doubted_s``: when a compass in charge was last found not to fit the motion.
+    """
 
     def __init__(self, config: EstimatorConfig, belief: Belief, anchor: Anchor) -> None:
         self._config = config
@@ -37,7 +40,7 @@ class Heading:
         """Forget all but the counts."""
         self.using = ""
         self._declination = 0.0
-        self._compass_since_s = NEVER_S
+        self._compass_since_s = self.doubted_s = NEVER_S
         for source in (self.compass, self.px4, self.antennas, self.pose):
             source.start_over()
 
@@ -55,6 +58,17 @@ class Heading:
         """Return whether something else than a pose has shown north lately."""
         passed_s = max(s.gate.passed_s for s in (self.compass, self.px4, self.antennas))
         return self.using != "pose_heading" and at_s - passed_s < self._config.recover_s
+
+    def doubt(self, at_s: float) -> None:
+        """Let the compass wait, and PX4's heading speak: the motion does not fit the attitude.
+
+        A compass that is mounted the wrong way round agrees with the heading it made.
+        """
+        if self.using == "magnetometer":
+            self.doubted_s = at_s
+
+    def _is_doubted(self, at_s: float) -> bool:
+        return self.using == "magnetometer" and at_s - self.doubted_s < self._config.recover_s
 
     def _leads(self, source: Source, at_s: float) -> bool:
         return at_s - source.gate.passed_s < self._config.recover_s
@@ -147,6 +161,9 @@ class Heading:
             if self.using == better.tally.source and self._leads(better, at_s):
                 tally.refuse(f"beside {self.using}")
                 return
+        if self._is_doubted(at_s):
+            tally.refuse("doubted")
+            return
         declination = self._anchor.declination_rad or 0.0
         if declination != self._declination and self.using == "magnetometer":
             # the heading so far was from another north
@@ -168,7 +185,7 @@ class Heading:
                 tally.refuse("on probation")
                 return
         if self.using != "magnetometer":
-            self.take("magnetometer", residual, at_s)
+            self.take("magnetometer", residual - float(belief.x[kernel.X_HEADING]), at_s)
             residual = 0.0
         left, noise = np.array([residual]), np.array([variance])
         source.judge(belief, h, left, noise, at_s, sample.stamp_ns)
@@ -177,7 +194,7 @@ class Heading:
         """Fuse PX4's heading, only while no magnetometer passes its gate."""
         c, source = self._config, self.px4
         recent = at_s - self.compass.gate.passed_s < c.recover_s
-        if self.using == "magnetometer" and recent:
+        if self.using == "magnetometer" and recent and not self._is_doubted(at_s):
             return
         if self._leads(self.antennas, at_s) or self._leads(self.pose, at_s):
             return
@@ -188,14 +205,17 @@ class Heading:
         if self.using != "heading" or source.gate.shut_for_s(at_s) > c.recover_s:
             if self.using == "heading":
                 source.take_back(at_s)
-            self.take("heading", residual, at_s)
+            self.take("heading", residual - float(self._belief.x[kernel.X_HEADING]), at_s)
             self._compass_since_s = at_s
             residual = 0.0
         left, noise = np.array([residual]), np.array([c.heading_noise_rad**2])
         source.judge(self._belief, h, left, noise, at_s, sample.stamp_ns)
 
     def take(self, using: str, angle_rad: float, at_s: float) -> None:
-        """Turn by an angle to what ``using``, magnetometer or heading, says."""
+        """Turn by an angle to what ``using``, magnetometer or heading, says.
+
+        angle_rad: without the offset believed so far, which is that of another source.
+        """
         c = self._config
         if using == "magnetometer":
             noise, offset = c.magnetometer_noise_rad, c.magnetometer_offset_rad

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A compass that shows no north, or another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from airtwin_core import frames
+from airtwin_core.types import Attitude, Imu, Magnetometer, Sample, TwinState
+from airtwin_physics.estimator import Estimator
+
+import simulate  # isort: skip
+
+
+def _run(samples: Iterable[Sample]) -> list[TwinState]:
+    estimator = Estimator()
+    return [state for sample in samples if (state := estimator.on(sample)) is not None]
+
+
+def _seconds(state: TwinState) -> float:
+    return (state.stamp_ns - simulate.START_NS) * 1e-9
+
+
+def _off_rad(flight: simulate.Flight, state: TwinState) -> float:
+    truth = flight.attitude[flight.index(state.stamp_ns)]
+    turn = frames.quat_multiply(frames.quat_conjugate(state.q_ned_frd), truth)
+    return float(np.linalg.norm(frames.rotation_vector_from_quat(turn)))
+
+
+def test_near_a_magnetic_pole_the_compass_is_not_taken_for_the_heading() -> None:
+    """At a dip of 89 deg half a degree of tilt turns the level field anywhere."""
+    flight = simulate.fly(np.random.default_rng(5), 30.0, compass=False)
+    samples: list[Sample] = []
+    for sample in flight.samples:
+        samples.append(sample)
+        if isinstance(sample, Imu) and (k := flight.index(sample.stamp_ns)) % 25 == 0:
+            down = frames.rotation_from_quat(flight.attitude[k]).T @ np.array([0.01, 0.0, 0.5])
+            samples.append(Magnetometer(sample.stamp_ns, sample.stamp_ns, down))
+    states = _run(samples)
+    assert not states[0].heading_valid
+    assert max(_off_rad(flight, state) for state in states if _seconds(state) > 15.0) < 0.1
+
+
+@pytest.mark.parametrize("wrong_rad", [2.6, np.pi])
+def test_a_compass_mounted_the_wrong_way_round_gives_way_to_px4s_heading(wrong_rad: float) -> None:
+    """It agrees with the heading that it made: only the motion tells."""
+    flight = simulate.fly(np.random.default_rng(5), 45.0)
+    turn = frames.rotation_from_quat(frames.quat_from_euler(0.0, 0.0, wrong_rad))
+    samples: list[Sample] = []
+    for sample in flight.samples:
+        at = sample.stamp_ns
+        if isinstance(sample, Magnetometer):
+            sample = replace(sample, field_frd_gauss=turn @ sample.field_frd_gauss)
+            samples.append(Attitude(at, at, flight.attitude[flight.index(at)], 0))
+        samples.append(sample)
+    states = _run(samples)
+    assert _off_rad(flight, states[0]) > 2.4
+    assert any("compass doubted" in state.notice for state in states)
+    assert max(_off_rad(flight, state) for state in states if _seconds(state) > 35.0) < 0.25
+
+
+def test_what_was_learnt_of_a_compass_is_not_taken_off_px4s_heading() -> None:
+    """The compass is 0.6 rad off, the motion shows it, then the compass falls silent."""
+    flight = simulate.fly(np.random.default_rng(6), 45.0)
+    turn = frames.rotation_from_quat(frames.quat_from_euler(0.0, 0.0, 0.6))
+    samples: list[Sample] = []
+    for sample in flight.samples:
+        at = sample.stamp_ns
+        if isinstance(sample, Magnetometer):
+            samples.append(Attitude(at, at, flight.attitude[flight.index(at)], 0))
+            if at > simulate.START_NS + 28_000_000_000:
+                continue
+            sample = replace(sample, field_frd_gauss=turn @ sample.field_frd_gauss)
+        samples.append(sample)
+    states = _run(samples)
+    assert _off_rad(flight, states[0]) > 0.5
+    assert max(_off_rad(flight, state) for state in states if _seconds(state) > 34.0) < 0.15
