@@ -21,6 +21,7 @@ FACTOR_MIN, FACTOR_MAX = 0.05, 4.0
 NAMES = {
     "mass": F_MASS,
     "thrust_constant": F_THRUST,
+    "thrust_over_mass": F_THRUST,
     "rotor_drag": F_DRAG,
     "battery_resistance": F_RESISTANCE,
     "battery_capacity": F_CAPACITY,
@@ -107,12 +108,15 @@ def factors(
 ) -> Array:
     """Return (n, 5 + rotors) factors: around the file, or what flight has told where it is known.
 
-    Log-normal, except the rotors' effectiveness, which is normal; all within 0.05 to 4.
+    Log-normal, except the rotors' effectiveness, which is normal; all within 0.05 to 4. Where
+    thrust over mass is known, thrust goes with the mass drawn: a hover tells it better than both.
     """
     sigma = np.array([spread.mass, spread.thrust, spread.drag, spread.resistance, spread.capacity])
     sigma = np.concatenate((sigma, np.full(rotors, spread.rotor)))
-    mean = np.ones(sigma.size)
-    for parameter in identified.parameters if identified is not None else ():
+    mean, goes_with_mass = np.ones(sigma.size), False
+    parameters = () if identified is None else identified.parameters
+    # thrust over mass last: it says more of the thrust than the thrust constant does
+    for parameter in sorted(parameters, key=lambda one: one.name == "thrust_over_mass"):
         column = NAMES.get(parameter.name, -1)
         for i in range(rotors):
             column = F_ROTOR + i if parameter.name == f"rotor_{i}_effectiveness" else column
@@ -120,8 +124,11 @@ def factors(
         if column >= 0 and parameter.known and scale > 0.0 and parameter.value > 0.0:
             mean[column] = parameter.value / scale
             sigma[column] = parameter.sigma / parameter.value
+            goes_with_mass = goes_with_mass or parameter.name == "thrust_over_mass"
     z = rng.standard_normal((n, sigma.size)) if sampled else np.zeros((n, sigma.size))
     drawn = mean * np.exp(sigma * z)
+    if goes_with_mass:
+        drawn[:, F_THRUST] *= drawn[:, F_MASS]
     drawn[:, F_ROTOR:] = mean[F_ROTOR:] * (1.0 + sigma[F_ROTOR:] * z[:, F_ROTOR:])
     return np.clip(drawn, FACTOR_MIN, FACTOR_MAX)
 
