@@ -38,13 +38,15 @@ from airtwin_physics.ekf.arrivals import Arrivals
 from airtwin_physics.ekf.autopilot import Autopilot
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.fusion import Sensors
-from airtwin_physics.ekf.imu import BROKEN, WENT_BACK, ImuTrack, square
+from airtwin_physics.ekf.imu import BROKEN, GAP, ImuTrack, square
 from airtwin_physics.ekf.output import Output
 from airtwin_physics.ekf.sensors import air, rest
 from airtwin_physics.ekf.sensors.gnss import SPEED_MAX_M_S
 from airtwin_physics.ekf.tally import NEVER_S
 
 _DATUM_MAX_M = 1e4
+_NOT_FINITE = "state not finite"
+_IN_FLIGHT = frozenset((GAP, _NOT_FINITE))  # what loses a state while the autopilot runs on
 
 
 class Estimator:
@@ -97,12 +99,13 @@ class Estimator:
     def reset(self, reason: str) -> None:
         """Forget the state and align again from the next samples; counts and origin stay.
 
-        A clock that went back is an autopilot that started anew: its old words say nothing.
+        But for what breaks in flight, a reset means that the autopilot started anew: then its old
+        words say nothing.
         """
         self.resets[reason] = self.resets.get(reason, 0) + 1
         for part in (self._track, self._belief, self._sensors, self._arrivals, self._anchor):
             part.start_over()
-        if reason == WENT_BACK:
+        if reason not in _IN_FLIGHT:
             self._autopilot.start_over()
         self._output.start_over(lost=reason)
         self._start_over()
@@ -195,7 +198,7 @@ class Estimator:
             if at_s >= due_s:
                 self._watch(at_s)
             if not belief.settle():
-                self.reset("state not finite")
+                self.reset(_NOT_FINITE)
                 return
 
     def _watch(self, at_s: float) -> None:
