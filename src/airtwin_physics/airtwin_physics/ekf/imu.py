@@ -100,8 +100,8 @@ def whiteness(rest: Array, i: int, dt: float) -> float:
     """Return the variance of the integral over dt [s] by white noise; i: gyro 0..2, accel 3..5."""
     by_sample = rest[9 + i] * dt
     if rest[21] < _BLOCKS + 1.5:
-        return by_sample * dt
-    return min(by_sample, rest[41 + i]) * dt
+        return float(by_sample * dt)
+    return float(min(by_sample, rest[41 + i]) * dt)
 
 
 @njit(cache=True)
