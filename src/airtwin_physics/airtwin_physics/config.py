@@ -69,7 +69,7 @@ class EstimatorConfig:
     drag_file_sigma: float = 0.25  # [-] of its logarithm with one: files are estimates too
     drag_walk: float = 0.005  # [1/sqrt(s)] of its logarithm
     drag_quadratic_1_m: float = 0.006  # [1/m] half air density over a ballistic 100 kg/m^2
-    drag_noise_m_s2: float = 0.6  # [m/s^2] of 40 ms beyond vibration and gusts; EKF2: 0.8
+    drag_noise_m_s2: float = 0.6  # [m/s^2] of 40 ms beyond vibration, gusts; EKF2: sqrt(2.5)
     wind_walk: float = 0.05  # [m/s/sqrt(s)] of the mean wind; EKF2_WIND_NSD
     gust_intensity: float = 1.0  # [-] of gusts over those of MIL-F-8785C in this wind
     wind_sigma_m_s: float = 6.0  # [m/s] each of north, east before anything shows it
