@@ -11,6 +11,7 @@ geographic ones from GNSS go through ``px4_to_ned``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,11 +33,11 @@ def check_coordinates(latitude_deg: float, longitude_deg: float, altitude_m: flo
     Raises:
         ValueError: not finite, latitude beyond 90, longitude beyond 180, altitude beyond 100 km.
     """
-    if not (np.isfinite(latitude_deg) and abs(latitude_deg) <= 90.0):
+    if not abs(latitude_deg) <= 90.0:
         raise ValueError(f"latitude {latitude_deg} deg is outside -90 to 90")
-    if not (np.isfinite(longitude_deg) and abs(longitude_deg) <= 180.0):
+    if not abs(longitude_deg) <= 180.0:
         raise ValueError(f"longitude {longitude_deg} deg is outside -180 to 180")
-    if not (np.isfinite(altitude_m) and abs(altitude_m) <= 100e3):
+    if not abs(altitude_m) <= 100e3:
         raise ValueError(f"altitude {altitude_m} m is outside -100 km to 100 km")
 
 
@@ -117,21 +118,17 @@ def px4_to_ned(origin: Origin, latitude_deg: float, longitude_deg: float) -> Arr
     """Return (2,) [m] north, east as PX4's MapProjection::project has it.
 
     Azimuthal equidistant on a sphere; used to stand beside PX4's own local position, so that the
-    0.3 % between sphere and ellipsoid is not taken for a deviation.
+    0.3 % between sphere and ellipsoid is not taken for a deviation. NaN where a place is not
+    finite.
     """
-    lat0, lon0 = np.radians(origin.latitude_deg), np.radians(origin.longitude_deg)
-    lat, lon = np.radians(latitude_deg), np.radians(longitude_deg)
-    cos_dlon = np.cos(lon - lon0)
-    cos_c = np.sin(lat0) * np.sin(lat) + np.cos(lat0) * np.cos(lat) * cos_dlon
-    c = np.arccos(min(max(cos_c, -1.0), 1.0))
-    k = c / np.sin(c) if c > 0.0 else 1.0
-    return (
-        np.array(
-            [
-                np.cos(lat0) * np.sin(lat) - np.sin(lat0) * np.cos(lat) * cos_dlon,
-                np.cos(lat) * np.sin(lon - lon0),
-            ]
-        )
-        * k
-        * PX4_EARTH_RADIUS_M
-    )
+    lat0, lon0 = math.radians(origin.latitude_deg), math.radians(origin.longitude_deg)
+    lat, lon = math.radians(latitude_deg), math.radians(longitude_deg)
+    if not math.isfinite(lat0 + lon0 + lat + lon):
+        return np.full(2, np.nan)
+    sin0, cos0, sin, cos = math.sin(lat0), math.cos(lat0), math.sin(lat), math.cos(lat)
+    cos_dlon = math.cos(lon - lon0)
+    c = math.acos(min(max(sin0 * sin + cos0 * cos * cos_dlon, -1.0), 1.0))
+    k = c / math.sin(c) if c > 0.0 else 1.0
+    north = cos0 * sin - sin0 * cos * cos_dlon
+    east = cos * math.sin(lon - lon0)
+    return np.array([north * k * PX4_EARTH_RADIUS_M, east * k * PX4_EARTH_RADIUS_M])

@@ -8,8 +8,17 @@ import numpy as np
 from airtwin_core.aircraft import BatteryCoefficients
 from airtwin_core.types import Battery
 from airtwin_core.types.belief import N_ERROR
-from airtwin_physics import battery, gusts
-from airtwin_physics.ekf import aiding_models, correction, kernel, models, output, receiver, wind
+from airtwin_physics import battery
+from airtwin_physics.ekf import (
+    aiding_models,
+    correction,
+    kernel,
+    models,
+    output,
+    receiver,
+    steps,
+    wind,
+)
 from airtwin_physics.ekf import imu as imu_kernels
 from airtwin_physics.identify import warm as identify_warm
 
@@ -22,28 +31,27 @@ def warm_up() -> None:
     x[kernel.X_Q] = 1.0
     p, h = np.eye(kernel.N), np.zeros((3, kernel.N))
     three, ring = np.ones(3), np.zeros((2, imu_kernels.N_ENTRY))
-    rest, watch = np.zeros(imu_kernels.N_REST), np.zeros(imu_kernels.N_WATCH)
+    rest, watch = np.zeros(imu_kernels.N_REST), np.zeros(steps.N_WATCH)
     pack, cell = np.ones(battery.model.N_PACK), np.array([3.0, 4.0])
     battery.discharge(pack, cell, three, three, 25.0, 0.1)
     battery.endurance(pack, cell, three, 1.0, 25.0, 1.0, 2.0)
     constants = np.ones(kernel.N_CONSTANTS)
     imu_kernels.take(ring, 0, rest, three, three, 1e-3, 1e-3, 0.0, False, np.ones(4))
-    imu_kernels.step_until(x, p, ring, 0, 1, 1.0, 1.0, constants, watch)
+    steps.step_until(x, p, ring, 0, 1, 1.0, 1.0, constants, watch)
     kernel.predict(x, p, ring[0], constants)
     row, covariance = np.empty(output.N_ROW), np.empty((N_ERROR, N_ERROR))
-    law = np.array([1.0, 0.1, 0.1, 0.1, 1.0])
+    law = np.array([1.0, 0.1, 0.1, 0.1, 1.0, 1.0])
     aside = np.zeros((3, 3))
     output.present(x, p, law, ring, 0, 2, constants, np.zeros(6), aside, row, covariance)
-    for axis in range(3):
-        models.gnss_position(x, axis, 0.0, h[axis])
-        models.gnss_velocity(x, axis, three, 0.0, h[axis])
+    models.gnss_position(x, 0.0, h, np.empty(3))
+    models.gnss_velocity(x, three, 0.0, h, np.empty(3))
     models.barometer(x, 0.0, h[0])
     models.magnetic_declination(x, three, h[0], h[1])
     models.heading(x, x[kernel.X_Q : kernel.X_Q + 4], h[0])
     models.air_velocity(x, h)
     wind.blown(1.0, 1.0, 1.0, 1.0, 0.1, np.empty(wind.N_BLOWN))
-    gusts.scales(10.0, 5.0)
-    wind.drag(x, 1.0, law, h[:2], np.empty(2))
+    wind.gusts(x, p, law, constants, 1.0, 0.04)
+    wind.drag_shown(x, np.ones_like(watch), law, 1.0, 1.0, h[:2], np.empty(2))
     models.airspeed(x, h[0])
     models.sideslip(x, h[0])
     x[kernel.X_TERRAIN] = x[2] + 1.0
@@ -55,10 +63,10 @@ def warm_up() -> None:
     correction.spread(p, h[1])
     correction.statistic(p, h, three, three)
     correction.update(x, p, h, three, three)
-    correction.judge(x, p, h, three, three, 1.0, 0, 1.0)
+    correction.gate(x, p, h, three, three, 1.0, 0, np.ones(3), np.ones(4))
     correction.forget(p, 0, 1.0)
     correction.place(p, 0, kernel.GNSS, -1.0, 1.0)
-    imu_kernels.settle(x, p, watch)
+    steps.settle(x, p, watch)
 
 
 def _battery() -> None:

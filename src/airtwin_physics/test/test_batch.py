@@ -170,21 +170,13 @@ def test_batch_is_one_after_another_to_the_bit() -> None:
         kernel.predict(a, b, imu[k], constants)
         if not due[k]:
             continue
-        h = np.empty((3, N))
-        residual = np.array(
-            [fixes.measured[k, i] - models.gnss_position(a, i, 0.1, h[i]) for i in range(2)]
-        )
-        correction.judge(a, b, h[:2], residual, np.ones(2), 9.0)
-        residual = np.array([fixes.measured[k, 2] - models.gnss_position(a, 2, 0.1, h[2])])
-        correction.judge(a, b, h[2:], residual, np.ones(1), 9.0)
-        acceleration = fixes.acceleration[k]
-        residual = np.array(
-            [
-                fixes.measured[k, 3 + i] - models.gnss_velocity(a, i, acceleration, 0.1, h[i])
-                for i in range(3)
-            ]
-        )
-        correction.judge(a, b, h, residual, np.ones(3), 9.0)
+        h, shown, measured = np.empty((3, N)), np.empty(3), fixes.measured[k]
+        models.gnss_position(a, 0.1, h, shown)
+        correction.judge(a, b, h[:2], measured[:2] - shown[:2], np.ones(2), 9.0)
+        models.gnss_position(a, 0.1, h, shown)
+        correction.judge(a, b, h[2:], measured[2:3] - shown[2:], np.ones(1), 9.0)
+        models.gnss_velocity(a, fixes.acceleration[k], 0.1, h, shown)
+        correction.judge(a, b, h, measured[3:] - shown, np.ones(3), 9.0)
         residual = np.array([altitude[k] - models.barometer(a, 0.0, h[0])])
         correction.judge(a, b, h[:1], residual, noise[:1], 9.0)
     np.testing.assert_array_equal(x, lone_x)  # the compass was gated away

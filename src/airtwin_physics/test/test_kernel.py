@@ -9,7 +9,15 @@ import pytest
 from airtwin_core import frames
 from airtwin_core.types import Array
 from airtwin_physics.ekf import correction, kernel, models, reference
-from airtwin_physics.ekf.forecast import forecast
+from airtwin_physics.ekf.imu import N_ENTRY
+from airtwin_physics.ekf.steps import (
+    FORCED,
+    FORCED_S,
+    FORCED_SHAKEN,
+    N_WATCH,
+    forecast,
+    step_until,
+)
 
 N = kernel.N
 DENSITY = np.array([1.5e-3, 3.5e-2, 1e-4, 3e-4, 0.05, 0.1, 0.005, 0.001, 0.5])
@@ -144,28 +152,30 @@ def _slope(x: Array, value: object) -> Array:
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_row_of_gnss_position(axis: int) -> None:
-    x, scratch, h = _state(np.random.default_rng(axis)), np.empty(N), np.empty(N)
+    x, h, shown = _state(np.random.default_rng(axis)), np.empty((3, N)), np.empty(3)
     nominal_s = 0.08
 
     def seen(y: Array) -> float:  # a fix is older by the delay than the filter thought
         late = nominal_s + (y[kernel.X_DELAY] - x[kernel.X_DELAY])
-        return float(models.gnss_position(y, axis, late, scratch))
+        models.gnss_position(y, late, np.empty((3, N)), shown)
+        return float(shown[axis])
 
-    models.gnss_position(x, axis, nominal_s, h)
-    np.testing.assert_allclose(h, _slope(x, seen), atol=1e-6)
+    models.gnss_position(x, nominal_s, h, shown)
+    np.testing.assert_allclose(h[axis], _slope(x, seen), atol=1e-6)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_row_of_gnss_velocity(axis: int) -> None:
-    x, scratch, h = _state(np.random.default_rng(axis)), np.empty(N), np.empty(N)
+    x, h, shown = _state(np.random.default_rng(axis)), np.empty((3, N)), np.empty(3)
     acceleration = np.array([1.0, -2.0, 3.0])
 
     def seen(y: Array) -> float:
         late = 0.01 + (y[kernel.X_DELAY] - x[kernel.X_DELAY])
-        return float(models.gnss_velocity(y, axis, acceleration, late, scratch))
+        models.gnss_velocity(y, acceleration, late, np.empty((3, N)), shown)
+        return float(shown[axis])
 
-    models.gnss_velocity(x, axis, acceleration, 0.01, h)
-    np.testing.assert_allclose(h, _slope(x, seen), atol=1e-6)
+    models.gnss_velocity(x, acceleration, 0.01, h, shown)
+    np.testing.assert_allclose(h[axis], _slope(x, seen), atol=1e-6)
 
 
 def test_row_of_barometer() -> None:
@@ -259,6 +269,33 @@ def test_forecast_leaves_the_belief_alone_and_equals_stepping() -> None:
     np.testing.assert_allclose(cov.diagonal(), p.diagonal(), rtol=0.02)
 
 
+@pytest.mark.parametrize("steps", [1, 5])
+def test_steps_to_the_horizon_equal_predictions(steps: int) -> None:
+    """The state exactly, the covariance as far as F changes from step to step."""
+    rng = np.random.default_rng(6)
+    x, p = _state(rng), _covariance(rng)
+    ring = np.zeros((8, N_ENTRY))
+    for k in range(8):
+        ring[k, :11], ring[k, 11] = _imu(np.random.default_rng(10 + k), 0.004), 0.004 * (k + 1)
+    ring[:, 1:4] *= 0.3  # an aircraft in quick motion, not a spinning top
+    watch = np.zeros(N_WATCH)
+    expected_x, expected_p = x.copy(), p.copy()
+    until_s = 0.004 * steps
+    reached = step_until(x, p, ring, 0, 7, 1.0, until_s - 1e-6, CONSTANTS, watch)
+    assert reached == steps
+    for k in range(steps):
+        kernel.predict(expected_x, expected_p, ring[k, :11], CONSTANTS)
+    np.testing.assert_allclose(x, expected_x, atol=1e-12)
+    sigma = np.sqrt(expected_p.diagonal())
+    off = np.abs(p - expected_p) / np.outer(sigma, sigma)
+    assert off.max() < (1e-12 if steps == 1 else 5e-3)
+    assert np.array_equal(p, p.T)
+    force = ring[:steps, 4:7].sum(axis=0) * 0.004
+    np.testing.assert_allclose(watch[FORCED_S], until_s)
+    np.testing.assert_allclose(watch[FORCED : FORCED + 3], force)
+    np.testing.assert_allclose(watch[FORCED_SHAKEN], ring[:steps, 10].sum())
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_rows_of_the_air(seed: int) -> None:
     x, scratch = _state(np.random.default_rng(seed)), np.empty((3, N))
@@ -278,3 +315,22 @@ def test_rows_of_the_air(seed: int) -> None:
     models.sideslip(x, row)
     slope = _slope(x, lambda y: float(models.sideslip(y, one)))
     np.testing.assert_allclose(row, slope, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "speed"), [(0.3, 3.0), (2.0, 3.0), (9.0, 3.0), (2.0, 0.1)])
+def test_a_gate_learns_the_noise_by_variance_matching(size: float, speed: float) -> None:
+    """Mehra (1972): the mean of (r^2 - h P h) / claim, by what passes, in motion only."""
+    least, most, remembered, count = 0.3**2, 2.0**2, 100.0, 50.0
+    x, p, h = _state(np.random.default_rng(1)), 0.2 * np.eye(N), np.zeros((1, N))
+    x[3:6], h[0, 5], claim = [speed, 0.0, 0.0], 1.0, 0.4
+    noise, bounds = np.array([1.5, 1.5, count]), np.array([least, most, remembered, 0.25])
+    doubt, residual = 0.2 / (claim * 1.5), np.array([size])
+    nis = correction.gate(x, p, h, residual, np.array([claim]), 20.0, 6, noise, bounds)
+    assert nis == pytest.approx(size**2 / (0.2 + 1.5 * claim))
+    expected = [1.5, 1.5, count]
+    if nis <= 20.0 and speed > 0.5:
+        shown = min(size**2 / (claim * 1.5), 9.0 * (1.0 + doubt)) - doubt
+        weight = 1.0 / (1.0 + doubt) ** 2
+        mean = 1.5 + (1.5 * shown - 1.5) * weight / (count + weight)
+        expected = [min(max(mean, least), most), mean, count + weight]
+    np.testing.assert_allclose(noise, expected, rtol=1e-12)

@@ -8,8 +8,8 @@ import pytest
 
 from airtwin_core import frames
 from airtwin_core.types.belief import N_ERROR
-from airtwin_physics.ekf import imu, kernel, output
-from airtwin_physics.ekf.forecast import forecast
+from airtwin_physics.ekf import kernel, output, steps
+from airtwin_physics.ekf.steps import forecast
 from airtwin_physics.estimator import Estimator
 
 import simulate  # isort: skip
@@ -59,16 +59,16 @@ def test_present_equals_plain_numpy(seed: int) -> None:
 
 
 def test_settle_tells_corrections_from_motion_and_finds_a_broken_belief() -> None:
-    x, p, watch = np.zeros(kernel.N_NOMINAL), np.eye(N), np.zeros(imu.N_WATCH)
+    x, p, watch = np.zeros(kernel.N_NOMINAL), np.eye(N), np.zeros(steps.N_WATCH)
     x[kernel.X_Q] = 1.0
     watch[1:4], watch[12:15] = [1.0, 2.0, 3.0], [0.5, 0.5, 0.5]
     watch[15:19] = [np.cos(0.01), 0.0, np.sin(0.01), 0.0]
     x[3:6] = [0.6, 0.5, 0.2]
-    assert imu.settle(x, p, watch)
+    assert steps.settle(x, p, watch)
     np.testing.assert_allclose(watch[1:4], [1.1, 2.0, 2.7])
     np.testing.assert_allclose(watch[19:23], [0.1, 0.0, -0.3, 0.02], atol=1e-4)
     x[3] = np.nan
-    assert not imu.settle(x, p, watch)
+    assert not steps.settle(x, p, watch)
 
 
 def test_a_published_state_never_changes() -> None:

@@ -15,8 +15,10 @@ from airtwin_core import aircraft, frames
 from airtwin_core.types import Array
 from airtwin_physics.ekf import kernel
 from airtwin_physics.ekf.kernel import DRAG, GUST, WIND, N
-from airtwin_physics.ekf.wind import N_BLOWN, WindStates, blown, drag, winds
+from airtwin_physics.ekf.steps import FORCED, FORCED_S, FORCED_SHAKEN, N_WATCH
+from airtwin_physics.ekf.wind import N_BLOWN, WindStates, blown, drag, drag_shown, gusts, winds
 from airtwin_physics.estimator import Estimator
+from airtwin_physics.gusts import scales
 from airtwin_sim.commander import Command
 from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Scenario, VehicleSpec, Wind
@@ -124,6 +126,54 @@ def test_rows_of_drag_are_its_slopes_without_a_gust(seed: int) -> None:
     h, _ = _shown(x, 1.0, np.zeros(2))
     slope = _slope(x, DRAG, lambda y: _shown(y, 1.0, np.zeros(2))[1])
     np.testing.assert_allclose(h[:, DRAG], slope, atol=1e-6)
+
+
+@pytest.mark.parametrize(("teaches", "share"), [(-1.0, 1.0), (1.0, 0.5), (2.0, 0.0)])
+def test_the_mean_force_is_held_against_the_law_of_drag(teaches: float, share: float) -> None:
+    x, watch, law = _x(3), np.zeros(N_WATCH), WindStates(FIRST, QUADRATIC).law
+    x[3:5] = [0.9, 1.2]  # 1.5 m/s
+    force = np.array([0.3, -0.2, -1.3 * kernel.GRAVITY_M_S2])
+    watch[FORCED_S], watch[FORCED : FORCED + 3], watch[FORCED_SHAKEN] = 0.04, 0.04 * force, 1e-3
+    h, residual = np.empty((2, N)), np.empty(2)
+    variance = drag_shown(x, watch, law, 0.6, teaches, h, residual)
+    rows, predicted = _shown(x, 1.3, QUADRATIC)
+    rows[:, DRAG] *= share
+    np.testing.assert_allclose(h, rows, rtol=1e-12)
+    np.testing.assert_allclose(residual, force[:2] - predicted, rtol=1e-9)
+    assert variance == pytest.approx(0.36 + 1e-3 / 0.04**2)
+
+
+@pytest.mark.parametrize("by_force", [True, False])
+def test_gusts_are_drydens_in_this_wind(by_force: bool) -> None:
+    x, p, constants = _x(4), _covariance(4), np.zeros(kernel.N_CONSTANTS)
+    x[22:24], x[26], x[2] = [6.0, 8.0], 0.0, -50.0
+    states = WindStates(FIRST, QUADRATIC)
+    if not by_force:
+        states.hold_wind(x, p)
+    mean = _winds(states, x, p)[6:8]
+    for known, height_m in ((1.0, 50.0), (1e4, 30.0)):
+        p[25, 25] = known
+        gusts(x, p, states.law, constants, 1.0, 0.0)
+        length_m, _, sigma_m_s, _ = scales(height_m, math.hypot(*x[22:24]))
+        through_m_s = math.hypot(*(x[3:5] - mean))
+        np.testing.assert_allclose(constants[kernel.SIGMA][4:], sigma_m_s)
+        np.testing.assert_allclose(constants[kernel.TAU][4:], 0.8 * length_m / through_m_s)
+    # without wind the floors hold
+    x[22:24] = 0.0
+    gusts(x, p, states.law, constants, 1.0, 0.0)
+    np.testing.assert_allclose(constants[kernel.SIGMA][4:], 0.5 if by_force else 0.2)
+
+
+@pytest.mark.parametrize(("size", "goes_to"), [(0.0, 0.3), (0.5, 1.0), (4.0, 2.0)])
+def test_the_size_of_gusts_follows_those_that_drag_shows(size: float, goes_to: float) -> None:
+    x, p, constants = _x(5), np.zeros((N, N)), np.zeros(kernel.N_CONSTANTS)
+    states = WindStates(FIRST, QUADRATIC)
+    x[22:24], x[27:29], p[25, 25] = 0.0, size, 1e4
+    gusts(x, p, states.law, constants, 1.0, 0.0)
+    for _ in range(10_000):
+        gusts(x, p, states.law, constants, 1.0, 0.04)
+    assert states.law[5] == pytest.approx(goes_to, rel=1e-3)
+    assert states.gusts_likely == (goes_to < 2.0)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -53,22 +53,21 @@ def gnss(
     nis: Array,
 ) -> None:
     """Fuse fixes; limits [-] and nis (n, 3): horizontal position, height, velocity."""
-    h, residual = np.empty((3, _N)), np.empty(3)
+    h, shown = np.empty((3, _N)), np.empty(3)
     for k in range(x.shape[0]):
         nis[k, :] = np.nan
         if not due[k]:
             continue
-        lag, variance = fixes.lag[k], fixes.variance[k]
-        for axis in range(3):
-            shown = _gnss_position(x[k], axis, lag, h[axis])
-            residual[axis] = fixes.measured[k, axis] - shown
-        nis[k, 0] = _judge(x[k], p[k], h[:2], residual[:2], variance[:2], limits[0])[0]
-        residual[2] = fixes.measured[k, 2] - _gnss_position(x[k], 2, lag, h[2])
-        nis[k, 1] = _judge(x[k], p[k], h[2:], residual[2:], variance[2:3], limits[1])[0]
-        for axis in range(3):
-            shown = _gnss_velocity(x[k], axis, fixes.acceleration[k], lag, h[axis])
-            residual[axis] = fixes.measured[k, 3 + axis] - shown
-        nis[k, 2] = _judge(x[k], p[k], h, residual, variance[3:], limits[2])[0]
+        lag, measured, variance = fixes.lag[k], fixes.measured[k], fixes.variance[k]
+        _gnss_position(x[k], lag, h, shown)
+        left = measured[:2] - shown[:2]
+        nis[k, 0] = _judge(x[k], p[k], h[:2], left, variance[:2], limits[0])[0]
+        _gnss_position(x[k], lag, h, shown)
+        left = measured[2:3] - shown[2:]
+        nis[k, 1] = _judge(x[k], p[k], h[2:], left, variance[2:3], limits[1])[0]
+        _gnss_velocity(x[k], fixes.acceleration[k], lag, h, shown)
+        left = measured[3:] - shown
+        nis[k, 2] = _judge(x[k], p[k], h, left, variance[3:], limits[2])[0]
 
 
 @njit(cache=True)

@@ -10,22 +10,15 @@ import numpy as np
 from airtwin_core import frames
 from airtwin_core.types import Array
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import alignment, correction, kernel, models
+from airtwin_physics.ekf import alignment, correction, kernel, models, wind
 from airtwin_physics.ekf.air import Air
 from airtwin_physics.ekf.alignment import FirstAttitude
-from airtwin_physics.ekf.imu import N_WATCH, ImuTrack, settle, step_until
+from airtwin_physics.ekf.imu import ImuTrack
+from airtwin_physics.ekf.steps import N_WATCH, settle, step_until
 from airtwin_physics.ekf.wind import WindStates
-from airtwin_physics.gusts import scales
 
 UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0
-_GUST_MIN_M_S = 0.2
-_LAW_M_S = 0.5  # what else the law of drag leaves out and that lasts counts as a gust
-_GUST_MAX_S = 20.0
-_GUSTS_S = 20.0
-_GUSTS_LEAST, _GUSTS_MOST = 0.3, 2.0  # of those of MIL-F-8785C
-_GUST_HEIGHT_M = 30.0  # above ground, where nobody knows it to that
-_ACROSS = 0.8  # across the wind Dryden's gusts are quicker: 2/3 at high frequency
 
 # No standard deviation grows beyond these: position, velocity, attitude, gyro and accelerometer
 # bias, barometer offset, GNSS offset, heading offset, GNSS delay, wind, drag, scale, terrain,
@@ -94,7 +87,6 @@ class Belief:
         self.watch[:] = 0.0
         self.sigma[:] = 1.0
         self.wind.start_over()
-        self.gust_share = 1.0
         self.gusts()
 
     def begin(self, first: FirstAttitude, track: ImuTrack, *, still: bool) -> None:
@@ -180,68 +172,42 @@ class Belief:
         tie: the barometer's offset goes along, else it shows another height than before.
         """
         x, p = self.x, self.p
+        h = np.empty((3, kernel.N))
         for axis in axes:
             before = float(x[axis])
             x[kernel.X_GNSS + axis] = 0.0
             x[axis] = measured[axis] + x[3 + axis] * lag_s
             correction.forget(p, kernel.GNSS + axis, float(self.sigma[axis] ** 2))
             correction.forget(p, kernel.POS + axis, UNKNOWN_PLACE_M**2)
-            h = np.empty((1, kernel.N))
-            models.gnss_position(x, axis, lag_s, h[0])
-            correction.update(x, p, h, np.zeros(1), variance[axis : axis + 1])
+            models.gnss_position(x, lag_s, h, np.empty(3))
+            correction.update(x, p, h[axis : axis + 1], np.zeros(1), variance[axis : axis + 1])
             if axis == 2 and tie:
                 self.tie_barometer(float(x[2]) - before)
 
-    def expect_gnss(self, claimed: Array, kept: float) -> None:
-        """Let the GNSS offsets be of size claimed (3,) [m], or of ``kept`` [-] of their last one.
+    def expect_gnss(self, claimed: tuple[float, float, float], kept: float) -> None:
+        """Let the GNSS offsets be of size claimed [m] NED, or of ``kept`` [-] of their last one.
 
         An offset goes with its claim: where a receiver has found more satellites, what is
         believed of its offset shrinks. Where it lost some, the offset wanders to its new size.
         """
-        sigma = np.maximum(claimed, kept * self.sigma[0:3])
-        self.sigma[0:3] = sigma
+        sigma = self.sigma
         for axis in range(3):
-            at, believed2 = kernel.GNSS + axis, self.p.item(kernel.GNSS + axis, kernel.GNSS + axis)
-            if believed2 > sigma[axis] ** 2:
-                share = sigma[axis] / math.sqrt(believed2)
+            at = kernel.GNSS + axis
+            sigma[axis] = expected = max(claimed[axis], kept * sigma.item(axis))
+            believed2 = self.p.item(at, at)
+            if believed2 > expected * expected:
+                share = expected / math.sqrt(believed2)
                 self.x[kernel.X_GNSS + axis] *= share
                 self.p[at, :] *= share
                 self.p[:, at] *= share
 
-    def gusts(self) -> None:
-        """Let gusts be as strong and as quick as the wind and the speed through it make them."""
-        x = self.x
-        wind = self.wind.mean(x)
-        through_m_s = math.hypot(x[3] - wind[0], x[4] - wind[1])
-        wind_m_s = math.hypot(x[kernel.X_WIND], x[kernel.X_WIND + 1])
-        height_m = _GUST_HEIGHT_M
-        if self.p[kernel.TERRAIN, kernel.TERRAIN] < _GUST_HEIGHT_M**2:
-            height_m = float(self.x[kernel.X_TERRAIN] - self.x[2])
-        length_m, _, sigma_m_s, _ = scales(height_m, self._config.gust_intensity * wind_m_s)
-        if self.wind.by_force:
-            sigma_m_s = self.gust_share * max(sigma_m_s, _LAW_M_S)
-        self.sigma[4:6] = max(sigma_m_s, _GUST_MIN_M_S)
-        lasts_s = _ACROSS * length_m / max(through_m_s, 1.0)
-        self.constants[kernel.TAU][4:6] = min(lasts_s, _GUST_MAX_S)
+    def gusts(self, shown_s: float = 0.0) -> None:
+        """Let gusts be as strong and as quick as wind and speed make them; see ``wind.gusts``.
 
-    @property
-    def gusts_likely(self) -> bool:
-        """Return whether the gusts that drag shows are such as there are."""
-        return self.gust_share < _GUSTS_MOST
-
-    def learn_gusts(self, seconds: float) -> None:
-        """Hold the size of gusts against what was seen of them in the last ``_GUSTS_S``.
-
-        One step of expectation and maximisation (Shumway, Stoffer 1982): the variance of a gust is
-        the mean of its square and of its doubt.
+        shown_s: for so long drag has shown them since the last call [s].
         """
-        x, p = self.x, self.p
-        seen = 0.0
-        for i in (0, 1):
-            seen += 0.5 * (x[kernel.X_GUST + i] ** 2 + p[kernel.GUST + i, kernel.GUST + i])
-        change = min(seen / self.sigma[4] ** 2, 9.0) - 1.0
-        share = self.gust_share * math.sqrt(1.0 + change * seconds / _GUSTS_S)
-        self.gust_share = min(max(share, _GUSTS_LEAST), _GUSTS_MOST)
+        law, intensity = self.wind.law, self._config.gust_intensity
+        wind.gusts(self.x, self.p, law, self.constants, intensity, shown_s)
 
     def forget_wind(self) -> None:
         """Know nothing of the wind, as at the start."""

@@ -25,6 +25,8 @@ from airtwin_physics.ekf.kernel import (
     turn,
 )
 
+_ROBUST = 9.0  # no innovation counts for more than three of its sigmas
+
 
 @njit(cache=True)
 def _learn(p: Array, ph: Array, left: Array, gain: Array) -> None:
@@ -162,6 +164,36 @@ def judge(
     if nis <= limit:
         update(x, p, h, residual, noise, first)
     return nis, doubt / m, shown / m
+
+
+@njit(cache=True)
+def gate(
+    x: Array,
+    p: Array,
+    h: Array,
+    residual: Array,
+    variance: Array,
+    limit: float,
+    first: int,
+    noise: Array,
+    bounds: Array,
+) -> float:
+    """``judge`` with the noise that was seen so far, and learn from what passes; return the nis.
+
+    noise (3,) [-]: the factor of ``variance``, its mean before the bounds, the samples behind it.
+    bounds (4,): least and most of the factor, samples remembered (0: learn nothing), speed^2
+    [m^2/s^2] below which nothing is learnt: a sensor at rest does not show how it fares in motion.
+    """
+    nis, doubt, shown = judge(x, p, h, residual, variance, limit, first, noise[0])
+    speed2 = x[X_VEL] ** 2 + x[X_VEL + 1] ** 2 + x[X_VEL + 2] ** 2
+    if nis <= limit and bounds[2] > 0.0 and speed2 > bounds[3]:
+        shown = min(shown, _ROBUST * (1.0 + doubt)) - doubt
+        # the more the belief itself is in doubt, the less is seen of the sensor's noise
+        weight = 1.0 / (1.0 + doubt) ** 2
+        noise[2] = min(noise[2] + weight, bounds[2])
+        noise[1] += (shown * noise[0] - noise[1]) * weight / noise[2]
+        noise[0] = min(max(noise[1], bounds[0]), bounds[1])
+    return nis
 
 
 @njit(cache=True)

@@ -38,7 +38,7 @@ class Sensors:
         self.pose = Pose(config, belief, self.gnss, self.heading)
         others = (self.gnss.xy, self.gnss.velocity.gate, self.pose.position.gate)
         self.ground = Ground(config, belief, track, others)
-        self.sources = (
+        self._always = (
             self.gnss.position,
             self.gnss.velocity,
             self.height.barometer,
@@ -48,7 +48,7 @@ class Sensors:
             self.air.airspeed,
             self.air.sideslip,
         )
-        self.optional = (
+        self._optional = (
             self.ground.range,
             self.ground.flow,
             self.heading.antennas,
@@ -56,6 +56,7 @@ class Sensors:
             self.pose.velocity,
             self.heading.pose,
         )
+        self._found: tuple[Source, ...] = self._always
 
     def start_over(self) -> None:
         """Forget all but the counts."""
@@ -95,28 +96,26 @@ class Sensors:
             height.seconded_s = at_s
 
     def fusions(self) -> tuple[Fusion, ...]:
-        """Return how each source fares."""
-        return tuple([source.tally.fusion() for source in (*self.sources, *self._fitted())])
-
-    def _fitted(self) -> list[Source]:
-        """Return the optional sources that ever said something."""
-        return [
-            source
-            for source in self.optional
-            if source.seen_s > NEVER_S or source.tally.used or source.tally.rejected
-        ]
+        """Return how each source fares of those that the last ``health`` found."""
+        return tuple([source.tally.fusion() for source in self._found])
 
     def health(self, at_s: float) -> tuple[SensorHealth, ...]:
-        """Return the health of each source."""
+        """Return the health of each source; optional ones as soon as they said something."""
+        fitted = [
+            source
+            for source in self._optional
+            if source.seen_s > NEVER_S or source.tally.used or source.tally.rejected
+        ]
+        self._found = (*self._always, *fitted)
         gnss = self.gnss
         return (
             gnss.position.health(at_s, gnss.xy, gnss.z),
-            *[source.health(at_s) for source in (*self.sources[1:], *self._fitted())],
+            *[source.health(at_s) for source in self._found[1:]],
         )
 
     def notice(self, at_s: float) -> str:
         """Return what the filter did of its own accord lately, "" if nothing."""
-        gates = [(source.tally.source, source.gate) for source in (*self.sources, *self._fitted())]
+        gates = [(source.tally.source, source.gate) for source in self._found]
         gates += [("gnss_position", self.gnss.xy), ("gnss_position height", self.gnss.z)]
         words = [
             f"{name} taken at its word again after its gate was shut"
@@ -149,7 +148,7 @@ class Sensors:
         self.air.flying = flying
         alone = at_s - self._moving_s() > self._config.valid_s
         # drag that needs stronger gusts than there are to be explained does not show the motion
-        believed = self.air.flying is not Flying.ROTORS or self._belief.gusts_likely
+        believed = self.air.flying is not Flying.ROTORS or self._belief.wind.gusts_likely
         self.air.first = 0 if alone and believed else kernel.WIND
         self.air.watch(at_s, stamp_ns)
 
@@ -179,13 +178,13 @@ class Sensors:
 
     def horizontal(self, since_s: float) -> bool:
         """Return whether something has shown the horizontal position since."""
-        return max(self.gnss.xy.passed_s, self.pose.position.gate.passed_s) > since_s
+        return self.gnss.xy.passed_s > since_s or self.pose.position.gate.passed_s > since_s
 
     def vertical(self, since_s: float) -> bool:
         """Return whether something has shown the height since."""
-        barometer_s = self.height.barometer.gate.passed_s
-        return max(self.gnss.z.passed_s, barometer_s, self.pose.height_s) > since_s
+        barometer = self.height.barometer.gate.passed_s > since_s
+        return barometer or self.gnss.z.passed_s > since_s or self.pose.height_s > since_s
 
     def velocity(self, since_s: float) -> bool:
         """Return whether something has shown the velocity since."""
-        return max(self._moving_s(), self.rest.passed_s) > since_s
+        return self.rest.passed_s > since_s or self._moving_s() > since_s

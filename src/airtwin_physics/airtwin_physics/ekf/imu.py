@@ -10,13 +10,12 @@ from numba import njit
 
 from airtwin_core.types import Array, Imu
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf.correction import healthy
-from airtwin_physics.ekf.kernel import GRAVITY_M_S2, IMPACT, hidden, predict
+from airtwin_physics.ekf.kernel import GRAVITY_M_S2, IMPACT
 
 RING = 512  # steps kept; 0.2 s at 1 kHz are 200
 _WINDOW_S = 0.5  # of the means and spreads
 _LONG = 1.2  # times the integration time: beyond that samples are missing
-_ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
+_RATE_S = 0.1  # over which a smooth rate is taken
 _CREEP_NS = 2e7  # per s that PX4's clock shift may fall behind; its sawtooth: 0.2 s in 25 s
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], ``kernel.IMPACT``
@@ -24,8 +23,6 @@ _RATE_STEPS = 128
 _BLOCK_S = 0.02  # of the means whose spread tells noise from vibration
 _BLOCKS = 5  # as few of them tell
 N_REST = 47
-N_WATCH = 24
-STRUCK = 23  # in ``watch``: time [s] of the last impact
 WENT_BACK, GAP = "clock went back", "IMU gap"
 BROKEN = frozenset((WENT_BACK, GAP))
 """What of an IMU sample's time costs the state."""
@@ -108,7 +105,7 @@ def whiteness(rest: Array, i: int, dt: float) -> float:
 def enter(
     entry: Array,
     rest: Array,
-    before: Array,
+    before: tuple[float, float, float, float, float, float],
     gyro: Array,
     accel: Array,
     dt: float,
@@ -118,7 +115,7 @@ def enter(
 ) -> None:
     """Write one IMU step, the arguments of ``predict``, with the white noise that the IMU shows.
 
-    rest: after ``follow``; before (6,): gyro and accel of the sample before. missing: time [s]
+    rest: after ``follow``; before: last gyro and accel until then. missing: time [s]
     within dt that no sample covers. doubt (4,): what lost samples may have held [rad/s],
     [m/s^2], what a clipped one hides [m/s^2], beyond which force [m/s^2] one is an impact.
     """
@@ -168,73 +165,11 @@ def take(
     if not size < _IMPOSSIBLE:
         return size
     entry = ring[last % ring.shape[0]]
-    before = rest[15:21].copy()
+    before = (rest[15], rest[16], rest[17], rest[18], rest[19], rest[20])
     follow(rest, gyro, accel, step, _WINDOW_S)
     enter(entry, rest, before, gyro, accel, step, step - _LONG * dt, clipped, doubt)
     entry[11] = now
     return size
-
-
-@njit(cache=True)
-def step_until(
-    x: Array,
-    p: Array,
-    ring: Array,
-    first: int,
-    last: int,
-    target: float,
-    event: float,
-    constants: Array,
-    watch: Array,
-) -> int:
-    """Move state and covariance along the ring; return the step that is next.
-
-    Stops before a step that ends after ``target`` [s], unless the ring is full, and after the
-    first one that ends at ``event`` [s] or later. watch (24,): see ``Belief``.
-    """
-    size = ring.shape[0]
-    while first < last:
-        entry = ring[first % size]
-        if entry[11] > target and last - first < size:
-            break
-        if entry[IMPACT]:
-            entry[10] += hidden(entry, x)
-            watch[STRUCK] = entry[11]
-        predict(x, p, entry[:11], constants)
-        first += 1
-        passed = entry[11] - watch[0]
-        if passed >= _ACCELERATION_S:
-            watch[0] = entry[11]
-            for i in range(3):
-                watch[4 + i] = (x[3 + i] - watch[1 + i]) / passed
-                watch[1 + i] = x[3 + i]
-        watch[7] += entry[0]
-        for i in range(3):
-            watch[8 + i] += entry[4 + i] * entry[0]
-        watch[11] += entry[10]
-        if entry[11] >= event:
-            break
-    for i in range(3):
-        watch[12 + i] = x[3 + i]
-    for i in range(4):
-        watch[15 + i] = x[6 + i]
-    return first
-
-
-@njit(cache=True)
-def settle(x: Array, p: Array, watch: Array) -> bool:
-    """Take corrections out of what ``watch`` holds; return whether the belief is ``healthy``."""
-    if not healthy(x, p):
-        return False
-    cosine = 0.0  # of half the turn
-    for i in range(4):
-        cosine += x[6 + i] * watch[15 + i]
-    watch[22] += 2.0 * np.sqrt(max(2.0 - 2.0 * abs(cosine), 0.0))
-    for i in range(3):  # a correction is no motion
-        change = x[3 + i] - watch[12 + i]
-        watch[1 + i] += change
-        watch[19 + i] += change
-    return True
 
 
 def square(v: Array) -> float:
@@ -338,7 +273,7 @@ class ImuTrack:
         """Return the angular rate (3,) [rad/s] measured until ``reached_s``, smooth."""
         steps = np.arange(max(self.first - _RATE_STEPS, 0), self.first) % RING
         entries = self.ring[steps]
-        lately = entries[entries[:, 11] > self.reached_s - _ACCELERATION_S]
+        lately = entries[entries[:, 11] > self.reached_s - _RATE_S]
         return np.average(lately[:, 1:4], axis=0, weights=lately[:, 0])
 
     @property

@@ -57,6 +57,7 @@ N_WANDER = 6  # what comes back: offsets of GNSS (3) and heading, gust (2)
 WANDER = (16, 17, 18, 19, 26, 27)  # their errors; in x one further
 DENSITY, SIGMA, TAU, CAP = slice(0, 9), slice(9, 15), slice(15, 21), slice(21, 49)
 N_CONSTANTS = 49
+_SMALL = 1e-3  # [rad^2] of half an angle: up to here four terms of a series are exact
 GRAVITY_M_S2 = 9.80665
 """Standard gravity; latitude changes it by 0.3 %, which the accelerometer bias takes up."""
 
@@ -82,16 +83,24 @@ def rotation(q: Array, out: Array) -> None:
 
 
 @njit(cache=True)
+def _sinc(square: float) -> float:
+    """Return sin(a) / a of a small angle by its square [rad^2]; exact to the last bits."""
+    return 1.0 - square / 6.0 * (1.0 - square / 20.0 * (1.0 - square / 42.0))
+
+
+@njit(cache=True)
 def _exponential(rx: float, ry: float, rz: float) -> Quaternion:
     """Return exp(r) as a quaternion; r the rotation vector [rad]."""
-    angle2 = rx * rx + ry * ry + rz * rz
-    if angle2 < 1e-8:
-        half_sinc = 0.5 - angle2 / 48.0
-        c = 1.0 - angle2 / 8.0
+    square = 0.25 * (rx * rx + ry * ry + rz * rz)  # of half the angle
+    if square < _SMALL:
+        half_sinc = 0.5 * _sinc(square)
+        c = 1.0 - 0.5 * square * (
+            1.0 - square / 12.0 * (1.0 - square / 30.0 * (1.0 - square / 56.0))
+        )
     else:
-        angle = np.sqrt(angle2)
-        half_sinc = np.sin(0.5 * angle) / angle
-        c = np.cos(0.5 * angle)
+        half = np.sqrt(square)
+        half_sinc = 0.5 * np.sin(half) / half
+        c = np.cos(half)
     return c, half_sinc * rx, half_sinc * ry, half_sinc * rz
 
 
@@ -109,10 +118,10 @@ def _product(a: Quaternion, b: Quaternion) -> Quaternion:
 
 @njit(cache=True)
 def _put(q: Quaternion, out: Array) -> None:
-    """Write q at unit length to out (4,)."""
+    """Write q, of length one but for rounding, to out (4,): one Newton step towards q / |q|."""
     w, x, y, z = q
-    length = np.sqrt(w * w + x * x + y * y + z * z)
-    out[0], out[1], out[2], out[3] = w / length, x / length, y / length, z / length
+    scale = 1.5 - 0.5 * (w * w + x * x + y * y + z * z)
+    out[0], out[1], out[2], out[3] = scale * w, scale * x, scale * y, scale * z
 
 
 @njit(cache=True)
@@ -333,28 +342,34 @@ def decays(constants: Array, dt: float, out: Array) -> None:
 
 
 @njit(cache=True)
-def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
-    """Move state and covariance over one IMU step.
+def predict_covariance(x: Array, p: Array, imu: Array, constants: Array, decay: Array) -> None:
+    """Move the covariance over one IMU step from x; write ``decay`` (6,) as of ``advance``.
 
     imu (11,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], ``shaken`` (4,), see
     ``process_noise``. constants[CAP] (28,): no variance grows beyond it, so that hours without
     aid stay finite; the whole row and column shrink, which keeps P positive definite.
     """
     dt = imu[0]
-    decay = np.empty(N_WANDER)
     decays(constants, dt, decay)
     b = np.empty((5, 3, 3))
     blocks(x, imu[1:4], imu[4:7], dt, b)
     noise = np.empty(N)
     process_noise(constants, dt, imu[7:11], decay, noise)
     propagate(p, b, dt, decay, noise)
-    advance(x, imu[1:4], imu[4:7], dt, decay)
     for i in range(N):
         if p[i, i] > constants[21 + i]:
             shrink = np.sqrt(constants[21 + i] / p[i, i])
             for j in range(N):
                 p[i, j] *= shrink
                 p[j, i] *= shrink
+
+
+@njit(cache=True)
+def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
+    """Move state and covariance over one IMU step, as of ``predict_covariance``."""
+    decay = np.empty(N_WANDER)
+    predict_covariance(x, p, imu, constants, decay)
+    advance(x, imu[1:4], imu[4:7], imu[0], decay)
 
 
 @njit(cache=True)

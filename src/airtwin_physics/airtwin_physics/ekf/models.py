@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the sensors should show, and how that changes with the error: rows of H, compiled.
 
-State and error as in ``kernel``. Each model writes its row ``h`` (28,) and returns the predicted
-value, or, for a heading, the residual.
+State and error as in ``kernel``. A model of one number writes its row ``h`` (28,) and returns
+what is predicted, or, for a heading, the residual; one of several writes both.
 """
 
 from __future__ import annotations
@@ -37,32 +37,32 @@ from airtwin_physics.ekf.kernel import (
 
 
 @njit(cache=True)
-def gnss_position(x: Array, axis: int, lag: float, h: Array) -> float:
-    """Write the row h (28,) of one axis of a GNSS position taken ``lag`` [s] before x.
+def gnss_position(x: Array, lag: float, h: Array, predicted: Array) -> None:
+    """Write rows h (3, 28) and ``predicted`` (3,) [m] of a GNSS position ``lag`` [s] before x.
 
-    Returns the predicted value [m]: p - v lag + offset. ``lag`` holds the estimated delay, so an
-    error of the delay shows as minus the velocity.
+    p - v lag + offset. ``lag`` holds the estimated delay, so an error of the delay shows as minus
+    the velocity.
     """
-    h[:] = 0.0
-    h[POS + axis] = 1.0
-    h[VEL + axis] = -lag
-    h[GNSS + axis] = 1.0
-    h[DELAY] = -x[X_VEL + axis]
-    predicted: float = x[X_POS + axis] - x[X_VEL + axis] * lag + x[X_GNSS + axis]
-    return predicted
+    h[:, :] = 0.0
+    for i in range(3):
+        h[i, POS + i] = 1.0
+        h[i, VEL + i] = -lag
+        h[i, GNSS + i] = 1.0
+        h[i, DELAY] = -x[X_VEL + i]
+        predicted[i] = x[X_POS + i] - x[X_VEL + i] * lag + x[X_GNSS + i]
 
 
 @njit(cache=True)
-def gnss_velocity(x: Array, axis: int, acceleration: Array, lag: float, h: Array) -> float:
-    """Write the row h (28,) of one axis of a GNSS velocity taken ``lag`` [s] before x.
+def gnss_velocity(x: Array, acceleration: Array, lag: float, h: Array, predicted: Array) -> None:
+    """Write rows h (3, 28) and ``predicted`` (3,) [m/s] of a GNSS velocity ``lag`` [s] before x.
 
-    acceleration: (3,) [m/s^2] NED, smooth. Returns the predicted value [m/s].
+    acceleration: (3,) [m/s^2] NED, smooth.
     """
-    h[:] = 0.0
-    h[VEL + axis] = 1.0
-    h[DELAY] = -acceleration[axis]
-    predicted: float = x[X_VEL + axis] - acceleration[axis] * lag
-    return predicted
+    h[:, :] = 0.0
+    for i in range(3):
+        h[i, VEL + i] = 1.0
+        h[i, DELAY] = -acceleration[i]
+        predicted[i] = x[X_VEL + i] - acceleration[i] * lag
 
 
 @njit(cache=True)

@@ -12,9 +12,9 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel, wind
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
-from airtwin_physics.ekf.forecast import forecast
 from airtwin_physics.ekf.fusion import Sensors
 from airtwin_physics.ekf.imu import ImuTrack
+from airtwin_physics.ekf.steps import forecast
 from airtwin_physics.ekf.tally import NEVER_S
 
 _LOOK_S = 0.1  # between two looks at the health of the sensors

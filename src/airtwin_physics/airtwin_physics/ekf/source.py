@@ -21,7 +21,6 @@ RECOVERED_S = 10.0  # for so long a recovery is spoken of
 _SHUT_S = 1.0  # a gate shut for so long makes a source rejected
 _STUCK_S = 2.0  # the same to the bit for so long, in motion
 _MOVING_M_S = 0.5
-_ROBUST = 9.0  # no innovation counts for more than three of its sigmas
 _PRIOR = 50.0  # samples that the claim itself is worth
 
 
@@ -41,9 +40,10 @@ class Gate:
     """
 
     def __init__(self, dof: int, config: EstimatorConfig, *, least: float = 0.0) -> None:
-        self._config = config
-        self._least = max(least, config.adapt_min) ** 2
-        self.limit = stats.chi2_limit(dof, config.gate_probability)
+        c = config
+        self.limit = stats.chi2_limit(dof, c.gate_probability)
+        least, most = max(least, c.adapt_min) ** 2, c.adapt_max**2
+        self._bounds = np.array([least, most, c.adapt_samples, _MOVING_M_S**2])
         self.start_over()
 
     def start_over(self) -> None:
@@ -51,9 +51,12 @@ class Gate:
         self.shut_since_s: float | None = None
         self.passed_s = NEVER_S
         self.recovered_s = NEVER_S
-        self.scale = 1.0
-        self._mean = 1.0
-        self._count = _PRIOR
+        self._noise = np.array([1.0, 1.0, _PRIOR])
+
+    @property
+    def scale(self) -> float:
+        """The factor of the claimed variance [-]."""
+        return float(self._noise[0])
 
     def judge(
         self,
@@ -68,25 +71,23 @@ class Gate:
 
         first: errors before this one are left as they are (``correction.update``).
         """
-        c = self._config
-        nis, doubt, shown = correction.judge(
-            belief.x, belief.p, h, residual, variance, self.limit, first, self.scale
+        nis: float = correction.gate(
+            belief.x,
+            belief.p,
+            h,
+            residual,
+            variance,
+            self.limit,
+            first,
+            self._noise,
+            self._bounds,
         )
-        if not nis <= self.limit:
-            if self.shut_since_s is None:
-                self.shut_since_s = at_s
-            return False, nis
-        self.shut_since_s = None
-        self.passed_s = at_s
-        # a sensor at rest does not show how it fares in motion
-        if c.adapt_samples > 0.0 and _moves(belief):
-            shown = min(shown, _ROBUST * (1.0 + doubt)) - doubt
-            # the more the belief itself is in doubt, the less is seen of the sensor's noise
-            weight = 1.0 / (1.0 + doubt) ** 2
-            self._count = min(self._count + weight, c.adapt_samples)
-            self._mean += (shown * self.scale - self._mean) * weight / self._count
-            self.scale = min(max(self._mean, self._least), c.adapt_max**2)
-        return True, nis
+        if nis <= self.limit:
+            self.open(at_s)
+            return True, nis
+        if self.shut_since_s is None:
+            self.shut_since_s = at_s
+        return False, nis
 
     def refuse(
         self, belief: Belief, h: Array, residual: Array, variance: Array, at_s: float

@@ -7,8 +7,9 @@ each gust puts its slopes elsewhere (Huang, Mourikis, Roumeliotis, "Observabilit
 designing consistent EKF SLAM estimators", IJRR 29(5), 2010, on the same trouble with headings).
 So the states WIND and GUST hold s, the wind that would make this force if drag were c_0, the drag
 believed when the aircraft took to its rotors: c w + b w^2 = c_0 s + b s^2. In a hover the force
-is then free of c. On a wing, where airspeed shows w itself, the states hold w. ``law`` (5,): c_0
-[1/s]; b [1/m] of this change of variables; b along FRD x and y; 1 if force is held, else 0.
+is then free of c. On a wing, where airspeed shows w itself, the states hold w. ``law`` (6,): c_0
+[1/s]; b [1/m] of this change of variables; b along FRD x and y; 1 if force is held, else 0; how
+large gusts are that drag shows, of what MIL-F-8785C has in this wind [-].
 """
 
 from __future__ import annotations
@@ -21,21 +22,37 @@ from airtwin_physics.ekf.kernel import (
     ACCEL_BIAS,
     ATT,
     DRAG,
+    GRAVITY_M_S2,
     GUST,
+    SIGMA,
+    TAU,
+    TERRAIN,
     VEL,
     WIND,
     X_ACCEL_BIAS,
     X_DRAG,
     X_GUST,
+    X_POS,
     X_Q,
+    X_TERRAIN,
     X_VEL,
     X_WIND,
     rotation,
 )
+from airtwin_physics.ekf.steps import FORCED, FORCED_S, FORCED_SHAKEN
+from airtwin_physics.gusts import scales
 
 N_BLOWN = 7
 _STILL_M_S = 1e-9
 _WINDS = (WIND, WIND + 1, DRAG, GUST, GUST + 1)
+_GUST_MIN_M_S = 0.2
+_LAW_M_S = 0.5  # what else the law of drag leaves out and that lasts counts as a gust
+_GUST_MAX_S = 20.0
+_GUSTS_S = 20.0  # over which their size is learnt
+_GUSTS_LEAST, _GUSTS_MOST = 0.3, 2.0  # of those of MIL-F-8785C
+_GUST_HEIGHT_M = 30.0  # above ground, where nobody knows it to that
+_ACROSS = 0.8  # across the wind Dryden's gusts are quicker: 2/3 at high frequency
+_GUST_SIGMA, _GUST_TAU = SIGMA.start + 4, TAU.start + 4  # north's, east's follows
 
 
 @njit(cache=True)
@@ -120,6 +137,27 @@ def drag(x: Array, load: float, law: Array, h: Array, predicted: Array) -> None:
 
 
 @njit(cache=True)
+def drag_shown(
+    x: Array, watch: Array, law: Array, noise: float, teaches: float, h: Array, residual: Array
+) -> float:
+    """Write rows h (2, 28) and innovation (2,) [m/s^2] of the mean force since the last look.
+
+    watch: see ``Belief``; noise [m/s^2] of it beside vibration; teaches [m/s]: slower motion
+    teaches no drag, as it is the gusts' own doing, in full from 1 m/s more; below zero all does.
+    Returns the variance [m^2/s^4].
+    """
+    seconds = watch[FORCED_S]
+    drag(x, -watch[FORCED + 2] / seconds / GRAVITY_M_S2, law, h, residual)
+    for i in range(2):
+        residual[i] = watch[FORCED + i] / seconds - residual[i]
+    if teaches >= 0.0:
+        speed = np.hypot(x[X_VEL], x[X_VEL + 1])
+        for i in range(2):
+            h[i, DRAG] *= min(max(speed - teaches, 0.0), 1.0)
+    return float(noise * noise + watch[FORCED_SHAKEN] / (seconds * seconds))
+
+
+@njit(cache=True)
 def winds(x: Array, p: Array, law: Array, out: Array) -> None:
     """Write wind now (2,) [m/s] NE, its covariance (2, 2), mean wind (2,), its covariance (2, 2).
 
@@ -152,22 +190,65 @@ def winds(x: Array, p: Array, law: Array, out: Array) -> None:
                 out[at + 2 + 2 * j + i] = value
 
 
+@njit(cache=True)
+def gusts(
+    x: Array, p: Array, law: Array, constants: Array, intensity: float, shown: float
+) -> None:
+    """Let gusts be as strong and as quick as the wind and the speed through it make them.
+
+    Writes SIGMA and TAU of the gust into ``constants`` (49,). intensity [-] multiplies the gusts
+    of MIL-F-8785C. shown [s]: for so long drag has shown gusts since the last call. Their size is
+    held against what was seen of them in the last ``_GUSTS_S`` by one step of expectation and
+    maximisation (Shumway, Stoffer 1982): the variance of a gust is the mean of its square and of
+    its doubt.
+    """
+    if shown > 0.0:
+        seen = 0.0
+        for i in range(2):
+            seen += 0.5 * (x[X_GUST + i] ** 2 + p[GUST + i, GUST + i])
+        change = min(seen / constants[_GUST_SIGMA] ** 2, 9.0) - 1.0
+        share = law[5] * np.sqrt(1.0 + change * shown / _GUSTS_S)
+        law[5] = min(max(share, _GUSTS_LEAST), _GUSTS_MOST)
+    mean = np.empty(N_BLOWN)
+    mean[0], mean[1] = x[X_WIND], x[X_WIND + 1]
+    wind_m_s = np.hypot(mean[0], mean[1])
+    by_force = law[4] > 0.0
+    if by_force:
+        blown(mean[0], mean[1], law[0], np.exp(x[X_DRAG]), law[1], mean)
+    through_m_s = np.hypot(x[X_VEL] - mean[0], x[X_VEL + 1] - mean[1])
+    height_m = _GUST_HEIGHT_M
+    if p[TERRAIN, TERRAIN] < _GUST_HEIGHT_M**2:
+        height_m = x[X_TERRAIN] - x[X_POS + 2]
+    length_m, _, sigma_m_s, _ = scales(height_m, intensity * wind_m_s)
+    if by_force:
+        sigma_m_s = law[5] * max(sigma_m_s, _LAW_M_S)
+    lasts_s = _ACROSS * length_m / max(through_m_s, 1.0)
+    for i in range(2):
+        constants[_GUST_SIGMA + i] = max(sigma_m_s, _GUST_MIN_M_S)
+        constants[_GUST_TAU + i] = min(lasts_s, _GUST_MAX_S)
+
+
 class WindStates:
     """What the states WIND and GUST of one belief mean now; see above."""
 
     def __init__(self, drag_1_s: float, quadratic_1_m: Array) -> None:
         """``drag_1_s``: c_0 of the first flight; ``quadratic_1_m`` (2,): b along FRD x and y."""
-        self.law: Array = np.array([drag_1_s, quadratic_1_m.mean(), *quadratic_1_m, 1.0])
+        self.law: Array = np.array([drag_1_s, quadratic_1_m.mean(), *quadratic_1_m, 1.0, 1.0])
         self._first = float(self.law[0])
 
     @property
     def by_force(self) -> bool:
         """Whether the states hold the force."""
-        return bool(self.law[4])
+        return self.law.item(4) > 0.0
+
+    @property
+    def gusts_likely(self) -> bool:
+        """Whether the gusts that drag shows are such as there are."""
+        return self.law.item(5) < _GUSTS_MOST
 
     def start_over(self) -> None:
         """Hold the force, by the drag that the aircraft is expected to have."""
-        self.law[0], self.law[4] = self._first, 1.0
+        self.law[0], self.law[4], self.law[5] = self._first, 1.0, 1.0
 
     def _slopes(self, x: Array) -> tuple[Array, Array, Array]:
         """Return mean, now (2,) and their slopes (4, 5) by ``_WINDS``."""
@@ -187,15 +268,6 @@ class WindStates:
         slopes[2:, :2] = slopes[2:, 3:] = [[out[2], out[3]], [out[3], out[4]]]
         slopes[2:, 2] = out[5:7]
         return found, out[0:2].copy(), slopes
-
-    def mean(self, x: Array) -> Array:
-        """Return the mean wind (2,) [m/s] NE."""
-        at = x[X_WIND : X_WIND + 2]
-        if not self.by_force:
-            return at
-        out = np.empty(N_BLOWN)
-        blown(at[0], at[1], self.law[0], np.exp(x[X_DRAG]), self.law[1], out)
-        return out[0:2]
 
     def state_of(self, wind_ne_m_s: Array, x: Array) -> Array:
         """Return the state (2,) that stands for a wind; the inverse of ``blown``."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import enum
-import math
 
 import numpy as np
 
@@ -14,12 +13,14 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import correction, kernel, models, wind
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.source import Source
+from airtwin_physics.ekf.steps import FORCED, FORCED_S, FORCED_SHAKEN
 from airtwin_physics.ekf.tally import NEVER_S
 
 PERIOD_S = 0.04  # of the drag, averaged over that time
 _SLIP_PERIOD_S = 0.1
 _CLEAR_S = 2.0  # in the air before drag counts: until then the ground holds or blows back
 _LEARN_M_S = 1.0  # slower motion is the gusts' own doing, and teaches no drag; full from 2 m/s
+_FORCED = slice(FORCED_S, FORCED_SHAKEN + 1)  # of ``watch``: all of the mean force
 _GUESS_S = 1.0  # of force for the first guess of the wind
 _GUESS_MAX_M_S = 30.0  # no guess beyond a storm
 _LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight within which the drag model is believed
@@ -67,45 +68,43 @@ class AirData:
 
     def watch(self, at_s: float, stamp_ns: int) -> None:
         """Fuse the mean force since the last call as drag, or the lack of sideslip of a wing."""
-        watch = self._belief.watch
-        seconds = float(watch[7])
+        belief = self._belief
+        seconds = belief.watch.item(FORCED_S)
+        shown_s = 0.0
         if self.flying is Flying.ROTORS:
-            self._belief.wind.hold_force(self._belief.x, self._belief.p)
+            belief.wind.hold_force(belief.x, belief.p)
         elif self.flying is Flying.WING:
-            self._belief.wind.hold_wind(self._belief.x, self._belief.p)
+            belief.wind.hold_wind(belief.x, belief.p)
         if self.flying is not Flying.ROTORS:
             self._carried_s = at_s
         elif seconds > 0.0 and at_s - self._carried_s > _CLEAR_S:
-            self._fuse_drag(seconds, at_s, stamp_ns)
-        watch[7:12] = 0.0
-        self._belief.gusts()
+            shown = self._fuse_drag(seconds, at_s, stamp_ns)
+            shown_s = seconds if shown and self.first else 0.0
+        belief.watch[_FORCED] = 0.0
+        belief.gusts(shown_s)
         if self.flying is Flying.WING and at_s - self._slip_s > _SLIP_PERIOD_S - 1e-3:
             self._slip_s = at_s
             self._fuse_sideslip(at_s, stamp_ns)
 
-    def _fuse_drag(self, seconds: float, at_s: float, stamp_ns: int) -> None:
-        c, belief, source = self._config, self._belief, self.drag
-        force = belief.watch[8:11] / seconds
-        load = -float(force[2]) / kernel.GRAVITY_M_S2
+    def _fuse_drag(self, seconds: float, at_s: float, stamp_ns: int) -> bool:
+        """Fuse the mean force over ``seconds``; return whether it passed."""
+        belief, source = self._belief, self.drag
+        load = -belief.watch.item(FORCED + 2) / seconds / kernel.GRAVITY_M_S2
         source.seen_s = at_s
         if not _LOAD_MIN < load < _LOAD_MAX:
             source.tally.refuse("thrust is far from hover")
-            return
+            return False
         if not self._guessed and not self._guess_wind(seconds):
-            return
-        h, predicted = np.empty((2, kernel.N)), np.empty(2)
-        wind.drag(belief.x, load, belief.wind.law, h, predicted)
-        if self.first:
-            speed = math.hypot(float(belief.x[3]), float(belief.x[4]))
-            h[:, kernel.DRAG] *= min(max(speed - _LEARN_M_S, 0.0), 1.0)
-        vibration = float(belief.watch[11]) / seconds**2
-        variance = np.full(2, c.drag_noise_m_s2**2 + vibration)
-        if not source.judge(
-            belief, h, force[:2] - predicted, variance, at_s, stamp_ns, self.first
-        ):
-            self._recover(source, at_s)
-        elif self.first:
-            belief.learn_gusts(seconds)
+            return False
+        h, residual = np.empty((2, kernel.N)), np.empty(2)
+        noise, teaches = self._config.drag_noise_m_s2, _LEARN_M_S if self.first else -1.0
+        law = belief.wind.law
+        level2 = wind.drag_shown(belief.x, belief.watch, law, noise, teaches, h, residual)
+        variance = np.array([level2, level2])
+        if source.judge(belief, h, residual, variance, at_s, stamp_ns, self.first):
+            return True
+        self._recover(source, at_s)
+        return False
 
     def _guess_wind(self, seconds: float) -> bool:
         """Place the wind where a second of force puts it; the filter's slopes are good there.
@@ -116,7 +115,7 @@ class AirData:
         """
         belief, guess = self._belief, self._guess
         guess[0] += seconds
-        guess[1:4] += belief.watch[8:11]
+        guess[1:4] += belief.watch[FORCED : FORCED + 3]
         if guess[0] < _GUESS_S:
             return False
         x = belief.x

@@ -15,9 +15,10 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import correction, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
-from airtwin_physics.ekf.imu import STRUCK, ImuTrack, square
+from airtwin_physics.ekf.imu import ImuTrack, square
 from airtwin_physics.ekf.receiver import BY_IMU, Look, Receiver
 from airtwin_physics.ekf.source import Gate, Source
+from airtwin_physics.ekf.steps import STRUCK
 from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
 
 SPEED_MAX_M_S = 1e3
@@ -59,9 +60,6 @@ class _Lever:
     speed_by_turn: Array
 
 
-_AT_IMU = _Lever(np.zeros(3), np.zeros(3), np.zeros((3, 3)), np.zeros((3, 3)))
-
-
 class Gnss:
     """Fuses fixes; ``started``: a first position was taken."""
 
@@ -88,7 +86,7 @@ class Gnss:
         self.receiver.start_over()
         self._z_passes = True
         self._struck_s = self._claimed_s = 0.0
-        self._arm = _AT_IMU
+        self._arm: _Lever | None = None  # of the newest fix; None: at the IMU
 
     @property
     def seconds_barometer(self) -> bool:
@@ -108,10 +106,12 @@ class Gnss:
         struck = struck and at_s - self._struck_s < _RATTLE_S
         unusable = cause or self._speed_fault(fix) or (struck and "may be of before an impact")
         arm = fix.antenna_frd_m
-        self._arm = _AT_IMU if arm is None else self._lever(arm, lag_s)
-        if fix.velocity_ned_m_s is not None and arm is not None:
-            fix = replace(fix, velocity_ned_m_s=fix.velocity_ned_m_s - self._arm.speed)
-        measured = None if cause else self._anchor.to_ned(fix) - self._arm.place
+        lever = self._arm = None if arm is None else self._lever(arm, lag_s)
+        measured = None if cause else self._anchor.to_ned(fix)
+        if lever is not None:
+            if fix.velocity_ned_m_s is not None:
+                fix = replace(fix, velocity_ned_m_s=fix.velocity_ned_m_s - lever.speed)
+            measured = None if measured is None else measured - lever.place
         if struck:
             self.receiver.struck()
         elif measured is not None and self.started:
@@ -172,7 +172,7 @@ class Gnss:
             claim=(fix.eph_m, fix.epv_m, speed),
             inertial=believed - self._belief.watch[19:22],
             turned_rad=self._belief.watch.item(22),
-            accel_m_s2=float(np.sqrt(accel @ accel)),
+            accel_m_s2=math.sqrt(square(accel)),
             believed=believed,
             altitude_m=others.altitude_m + float(x[5]) * lag_s,
             outvoted=others.height_backed and not self._z_passes,
@@ -221,11 +221,12 @@ class Gnss:
         """Fuse; return whether the horizontal position was used."""
         c, belief, tally = self._config, self._belief, self.position.tally
         eph, epv = max(fix.eph_m, c.gnss_eph_min_m), max(fix.epv_m, c.gnss_epv_min_m)
-        sigma = np.array([eph, eph, epv])
+        lasts = math.sqrt(1.0 - c.gnss_white_share**2)
         kept = math.exp(-max(at_s - self._claimed_s, 0.0) / _CLAIM_S) if self.started else 0.0
-        belief.expect_gnss(math.sqrt(1.0 - c.gnss_white_share**2) * sigma, kept)
+        belief.expect_gnss((lasts * eph, lasts * eph, lasts * epv), kept)
         self._claimed_s = at_s
-        variance = (c.gnss_white_share * sigma) ** 2
+        level2, down2 = (c.gnss_white_share * eph) ** 2, (c.gnss_white_share * epv) ** 2
+        variance = np.array([level2, level2, down2])
         if not self.started:
             belief.place(measured, variance, lag_s, (0, 1, 2))
             self.started = True
@@ -233,11 +234,13 @@ class Gnss:
             self.z.open(at_s)
             tally.fused(fix.stamp_ns)
             return True
-        h = np.empty((3, kernel.N))
-        predicted = [models.gnss_position(belief.x, axis, lag_s, h[axis]) for axis in range(3)]
-        h[:, kernel.ATT : kernel.ATT + 3] = self._arm.place_by_turn
-        residual = measured - np.array(predicted)
-        noise = variance * [self.xy.scale, self.xy.scale, self.z.scale]
+        h, predicted = np.empty((3, kernel.N)), np.empty(3)
+        models.gnss_position(belief.x, lag_s, h, predicted)
+        if self._arm is not None:
+            h[:, kernel.ATT : kernel.ATT + 3] = self._arm.place_by_turn
+        residual = measured - predicted
+        level2, down2 = level2 * self.xy.scale, down2 * self.z.scale
+        noise = np.array([level2, level2, down2])
         tally.tested(correction.statistic(belief.p, h, residual, noise), residual)
         xy, z = slice(0, 2), slice(2, 3)
         if self._astray(at_s):
@@ -292,13 +295,13 @@ class Gnss:
         c, source, belief = self._config, self.velocity, self._belief
         velocity = fix.velocity_ned_m_s
         assert velocity is not None
-        sigma = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s)
-        variance = np.array([1.0, 1.0, 2.25]) * sigma**2  # vertical worse by half, as in EKF2
-        h = np.empty((3, kernel.N))
-        x, a = belief.x, belief.watch[4:7]
-        predicted = [models.gnss_velocity(x, axis, a, lag_s, h[axis]) for axis in range(3)]
-        h[:, kernel.ATT : kernel.ATT + 3] = self._arm.speed_by_turn
-        residual = velocity - np.array(predicted)
+        level2 = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s) ** 2
+        variance = np.array([level2, level2, 2.25 * level2])  # down worse by half, as in EKF2
+        h, predicted = np.empty((3, kernel.N)), np.empty(3)
+        models.gnss_velocity(belief.x, belief.watch[4:7], lag_s, h, predicted)
+        if self._arm is not None:
+            h[:, kernel.ATT : kernel.ATT + 3] = self._arm.speed_by_turn
+        residual = velocity - predicted
         if self._astray(at_s):
             source.refuse(belief, h, residual, variance, at_s, ASTRAY)
             return False

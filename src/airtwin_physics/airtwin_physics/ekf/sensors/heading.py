@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from airtwin_core import frames
@@ -76,7 +78,7 @@ class Heading:
     def gnss(self, fix: GnssFix, at_s: float, lag_s: float) -> None:
         """Fuse the heading of the line between two antennas; it has no lasting offset."""
         c, source, belief = self._config, self.antennas, self._belief
-        if np.isnan(fix.heading_rad) or source.unusable(at_s, lag_s, fix.heading_rad, belief):
+        if math.isnan(fix.heading_rad) or source.unusable(at_s, lag_s, fix.heading_rad, belief):
             return
         h = np.empty((1, kernel.N))
         shown, level = aiding_models.antenna_heading(belief.x, fix.antenna_yaw_frd_rad, h[0])

@@ -65,7 +65,7 @@ class Pose:
 
     def loosen(self, at_s: float) -> None:
         """Give the position its doubt back: something absolute is about to be compared with it."""
-        if not self.aside.any() or at_s - self._loosened_s < _RETIE_S:
+        if self._tied is None or at_s - self._loosened_s < _RETIE_S or not self.aside.any():
             return
         self._release()
         self._loosened_s = at_s

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Along the queue of IMU steps, compiled: to the filter's horizon, and from there to now.
+
+The state takes each step. The covariance takes all steps up to the next measurement or published
+state at once, with their mean: its F changes little in 40 ms, which is how often ``estimator``
+looks at the air, and it is nine tenths of the cost. PX4's EKF2 likewise gathers IMU samples, to
+its ``EKF2_PREDICT_US`` of 10 ms, but there the state too.
+
+``ring`` (m, 13) holds the steps: what ``kernel.predict`` takes, time at the end [s], ``IMPACT``;
+``first`` to ``last`` are counted without wrapping. ``watch`` (24,): see ``belief.Belief``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from airtwin_core.types import Array
+from airtwin_physics.ekf.correction import healthy
+from airtwin_physics.ekf.kernel import (
+    IMPACT,
+    N_WANDER,
+    WANDER,
+    X_VEL,
+    hidden,
+    move,
+    predict_covariance,
+)
+
+N_WATCH = 24
+FORCED_S, FORCED, FORCED_SHAKEN = 7, 8, 11  # in ``watch``: mean force since the last look at it
+STRUCK = 23  # in ``watch``: time [s] of the last impact
+_ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
+_N_STEP = 11
+
+
+@njit(cache=True)
+def _take(x: Array, step: Array, total: Array) -> float:
+    """Move x over a step and add that to ``total`` (11,); return its doubt of speed [m^2/s^2]."""
+    dt = step[0]
+    shaken = step[10]
+    if step[IMPACT]:
+        shaken += hidden(step, x)
+    move(x, step[1:4], step[4:7], dt)
+    total[0] += dt
+    for i in range(1, 7):
+        total[i] += step[i] * dt
+    for i in range(7, 10):
+        total[i] += step[i]
+    total[10] += shaken
+    return float(shaken)
+
+
+@njit(cache=True)
+def _follow(x: Array, p: Array, before: Array, total: Array, constants: Array) -> None:
+    """Move covariance and what wanders over the steps of ``total``; before: x ahead of them."""
+    if total[0] > 0.0:
+        for i in range(1, 7):
+            total[i] /= total[0]
+        decay = np.empty(N_WANDER)
+        predict_covariance(before, p, total, constants, decay)
+        for i in range(N_WANDER):
+            x[WANDER[i] + 1] *= decay[i]
+
+
+@njit(cache=True)
+def step_until(
+    x: Array,
+    p: Array,
+    ring: Array,
+    first: int,
+    last: int,
+    target: float,
+    event: float,
+    constants: Array,
+    watch: Array,
+) -> int:
+    """Move state and covariance along the ring; return the step that is next.
+
+    Stops before a step that ends after ``target`` [s], unless the ring is full, and after the
+    first one that ends at ``event`` [s] or later.
+    """
+    size = ring.shape[0]
+    before, total = x.copy(), np.zeros(_N_STEP)
+    while first < last:
+        step = ring[first % size]
+        at = step[11]
+        if at > target and last - first < size:
+            break
+        watch[FORCED_SHAKEN] += _take(x, step, total)
+        first += 1
+        if step[IMPACT]:
+            watch[STRUCK] = at
+        passed = at - watch[0]
+        if passed >= _ACCELERATION_S:
+            watch[0] = at
+            for i in range(3):
+                watch[4 + i] = (x[X_VEL + i] - watch[1 + i]) / passed
+                watch[1 + i] = x[X_VEL + i]
+        watch[FORCED_S] += step[0]
+        for i in range(3):
+            watch[FORCED + i] += step[4 + i] * step[0]
+        if at >= event:
+            break
+    _follow(x, p, before, total, constants)
+    for i in range(3):
+        watch[12 + i] = x[3 + i]
+    for i in range(4):
+        watch[15 + i] = x[6 + i]
+    return first
+
+
+@njit(cache=True)
+def settle(x: Array, p: Array, watch: Array) -> bool:
+    """Take corrections out of what ``watch`` holds; return whether the belief is ``healthy``."""
+    if not healthy(x, p):
+        return False
+    cosine = 0.0  # of half the turn
+    for i in range(4):
+        cosine += x[6 + i] * watch[15 + i]
+    watch[22] += 2.0 * np.sqrt(max(2.0 - 2.0 * abs(cosine), 0.0))
+    for i in range(3):  # a correction is no motion
+        change = x[3 + i] - watch[12 + i]
+        watch[1 + i] += change
+        watch[19 + i] += change
+    return True
+
+
+@njit(cache=True)
+def forecast(
+    x: Array,
+    p: Array,
+    ring: Array,
+    first: int,
+    last: int,
+    constants: Array,
+    now: Array,
+    cov: Array,
+) -> None:
+    """Carry copies of x and P from the filter's horizon to now; write them to now (29,), cov."""
+    now[:] = x
+    cov[:, :] = p
+    total = np.zeros(_N_STEP)
+    size = ring.shape[0]
+    for index in range(first, last):
+        _take(now, ring[index % size], total)
+    _follow(now, cov, x, total, constants)
