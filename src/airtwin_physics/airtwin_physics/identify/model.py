@@ -115,7 +115,7 @@ def felt(  # noqa: C901 - one pass over the rotors, as numba wants it
         slope[3, ROTOR_DRAG] -= lz * dy
         slope[4, ROTOR_DRAG] += lz * dx
         slope[5, ROTOR_DRAG] += lx * dy - ly * dx
-        up = inflow * vz
+        up = inflow * (vz + turn[8] * theta[WIND + 2])
         slope[2, INFLOW] -= up
         slope[3, INFLOW] -= ly * up
         slope[4, INFLOW] += lx * up
@@ -159,7 +159,7 @@ def felt(  # noqa: C901 - one pass over the rotors, as numba wants it
         flats[k] = flat
         push = flat * (2.0 * air[k] - steady[k])
         wrench[k] -= push
-        slope[k, BODY_DRAG] = -push
+        slope[k, BODY_DRAG] = -flat * (steady[k] + turn[6 + k] * theta[WIND + 2])
         slope[k, ROTOR_DRAG] -= push
         slope[k, WIND + k] -= flat
     wrench[3] -= q * spin
