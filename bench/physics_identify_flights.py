@@ -52,8 +52,10 @@ def draw(seed: int, kind: str, name: str = "x500") -> Drawn:
     """Return a flight: truth from the first belief, mass cut at 1.8 sigmas (it must take off)."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     craft = rows.craft(aircraft.load(name))
-    first = prior.covariance(IdentifyConfig(), craft)
-    theta = rng.multivariate_normal(np.zeros(first.shape[0]), first, method="cholesky")
+    first = prior.logarithms(IdentifyConfig(), craft)
+    theta, drawn = np.zeros(first.shape[0]), np.arange(first.shape[0]) != rows.LAG
+    some = first[np.ix_(drawn, drawn)]
+    theta[drawn] = rng.multivariate_normal(np.zeros(len(some)), some, method="cholesky")
     sigma = float(np.sqrt(first[rows.MASS, rows.MASS]))
     # heavier than 1.27 times, the x500 has no thrust left to steer with in gusts
     theta[rows.MASS] = np.clip(theta[rows.MASS], -1.8 * sigma, 0.8 * sigma)

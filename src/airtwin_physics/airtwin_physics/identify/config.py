@@ -31,6 +31,7 @@ class IdentifyConfig:
     inertia_sigma: float = 0.15
     inflow_sigma: float = 0.3  # thrust lost per speed along the axis
     rolling_sigma: float = 0.5  # rolling moment of the rotors
+    lag_sigma: float = 0.2  # rotors' time constants
     yaw_trim_sigma: float = 0.02  # of the sum of all reaction torques in hover
     wind_sigma_m_s: float = 6.0  # [m/s] each horizontal axis
 

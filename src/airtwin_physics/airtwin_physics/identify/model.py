@@ -25,6 +25,7 @@ from airtwin_physics.identify.rows import (
     K_MOMENT,
     K_ROLL,
     K_THRUST,
+    LAG,
     MASS,
     MOMENT,
     RATE,
@@ -35,6 +36,8 @@ from airtwin_physics.identify.rows import (
     RY,
     RZ,
     SQUARE,
+    TAU_DOWN,
+    TAU_UP,
     THRUST,
     TURNS,
     VELOCITY,
@@ -77,6 +80,7 @@ def felt(  # noqa: C901 - one pass over the rotors, as numba wants it
     kappa, moment_scale = np.exp(theta[THRUST]), np.exp(theta[MOMENT])
     rotor_drag, body_drag = np.exp(theta[ROTOR_DRAG]), np.exp(theta[BODY_DRAG])
     inflow_scale, rolling_scale = np.exp(theta[INFLOW]), np.exp(theta[ROLLING])
+    later = np.exp(theta[LAG])
     air, steady, flats = np.empty(3), np.empty(3), np.empty(3)
     through_air(theta, block, 1.0, air)
     through_air(theta, block, 0.0, steady)
@@ -88,6 +92,10 @@ def felt(  # noqa: C901 - one pass over the rotors, as numba wants it
         lx, ly = rotors[i, RX] - theta[CENTRE_X], rotors[i, RY] - theta[CENTRE_Y]
         lz = rotors[i, RZ]
         square, w = block[SQUARE + i], block[SQUARE + n + i]
+        # the mean of w^2 falls behind by the time constant times its slope, 2 w dw/dt
+        faster = block[SQUARE + 2 * n + i]
+        behind = 2.0 * w * faster * rotors[i, TAU_UP if faster > 0.0 else TAU_DOWN]
+        square -= (later - 1.0) * behind
         vx, vy = air[0] + q * lz - r * ly, air[1] + r * lx - p * lz
         vz = air[2] + p * ly - q * lx
         per_effect = rotors[i, K_THRUST] * kappa * square
@@ -110,6 +118,11 @@ def felt(  # noqa: C901 - one pass over the rotors, as numba wants it
         slope[4, THRUST] += lx * lift
         slope[5, THRUST] -= reaction * lift
         slope[5, MOMENT] -= reaction * thrust
+        lost = rotors[i, K_THRUST] * kappa * (1.0 + theta[EFFECT + i]) * later * behind
+        slope[2, LAG] += lost
+        slope[3, LAG] += ly * lost
+        slope[4, LAG] -= lx * lost
+        slope[5, LAG] += reaction * lost
         slope[0, ROTOR_DRAG] += dx
         slope[1, ROTOR_DRAG] += dy
         slope[3, ROTOR_DRAG] -= lz * dy

@@ -17,6 +17,7 @@ from airtwin_physics.identify.rows import (
     INERTIA_YAW,
     INFLOW,
     K_MOMENT,
+    LAG,
     MASS,
     MOMENT,
     ROLLING,
@@ -31,6 +32,7 @@ from airtwin_physics.identify.rows import (
 )
 
 GRAVITY_M_S2 = 9.80665
+CONSIDERED = (MOMENT, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW, INFLOW, ROLLING, LAG)
 _LEFT_OUT_S = 30.0
 _USUAL_S = 20.0
 # sigmas told over the filter's own; 74 drawn flights (seeds from 5000 on) showed 1.57 and 1.20
@@ -38,6 +40,20 @@ _TOLD_CENTRE, _TOLD_EFFECT = 1.5, 1.2
 
 
 def covariance(config: IdentifyConfig, craft: Craft) -> Array:
+    """Return (N, N) of what the filters start from.
+
+    That is ``logarithms``; but a ratio e^x that is only considered never moves, so it counts by
+    its distance from the file's, E (e^x - 1)^2 = e^(2 s^2) - 2 e^(s^2 / 2) + 1 for x of variance
+    s^2: half as much or twice as much is more than a half to either side.
+    """
+    p = logarithms(config, craft)
+    for i in CONSIDERED:
+        square = p[i, i]
+        p[i, i] = np.exp(2.0 * square) - 2.0 * np.exp(0.5 * square) + 1.0
+    return p
+
+
+def logarithms(config: IdentifyConfig, craft: Craft) -> Array:
     """Return (N, N) of the parameters before the first flight.
 
     Effectiveness is relative: the prior lets no mean of all rotors vary, that is ``THRUST``.
@@ -48,7 +64,7 @@ def covariance(config: IdentifyConfig, craft: Craft) -> Array:
     sigma[CENTRE_X] = sigma[CENTRE_Y] = c.centre_sigma_m
     sigma[ROTOR_DRAG], sigma[BODY_DRAG] = c.rotor_drag_sigma, c.body_drag_sigma
     sigma[INERTIA_LEVEL] = sigma[INERTIA_YAW] = c.inertia_sigma
-    sigma[INFLOW], sigma[ROLLING] = c.inflow_sigma, c.rolling_sigma
+    sigma[INFLOW], sigma[ROLLING], sigma[LAG] = c.inflow_sigma, c.rolling_sigma, c.lag_sigma
     reaction = craft.mass_kg * GRAVITY_M_S2 * float(np.max(craft.rotors[:, K_MOMENT]))
     sigma[YAW_TRIM] = c.yaw_trim_sigma * reaction
     sigma[WIND : WIND + 2] = c.wind_sigma_m_s
@@ -64,7 +80,7 @@ def walks(config: IdentifyConfig, rotors: int) -> Array:
     c = config
     slow = np.zeros(size(rotors))
     slow[MASS], slow[THRUST] = c.mass_walk, c.thrust_walk
-    coefficients = [MOMENT, ROTOR_DRAG, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW, INFLOW, ROLLING]
+    coefficients = [MOMENT, ROTOR_DRAG, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW, INFLOW, ROLLING, LAG]
     slow[coefficients] = c.coefficient_walk
     slow[WIND : WIND + 2] = c.wind_walk_m_s
     slow[CENTRE_X] = slow[CENTRE_Y] = c.centre_walk_m

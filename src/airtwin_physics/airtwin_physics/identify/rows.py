@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where things stand: the parameter vector, one block of a flight, the aircraft as arrays.
 
-``theta`` (17 + n,), n rotors: natural logarithms of ratios to the aircraft file for ``MASS``,
+``theta`` (18 + n,), n rotors: natural logarithms of ratios to the aircraft file for ``MASS``,
 ``THRUST``, ``MOMENT``, ``ROTOR_DRAG``, ``BODY_DRAG``, ``INERTIA_LEVEL``, ``INERTIA_YAW``,
-``INFLOW``, ``ROLLING``; the centre of mass off the file's ``CENTRE_X``, ``CENTRE_Y`` [m] FRD;
+``INFLOW``, ``ROLLING``, ``LAG``; the centre of mass off the file's ``CENTRE_X``, ``CENTRE_Y`` [m] FRD;
 ``YAW_TRIM`` [N m]; ``WIND`` (3) [m/s] NED, its level part the mean, ``GUST`` (2) what blows beside
 it; north and east of both times the ratio ``ROTOR_DRAG``, so that drag is linear in all of them
 (an EKF on wind and drag themselves would learn from its own linearisation). ``ROTOR_DRAG`` scales
@@ -24,7 +24,7 @@ from airtwin_core.types import Array
 
 MASS, THRUST, MOMENT, CENTRE_X, CENTRE_Y = 0, 1, 2, 3, 4
 ROTOR_DRAG, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW, YAW_TRIM = 5, 6, 7, 8, 9
-WIND, GUST, INFLOW, ROLLING, EFFECT = 10, 13, 15, 16, 17
+WIND, GUST, INFLOW, ROLLING, LAG, EFFECT = 10, 13, 15, 16, 17, 18
 
 # one block
 SPAN = 0  # [s]
