@@ -70,13 +70,17 @@ class Identifier:
 
     @property
     def theta(self) -> Array:
-        """Return the best estimate (N,), as in ``rows``."""
-        return np.asarray(self._theta[int(np.argmax(self._weight))])
+        """Return the estimate (N,), as in ``rows``: the mean over what may have changed."""
+        return np.asarray(self._weight @ self._theta)
 
     @property
     def covariance(self) -> Array:
-        """Return the covariance of ``theta`` (N, N), with what the model leaves out."""
-        return prior.widened(self._p[int(np.argmax(self._weight))], self._first)
+        """Return the covariance of ``theta`` (N, N): of each filter, and between them."""
+        apart = self._theta - self.theta
+        return np.asarray(
+            np.einsum("f,fij->ij", self._weight, self._p)
+            + np.einsum("f,fi,fj->ij", self._weight, apart, apart)
+        )
 
     @property
     def weights(self) -> Array:
