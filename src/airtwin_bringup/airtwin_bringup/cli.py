@@ -126,6 +126,9 @@ def identify(
         float | None,
         typer.Option("--mass", min=0.01, help="As weighed, in kg: then thrust is identified."),
     ] = None,
+    vehicle: Annotated[
+        str | None, typer.Option("--vehicle", help="px4_1, ...: which, in recordings of several.")
+    ] = None,
 ) -> None:
     """Identify an aircraft from its flights: a new aircraft file and a report of the fit."""
     from rich.progress import Progress
@@ -144,6 +147,7 @@ def identify(
                 target,
                 mass,
                 lambda done, what: bar.update(task, completed=done, description=what),
+                vehicle,
             )
     except (UnusableFlight, AircraftError) as error:
         raise _fail(error, UNUSABLE_INPUT) from None

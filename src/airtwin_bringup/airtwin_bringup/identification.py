@@ -20,8 +20,9 @@ def run(
     out: Path,
     mass_kg: float | None,
     progress: Callable[[float, str], None],
+    vehicle: str | None = None,
 ) -> identify.Outcome:
-    """Identify the aircraft ``name`` (or file) from logs.
+    """Identify the aircraft ``name`` (or file) from logs; ``vehicle``: which one of several.
 
     Raises:
         AircraftError: no such aircraft.
@@ -32,7 +33,7 @@ def run(
         path = aircraft_files.folder("config") / "aircraft" / f"{name}.yaml"
     craft = aircraft_files.load(path)
     text = path.read_text(encoding="utf-8")
-    return identify.run(logs, craft, text, out, progress, mass_kg=mass_kg)
+    return identify.run(logs, craft, text, out, progress, mass_kg=mass_kg, vehicle=vehicle)
 
 
 def show(outcome: identify.Outcome, console: Console) -> None:

@@ -60,13 +60,16 @@ def run(
     progress: Progress = lambda done, what: None,
     *,
     mass_kg: float | None = None,
+    vehicle: str | None = None,
 ) -> Outcome:
     """Identify ``aircraft`` from logs; writes ``out`` (YAML) and a report (HTML) beside it.
 
     ``mass_kg``: weighed; then the thrust constant is identified instead of the mass.
+    ``vehicle``: which one, in recordings of several.
 
     Raises:
-        UnusableFlight: a log cannot be read, is of another aircraft, or no log holds a flight.
+        UnusableFlight: a log cannot be read, is of another aircraft or of several without a word
+            which, or no log holds a flight.
     """
     if aircraft.rotor_count < 3 or aircraft.surfaces or aircraft.pushers is not None:
         raise UnusableFlight(
@@ -81,8 +84,7 @@ def run(
     for index, path in enumerate(paths):
         share = 0.7 * index / len(paths)
         progress(share, path.name)
-        logs = replay.read(path).vehicles
-        flights += [blocks_of(path, log, aircraft, config) for log in logs]
+        flights.append(blocks_of(path, _one(path, vehicle), aircraft, config))
     usable = [flight for flight in flights if len(flight.blocks)]
     if not usable:
         causes = "; ".join(f"{f.name}: {_causes(f.refused)}" for f in flights)
@@ -116,6 +118,15 @@ def run(
     _write(report_path, page)
     progress(1.0, "done")
     return Outcome(out, report_path, parameters, held, how, flown_s)
+
+
+def _one(path: Path, vehicle: str | None) -> VehicleLog:
+    """Return the log of the one aircraft that is to be identified: no two are alike."""
+    logs = replay.chosen(path, replay.read(path), vehicle)
+    if len(logs) > 1:
+        names = ", ".join(log.name for log in logs)
+        raise UnusableFlight(f"{path}: several aircraft, {names}: choose one by --vehicle")
+    return logs[0]
 
 
 def blocks_of(

@@ -98,7 +98,7 @@ def run(
     began_s = time.perf_counter()
     recording = read(path)
     data_hash = hashlib.sha256(path.read_bytes()).hexdigest()
-    logs = _chosen(path, recording, vehicle)
+    logs = chosen(path, recording, vehicle)
     names = [log.name for log in recording.vehicles]
     if strange := sorted(set(known) - {"", *names}):
         raise UnusableFlight(
@@ -139,7 +139,12 @@ def run(
     return ReplayResult(out, whole, out / SUMMARY, out / REPORT, out / RECORDING)
 
 
-def _chosen(path: Path, recording: Recording, vehicle: str | None) -> tuple[VehicleLog, ...]:
+def chosen(path: Path, recording: Recording, vehicle: str | None) -> tuple[VehicleLog, ...]:
+    """Return the logs of ``vehicle``, or of all where it is None.
+
+    Raises:
+        UnusableFlight: the recording has no such vehicle.
+    """
     if vehicle is None:
         return recording.vehicles
     logs = tuple(log for log in recording.vehicles if log.name == vehicle.strip("/"))

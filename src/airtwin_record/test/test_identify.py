@@ -175,6 +175,24 @@ def test_a_flight_that_adds_nothing_moves_nothing():
     assert unmoved.sigma == pytest.approx(0.01)
 
 
+def test_of_several_aircraft_one_must_be_chosen(tmp_path, monkeypatch):
+    """No two weigh alike, and one of them may have a weak rotor."""
+    logs = tuple(SimpleNamespace(name=name) for name in ("px4_1", "px4_2"))
+
+    def judged(path, log, *rest):
+        raise UnusableFlight(f"{log.name} it is")
+
+    monkeypatch.setattr(identify.replay, "read", lambda path: SimpleNamespace(vehicles=logs))
+    monkeypatch.setattr(identify, "blocks_of", judged)
+    out = tmp_path / "a.yaml"
+    with pytest.raises(UnusableFlight, match="px4_1, px4_2: choose one by --vehicle"):
+        identify.run([Path("a.mcap")], X500, X500_TEXT, out)
+    with pytest.raises(UnusableFlight, match="no vehicle px4_3; there is px4_1, px4_2"):
+        identify.run([Path("a.mcap")], X500, X500_TEXT, out, vehicle="px4_3")
+    with pytest.raises(UnusableFlight, match="px4_2 it is"):
+        identify.run([Path("a.mcap")], X500, X500_TEXT, out, vehicle="/px4_2")
+
+
 @pytest.mark.skipif(not OCTO.exists(), reason="no recorded flights here")
 def test_the_wrong_aircraft_and_logs_without_motors_are_named(tmp_path):
     with pytest.raises(UnusableFlight, match="8 motors are commanded, x500 has 4"):
