@@ -75,9 +75,9 @@ def gusting(theta: Array, block: Array, air: Array) -> None:
 
 @numba.njit(cache=True)
 def swept(theta: Array, block: Array, airspeed: Array) -> None:
-    """Write what the body's drag goes by (3,) [m/s] FRD: mean airspeed u, with gusts of variance s^2.
+    """Write (3,) [m/s] FRD that the body's drag goes by: airspeed u in the mean wind, and more.
 
-    The mean of |u| u over gusts is u |u| + s^2 for fast air: sqrt(u^2 + 2 s^2) u, nearly.
+    The mean of |u| u over gusts of variance s^2 is |u| u + s^2, nearly sqrt(u^2 + 2 s^2) u.
     """
     through_air(theta, block, 0.0, airspeed)
     wind = np.sqrt(theta[WIND] ** 2 + theta[WIND + 1] ** 2) * np.exp(-theta[ROTOR_DRAG])

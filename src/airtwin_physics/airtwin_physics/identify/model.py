@@ -70,8 +70,12 @@ def felt(  # noqa: C901 - one pass over the rotors, as numba wants it
     ``airspeed`` (3,) [m/s]: size of the velocity through the mean wind along each axis, by
     ``through_air``, held here: the body's drag is this times the mean velocity, and twice this
     times the gust. Were it differentiated by the mean wind too, a gust in hover would seem to tell
-    wind from drag; did it hold the gust, its noise would be squared. ``jacobian``: (6, N), the
-    derivative of ``out``.
+    wind from drag; did it hold the gust, its noise would be squared.
+
+    ``jacobian``: (6, N), the derivative of ``out``; by ``INFLOW`` and ``BODY_DRAG`` in an air
+    without the gust that the same forces teach. They are only considered, but their slopes go into
+    the weight of every block: with a gust's estimate in them the weight would follow the
+    innovations before it, and as no gust is quite as modelled, its error would not average away.
     """
     rotors = craft.rotors
     n = rotors.shape[0]

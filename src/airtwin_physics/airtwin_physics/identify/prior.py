@@ -32,11 +32,9 @@ from airtwin_physics.identify.rows import (
 )
 
 GRAVITY_M_S2 = 9.80665
-CONSIDERED = (MOMENT, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW, INFLOW, ROLLING, LAG)
+_CONSIDERED = (MOMENT, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW, INFLOW, ROLLING, LAG)
 _LEFT_OUT_S = 30.0
 _USUAL_S = 20.0
-# sigmas told over the filter's own; 74 drawn flights (seeds from 5000 on) showed 1.57 and 1.20
-_TOLD_CENTRE, _TOLD_EFFECT = 1.5, 1.2
 
 
 def covariance(config: IdentifyConfig, craft: Craft) -> Array:
@@ -47,7 +45,7 @@ def covariance(config: IdentifyConfig, craft: Craft) -> Array:
     s^2: half as much or twice as much is more than a half to either side.
     """
     p = logarithms(config, craft)
-    for i in CONSIDERED:
+    for i in _CONSIDERED:
         square = p[i, i]
         p[i, i] = np.exp(2.0 * square) - 2.0 * np.exp(0.5 * square) + 1.0
     return p
@@ -80,7 +78,16 @@ def walks(config: IdentifyConfig, rotors: int) -> Array:
     c = config
     slow = np.zeros(size(rotors))
     slow[MASS], slow[THRUST] = c.mass_walk, c.thrust_walk
-    coefficients = [MOMENT, ROTOR_DRAG, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW, INFLOW, ROLLING, LAG]
+    coefficients = [
+        MOMENT,
+        ROTOR_DRAG,
+        BODY_DRAG,
+        INERTIA_LEVEL,
+        INERTIA_YAW,
+        INFLOW,
+        ROLLING,
+        LAG,
+    ]
     slow[coefficients] = c.coefficient_walk
     slow[WIND : WIND + 2] = c.wind_walk_m_s
     slow[CENTRE_X] = slow[CENTRE_Y] = c.centre_walk_m
@@ -131,22 +138,6 @@ def left_out(config: IdentifyConfig, rotors: int) -> Array:
     What walks in flight (see ``walks``) is taken as it is after ``_LEFT_OUT_S`` of flight.
     """
     return np.asarray(np.sqrt(walks(config, rotors)[0] * _LEFT_OUT_S))
-
-
-def widened(p: Array, first: Array) -> Array:
-    """Return the covariance (N, N) that is told in flight: the filter's own, ``p``, stretched.
-
-    The filter takes what the model leaves out (other rotor lag, jitter between commands, gusts
-    that are not Dryden's) for white noise, and may follow a load or a rotor that never changed.
-    How much too sure of centre of mass and rotors that makes it was measured over drawn flights,
-    not derived. No sigma grows beyond the one before the flight, ``first`` (N, N).
-    """
-    ratio = np.ones(len(p))
-    ratio[CENTRE_X] = ratio[CENTRE_Y] = _TOLD_CENTRE
-    ratio[EFFECT:] = _TOLD_EFFECT
-    room = np.sqrt(np.diag(first) / np.maximum(np.diag(p), 1e-30))
-    ratio = np.minimum(ratio, np.maximum(room, 1.0))
-    return np.asarray(p * np.outer(ratio, ratio))
 
 
 def drag_shows(usual: Array, block: Array, config: IdentifyConfig) -> bool:

@@ -3,11 +3,12 @@
 
 ``theta`` (18 + n,), n rotors: natural logarithms of ratios to the aircraft file for ``MASS``,
 ``THRUST``, ``MOMENT``, ``ROTOR_DRAG``, ``BODY_DRAG``, ``INERTIA_LEVEL``, ``INERTIA_YAW``,
-``INFLOW``, ``ROLLING``, ``LAG``; the centre of mass off the file's ``CENTRE_X``, ``CENTRE_Y`` [m] FRD;
-``YAW_TRIM`` [N m]; ``WIND`` (3) [m/s] NED, its level part the mean, ``GUST`` (2) what blows beside
-it; north and east of both times the ratio ``ROTOR_DRAG``, so that drag is linear in all of them
-(an EKF on wind and drag themselves would learn from its own linearisation). ``ROTOR_DRAG`` scales
-all drag, ``BODY_DRAG`` the body's against the rotors'. ``EFFECT`` on: (n,) effectiveness less one.
+``INFLOW``, ``ROLLING``, ``LAG`` (of the rotors); the centre of mass off the file's ``CENTRE_X``,
+``CENTRE_Y`` [m] FRD; ``YAW_TRIM`` [N m]; ``WIND`` (3) [m/s] NED, its level part the mean,
+``GUST`` (2) what blows beside it; north and east of both times the ratio ``ROTOR_DRAG``, so that
+drag is linear in all of them (an EKF on wind and drag themselves would learn from its own
+linearisation). ``ROTOR_DRAG`` scales all drag, ``BODY_DRAG`` the body's against the rotors'.
+``EFFECT`` on: (n,) effectiveness less one.
 
 A block is one row (``width(n)``,) of means over some 0.1 s of flight.
 """
