@@ -6,7 +6,8 @@ wind with gusts: largest error [%] 10 s later. ``rotor_found_s`` a rotor that fa
 longest time [s] until it is named, over rotors, seeds, calm and wind; null if one was not found or
 another was named. ``rotor_found_octocopter_s`` the same for two rotors of an octocopter in wind,
 ``rotor_found_moving_s`` for aircraft that are not as their file says (see below), in gusts and
-flying about. ``rotor_false_alarms`` flights without rotor fault, as they are or with +20 %
+flying about; ``rotor_found_hexacopter_s`` and ``rotor_found_quad_plane_s`` for every lifting rotor
+in hover (``physics_identify_hover``), with ``rotor_false_alarms_hover`` of those flights. ``rotor_false_alarms`` flights without rotor fault, as they are or with +20 %
 mass, in which a rotor was named, and ``rotor_false_alarm_flight_s`` the seconds of those flights.
 ``identify_step_us`` time per IMU sample, all values that come with it amortised, estimator left
 out.
@@ -48,6 +49,7 @@ from airtwin_sim.commander import Command
 from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Fault, Scenario, VehicleSpec, Wind
 from bench import physics_identify_flights as drawn
+from bench import physics_identify_hover as hover
 
 SEEDS = (101, 102, 103)
 FAULT_S, AFTER_S = 20.0, 10.0
@@ -93,6 +95,9 @@ def measure(console: Console) -> dict[str, Any]:
             after_s = float(run["t"][named[0]]) - FAULT_S if right else NAN
             found.append(after_s if after_s > 0.0 else NAN)
     coverage = _coverage(console, craft)
+    console.print("identify: hexacopter and quad-plane", highlight=False)
+    six, six_alarms = hover.found(hover.Hexacopter)
+    lifted, lifted_alarms = hover.found(hover.QuadPlane)
     return {
         "mass_error_pct": round(max(errors), 2),
         "rotor_found_s": _slowest(found),
@@ -100,6 +105,9 @@ def measure(console: Console) -> dict[str, Any]:
         "rotor_false_alarm_flight_s": round(quiet_s),
         "rotor_found_octocopter_s": _slowest(_found_octocopter()),
         "rotor_found_moving_s": _slowest(_found_moving()),
+        "rotor_found_hexacopter_s": _slowest(six),
+        "rotor_found_quad_plane_s": _slowest(lifted),
+        "rotor_false_alarms_hover": six_alarms + lifted_alarms,
         "identify_step_us": round(_step_us(craft), 1),
         **coverage,
         "sysid": _sysid(),
