@@ -7,8 +7,9 @@ longest time [s] until it is named, over rotors, seeds, calm and wind; null if o
 another was named. ``rotor_found_octocopter_s`` the same for two rotors of an octocopter in wind,
 ``rotor_found_moving_s`` for aircraft that are not as their file says (see below), in gusts and
 flying about; ``rotor_found_hexacopter_s`` and ``rotor_found_quad_plane_s`` for every lifting rotor
-in hover (``physics_identify_hover``), with ``rotor_false_alarms_hover`` of those flights. ``rotor_false_alarms`` flights without rotor fault, as they are or with +20 %
-mass, in which a rotor was named, and ``rotor_false_alarm_flight_s`` the seconds of those flights.
+in hover (``physics_identify_hover``), with ``rotor_false_alarms_hover`` of those flights.
+``rotor_false_alarms`` flights without rotor fault, as they are or with +20 % mass, in which a
+rotor was named, and ``rotor_false_alarm_flight_s`` the seconds of those flights.
 ``identify_step_us`` time per IMU sample, all values that come with it amortised, estimator left
 out.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rotor losses that the simulator's autopilot does not fly: a hexacopter and a quad-plane in hover.
+"""Rotor losses that the simulator does not fly: of a hexacopter and of a quad-plane in hover.
 
 Flights of ``airtwin_physics.control``'s virtual aircraft at 20 m in wind with gusts. The laws see
 the state itself, and so does the identification, but for 0.05 m/s of noise on the velocity; the

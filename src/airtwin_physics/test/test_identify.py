@@ -9,8 +9,7 @@ from identify_flights import FAULT_S, X500, Watch, samples, there_and_back, valu
 
 from airtwin_core.types import Identification, Imu, Rangefinder, TwinState
 from airtwin_physics import dynamics
-from airtwin_physics.identify import prior, rows
-from airtwin_physics.identify.config import IdentifyConfig
+from airtwin_physics.identify import rows
 from airtwin_physics.identify.identifier import Identifier
 from airtwin_sim.scenario import Fault
 
@@ -160,7 +159,7 @@ def test_a_log_that_begins_in_the_air_teaches_nothing_until_the_ground_is_known(
 
 
 def test_what_is_told_holds_what_lies_between_the_filters():
-    """As likely as not that a rotor is weak: the mean, and a sigma as wide as the two lie apart."""
+    """As likely as not that a rotor is weak: the mean, and a sigma as wide as they lie apart."""
     identifier = Identifier(X500)
     own = identifier.covariance[rows.EFFECT, rows.EFFECT]
     identifier._p[:] = identifier._p[0]
