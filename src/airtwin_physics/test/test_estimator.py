@@ -384,12 +384,13 @@ def test_px4s_heading_serves_without_a_compass_and_only_then() -> None:
 def test_compass_that_turns_away_is_replaced_by_px4s_heading() -> None:
     flight = simulate.fly(np.random.default_rng(14), 40.0)
     quarter = frames.rotation_from_quat(frames.quat_from_euler(0.0, 0.0, 2.0))
-    turned: list[Sample] = [
-        replace(s, field_frd_gauss=quarter @ s.field_frd_gauss)
-        if isinstance(s, Magnetometer) and s.stamp_ns > simulate.START_NS + int(15e9)
-        else s
-        for s in _px4_attitudes(flight)
-    ]
+    turned: list[Sample] = []
+    for s in _px4_attitudes(flight):
+        if isinstance(s, Magnetometer) and s.stamp_ns > simulate.START_NS + int(15e9):
+            # about down: neither strength nor dip tells
+            r = frames.rotation_from_quat(flight.attitude[flight.index(s.stamp_ns)])
+            s = replace(s, field_frd_gauss=r.T @ quarter @ r @ s.field_frd_gauss)
+        turned.append(s)
     states = _run(Estimator(), turned)
     end = states[-1]
     assert end.fusions[3].rejected["gate"] > 30

@@ -231,6 +231,13 @@ class Belief:
         self.x[3:6] = measured
         self.p += np.diag(_DOUBT)
 
+    def widen(self, index: int, variance: float) -> None:
+        """Doubt one error more, and all others as far as they were read off it."""
+        p = self.p
+        if p[index, index] > 0.0:
+            read_off = p[:, index] / p[index, index]
+            p += variance * np.outer(read_off, read_off)
+
     def take_heading(self, angle_rad: float, noise_rad: float, offset_rad: float) -> None:
         """Turn the attitude about down; the new heading is wrong by the offset of its source."""
         p = self.p

@@ -14,12 +14,15 @@ from airtwin_physics.ekf import aiding_models, correction, kernel, models
 from airtwin_physics.ekf.alignment import STEEP_MAX
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.disturbance import Disturbance
 from airtwin_physics.ekf.imu import square
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import NEVER_S
 
 _LEVEL_MIN = 0.5  # of a line between antennas: steeper than 60 deg it shows no heading (EKF2)
 _NO_OFFSET_RAD = 1e-3  # of a source whose heading has no lasting error of its own
+_DISTURBED_RAD = 0.5  # a compass that may be turned by so much shows no north
+_TURN_RAD = 0.1  # steps in which a turn is followed
 
 
 class Heading:
@@ -36,6 +39,7 @@ class Heading:
         self.px4 = Source("heading", 1, config)
         self.antennas = Source("gnss_heading", 1, config)
         self.pose = Source("pose_heading", 1, config)
+        self._field = Disturbance(config.heading_wander_s / config.magnetometer_period_s)
         self.start_over()
 
     def start_over(self) -> None:
@@ -43,6 +47,8 @@ class Heading:
         self.using = ""
         self._declination = 0.0
         self._compass_since_s = self.doubted_s = NEVER_S
+        self._field.start_over()
+        self._allowed2, self._course_rad = 0.0, 0.0
         for source in (self.compass, self.px4, self.antennas, self.pose):
             source.start_over()
 
@@ -177,6 +183,12 @@ class Heading:
             tally.refuse("field is vertical")
             return
         variance = c.magnetometer_noise_rad**2 + correction.spread(belief.p, tilted)
+        lasting2, now2 = self._disturbed(sample.field_frd_gauss, variance)
+        variance += now2
+        if not lasting2 < _DISTURBED_RAD**2:
+            tally.refuse("field is disturbed")
+            self._compass_since_s = at_s
+            return
         if self.using == "heading":
             # PX4's heading took over: a compass that agrees with it for a while may come back
             wide = np.array([variance + c.magnetometer_offset_rad**2])
@@ -189,8 +201,39 @@ class Heading:
         if self.using != "magnetometer":
             self.take("magnetometer", residual - float(belief.x[kernel.X_HEADING]), at_s)
             residual = 0.0
+        self._allow_for(lasting2)
         left, noise = np.array([residual]), np.array([variance])
         source.judge(belief, h, left, noise, at_s, sample.stamp_ns)
+
+    def _disturbed(self, field_frd: Array, known2: float) -> tuple[float, float]:
+        """Note the field (3,); return how far [rad^2] it may turn the heading for long, and now.
+
+        known2: the share [rad^2] that noise and tilt explain.
+        """
+        field = self._field
+        north, east, down = frames.rotation_from_quat(self._belief.x[6:10]) @ field_frd
+        field.see(float(np.hypot(north, east)), float(down))
+        return max(field.lasting2 - known2, 0.0), max(field.now2 - known2, 0.0)
+
+    def _allow_for(self, lasting2: float) -> None:
+        """Let the compass's offset be as large as the field shows, and turn with the aircraft.
+
+        Iron is fixed to the aircraft: its error is another one at another heading.
+        """
+        belief = self._belief
+        if lasting2 > self._allowed2:
+            belief.widen(kernel.HEADING, lasting2 - self._allowed2)
+            self._allowed2 = lasting2
+        r = frames.rotation_from_quat(belief.x[6:10])
+        course_rad = float(np.arctan2(r[1, 0], r[0, 0]))
+        turn_rad = abs(frames.wrap_pi(course_rad - self._course_rad))
+        if turn_rad > _TURN_RAD:
+            self._course_rad = course_rad
+            # between two headings far apart it differs by twice its variance
+            doubt2 = belief.p[kernel.HEADING, kernel.HEADING]
+            most2 = self._config.magnetometer_offset_rad**2 + 2.0 * lasting2
+            more2 = min(2.0 * lasting2 * turn_rad, most2 - doubt2)
+            belief.p[kernel.HEADING, kernel.HEADING] += max(more2, 0.0)
 
     def attitude(self, sample: Attitude, at_s: float, lag_s: float) -> None:
         """Fuse PX4's heading, only while no magnetometer passes its gate."""
@@ -221,6 +264,7 @@ class Heading:
         c = self._config
         if using == "magnetometer":
             noise, offset = c.magnetometer_noise_rad, c.magnetometer_offset_rad
+            self._allowed2 = 0.0
             self._declination = self._anchor.declination_rad or 0.0
             self.compass.gate.open(at_s)
         else:

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Iron and currents near the compass: what they change of the field tells what they may turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from airtwin_core import frames
+from airtwin_core.types import Array, Attitude, GnssFix, Magnetometer, Sample, TwinState
+from airtwin_physics.ekf.disturbance import Disturbance
+from airtwin_physics.estimator import Estimator
+
+import aided  # isort: skip
+import simulate  # isort: skip
+
+
+def _field(level: Array, down: Array, memory: float = 1e4) -> Disturbance:
+    field = Disturbance(memory)
+    for along, below in zip(level.tolist(), down.tolist(), strict=True):
+        field.see(along, below)
+    return field
+
+
+def test_iron_on_a_turning_aircraft_shows_as_much_along_the_field_as_across_it() -> None:
+    turn = np.linspace(0.0, 6.0 * np.pi, 600)
+    seen = 0.2 + 0.05 * np.exp(1j * turn)  # level field and iron, seen from the north
+    field = _field(np.abs(seen), np.full(600, 0.43))
+    assert np.sqrt(field.lasting2) == pytest.approx(np.angle(seen).std(), rel=0.1)
+
+
+def test_currents_show_in_all_directions_alike() -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(3, 4000)) * 0.02
+    field = _field(0.3 + noise[0], 0.4 + noise[1])
+    assert np.sqrt(field.lasting2) == pytest.approx(np.std(noise[2]) / 0.3, rel=0.1)
+
+
+def test_a_steady_field_is_undisturbed_and_a_step_is_seen_at_once() -> None:
+    level, down = np.full(500, 0.2), np.full(500, 0.4)
+    field = _field(level, down)
+    assert field.lasting2 == field.now2 == 0.0
+    field.see(0.3, 0.4)
+    assert np.sqrt(field.now2) == pytest.approx(0.5, rel=0.05)
+
+
+def test_what_was_is_forgotten() -> None:
+    rng = np.random.default_rng(2)
+    level = 0.2 + np.where(np.arange(3000) < 500, rng.normal(size=3000) * 0.05, 0.0)
+    field = _field(level, np.full(3000, 0.4), memory=100.0)
+    assert np.sqrt(field.lasting2) < 0.01
+
+
+def _changed(flight: simulate.Flight, change: Callable[[float], Array]) -> list[Sample]:
+    """Return the samples with ``change`` (seconds) added to the field in body axes."""
+    samples: list[Sample] = []
+    for s in flight.samples:
+        if isinstance(s, Magnetometer):
+            at_s = (s.stamp_ns - simulate.START_NS) * 1e-9
+            s = replace(s, field_frd_gauss=s.field_frd_gauss + change(at_s))
+        samples.append(s)
+    return samples
+
+
+def _headings(flight: simulate.Flight, samples: list[Sample]) -> tuple[Array, Array]:
+    """Return errors of heading and their claimed sigmas (n,) [rad]."""
+    estimator = Estimator()
+    states: list[TwinState] = [s for x in samples if (s := estimator.on(x)) is not None]
+    off, sigma = [], []
+    for s in states[50:]:
+        truth = frames.yaw_from_quat(flight.attitude[flight.index(s.stamp_ns)])
+        off.append(frames.wrap_pi(frames.yaw_from_quat(s.q_ned_frd) - truth))
+        down = frames.rotation_from_quat(s.q_ned_frd)[2]
+        sigma.append(np.sqrt(down @ s.covariance[6:9, 6:9] @ down))
+    return np.array(off), np.array(sigma)
+
+
+def test_a_compass_with_iron_beside_it_is_doubted_as_far_as_it_errs() -> None:
+    clean = simulate.Errors(heading_offset_rad=0.0, heading_rad=0.02)
+    iron = np.array([0.06, 0.07, 0.0])  # of a level field of 0.21
+    ratios = []
+    for seed in range(4):
+        flight = simulate.fly(np.random.default_rng(seed), 40.0, clean)
+        off, sigma = _headings(flight, _changed(flight, lambda _: iron))
+        ratios.append(np.sqrt(np.mean((off / sigma) ** 2)))
+        assert np.max(np.abs(off) / sigma) < 4.0
+    assert np.mean(ratios) < 1.6
+
+
+def test_currents_that_drown_the_field_leave_the_heading_to_px4() -> None:
+    flight = aided.without(simulate.fly(np.random.default_rng(5), 40.0), GnssFix)
+    rng = np.random.default_rng(6)
+
+    def currents(at_s: float) -> Array:
+        return rng.normal(size=3) * 0.3 + [0.05, -0.25, 0.0] if at_s > 5.0 else np.zeros(3)
+
+    samples: list[Sample] = []
+    for s in _changed(flight, currents):
+        samples.append(s)
+        if isinstance(s, Magnetometer):
+            q = flight.attitude[flight.index(s.stamp_ns)]
+            samples.append(Attitude(s.stamp_ns, s.received_ns, q, 0))
+    off, _ = _headings(flight, samples)
+    assert np.max(np.abs(off[-100:])) < 0.3
