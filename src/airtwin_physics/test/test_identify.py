@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 from identify_flights import FAULT_S, X500, Watch, samples, there_and_back, values
 
-from airtwin_core.types import Identification, Imu, Rangefinder, TwinState
+from airtwin_core.aircraft import load
+from airtwin_core.types import (
+    Identification,
+    Imu,
+    LandDetected,
+    MotorCommands,
+    Rangefinder,
+    TwinState,
+)
 from airtwin_physics import dynamics
 from airtwin_physics.identify import rows
+from airtwin_physics.identify.blocks import Blocks
+from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.identifier import Identifier
 from airtwin_sim.scenario import Fault
 
@@ -169,3 +179,29 @@ def test_what_is_told_holds_what_lies_between_the_filters():
     within = identifier._p[0, rows.EFFECT, rows.EFFECT]
     assert within <= own
     assert identifier.covariance[rows.EFFECT, rows.EFFECT] == pytest.approx(within + 0.01)
+
+
+@pytest.mark.parametrize(
+    ("commands", "judged"),
+    [
+        ([0.5] * 4 + [np.nan], True),
+        ([0.5] * 5, True),
+        ([0.5] * 3 + [np.nan, 0.5], False),
+        ([0.5] * 6, False),
+    ],
+)
+def test_a_pusher_may_stand_still_a_lifting_motor_may_not_be_missing(commands, judged):
+    """In hover PX4 says NaN for the pusher of a quad-plane."""
+    control, zero = np.full(12, np.nan), np.zeros(3)
+    control[: len(commands)] = commands
+    blocks = Blocks(load("standard_vtol"), IdentifyConfig(), lambda *block: None)
+    blocks.on(LandDetected(0, 0, False, False, False, False))
+    for k in range(1, 200):
+        now = 4_000_000 * k
+        down, q = np.array([0.0, 0.0, -20.0]), np.array([1.0, 0.0, 0.0, 0.0])
+        held = zero, zero, zero, zero, np.eye(15), None
+        blocks.on(TwinState(now, now, down, zero, q, *held, *(True,) * 5))
+        blocks.on(Imu(now, now, zero, np.array([0.0, 0.0, -9.8]), 0.004))
+        if k % 5 == 0:
+            blocks.on(MotorCommands(now, now, control))
+    assert ("another number of motors than the file's" not in blocks.refused) is judged

@@ -62,7 +62,7 @@ class Blocks:
         self._config = config
         self._take = take
         self._rotors = aircraft.rotor_count
-        self._lifts = bool(lifting(aircraft).any())
+        self._lifting = lifting(aircraft)
         self._wings = bool(aircraft.surfaces)
         self._handlers: dict[type, Callable[..., None]] = {
             Imu: self._on_imu,
@@ -91,6 +91,7 @@ class Blocks:
         self._newest: Imu | None = None
         self._state = fresh(self.craft)
         self.motors_seen = 0
+        self._fits = False  # whether those are the file's
         self.refused: dict[str, int] = {}
         self.take_offs = 0
 
@@ -138,7 +139,12 @@ class Blocks:
         control = np.full(n, np.nan)
         given = sample.control[:n]
         control[: given.size] = given
-        self.motors_seen = max(self.motors_seen, int(np.isfinite(sample.control).sum()))
+        commanded = np.isfinite(sample.control)
+        if commanded.sum() > self.motors_seen:
+            # a pusher stands still in hover: PX4 says NaN
+            self.motors_seen = int(commanded.sum())
+            lifts = commanded[:n].size == n and bool(commanded[:n][self._lifting].all())
+            self._fits = lifts and not commanded[n:].any()
         at_s = self._seconds(sample.stamp_ns)
         before, before_s = self._commands, self._command_s
         gap = before is None or not 0.0 <= at_s - before_s <= self._config.command_age_max_s
@@ -224,8 +230,8 @@ class Blocks:
         speed_m_s = float(np.linalg.norm(block[VELOCITY : VELOCITY + 3]))
         rate = block[RATE : RATE + 3]
         checks = (
-            (self.motors_seen == self._rotors, "another number of motors than the file's"),
-            (self._lifts, "no rotor pushes up"),
+            (self._fits, "another number of motors than the file's"),
+            (bool(self._lifting.any()), "no rotor pushes up"),
             (self._armed, "not armed"),
             (self._landed_known, "not known whether on the ground"),
             (not self._landed, "on the ground"),
