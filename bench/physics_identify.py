@@ -7,7 +7,8 @@ longest time [s] until it is named, over rotors, seeds, calm and wind; null if o
 another was named. ``rotor_found_octocopter_s`` the same for two rotors of an octocopter in wind,
 ``rotor_found_moving_s`` for aircraft that are not as their file says (see below), in gusts and
 flying about; ``rotor_found_hexacopter_s`` and ``rotor_found_quad_plane_s`` for every lifting rotor
-in hover (``physics_identify_hover``), with ``rotor_false_alarms_hover`` of those flights.
+in hover (``physics_identify_hover``), null if one was not; ``rotor_found_hover_share`` of both
+that were, ``rotor_false_alarms_hover`` of these flights.
 ``rotor_false_alarms`` flights without rotor fault, as they are or with +20 % mass, in which a
 rotor was named, and ``rotor_false_alarm_flight_s`` the seconds of those flights.
 ``identify_step_us`` time per IMU sample, all values that come with it amortised, estimator left
@@ -108,6 +109,7 @@ def measure(console: Console) -> dict[str, Any]:
         "rotor_found_moving_s": _slowest(_found_moving()),
         "rotor_found_hexacopter_s": _slowest(six),
         "rotor_found_quad_plane_s": _slowest(lifted),
+        "rotor_found_hover_share": round(float(np.isfinite([*six, *lifted]).mean()), 3),
         "rotor_false_alarms_hover": six_alarms + lifted_alarms,
         "identify_step_us": round(_step_us(craft), 1),
         **coverage,
