@@ -44,6 +44,7 @@ from airtwin_physics.ekf.sensors import air, rest
 from airtwin_physics.ekf.sensors.gnss import SPEED_MAX_M_S
 from airtwin_physics.ekf.tally import NEVER_S
 
+TURNED = "heading contradicted by motion"
 _DATUM_MAX_M = 1e4
 _NOT_FINITE = "state not finite"
 _IN_FLIGHT = frozenset((GAP, _NOT_FINITE))  # what loses a state while the autopilot runs on
@@ -105,6 +106,7 @@ class Estimator:
         self.resets[reason] = self.resets.get(reason, 0) + 1
         for part in (self._track, self._belief, self._sensors, self._arrivals, self._anchor):
             part.start_over()
+        self._sensors.motion.start_over()
         if reason not in _IN_FLIGHT:
             self._autopilot.start_over()
         self._output.start_over(lost=reason)
@@ -195,11 +197,24 @@ class Estimator:
                 return
             at_s = track.reached_s
             arrivals.fuse(at_s)
+            if self._sensors.contradicted:
+                self._turn_over(at_s)
             if at_s >= due_s:
                 self._watch(at_s)
             if not belief.settle():
                 self.reset(_NOT_FINITE)
                 return
+
+    def _turn_over(self, at_s: float) -> None:
+        """Begin anew at the horizon with the attitude that gravity and motion show."""
+        sensors = self._sensors
+        self.resets[TURNED] = self.resets.get(TURNED, 0) + 1
+        first = sensors.motion.attitude()
+        self._belief.start_over()
+        sensors.start_over()
+        self._belief.begin(first, self._track, still=False)
+        sensors.heading.by_motion(sensors.motion.sigma_rad, at_s)
+        self._output.start_over(lost=TURNED)
 
     def _watch(self, at_s: float) -> None:
         """Fuse what no sample brings: rest, and the air around the aircraft."""

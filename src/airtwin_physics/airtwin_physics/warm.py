@@ -14,6 +14,7 @@ from airtwin_physics.ekf import (
     correction,
     kernel,
     models,
+    motion_heading,
     output,
     receiver,
     steps,
@@ -67,6 +68,7 @@ def warm_up() -> None:
     correction.forget(p, 0, 1.0)
     correction.place(p, 0, kernel.GNSS, -1.0, 1.0)
     steps.settle(x, p, watch)
+    motion_heading.follow(x[6:10], np.zeros(3), ring, 0, 1, np.zeros(3))
 
 
 def _battery() -> None:

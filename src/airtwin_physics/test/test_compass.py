@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from airtwin_core import frames
 from airtwin_core.types import Attitude, Imu, Magnetometer, Sample, TwinState
@@ -43,25 +42,6 @@ def test_near_a_magnetic_pole_the_compass_is_not_taken_for_the_heading() -> None
     states = _run(samples)
     assert not states[0].heading_valid
     assert max(_off_rad(flight, state) for state in states if _seconds(state) > 15.0) < 0.1
-
-
-@pytest.mark.parametrize("wrong_rad", [2.6, np.pi])
-def test_a_compass_mounted_the_wrong_way_round_gives_way_to_px4s_heading(wrong_rad: float) -> None:
-    """It agrees with the heading that it made: only the motion tells."""
-    flight = simulate.fly(np.random.default_rng(5), 45.0)
-    turn = frames.rotation_from_quat(frames.quat_from_euler(0.0, 0.0, wrong_rad))
-    samples: list[Sample] = []
-    for sample in flight.samples:
-        at = sample.stamp_ns
-        if isinstance(sample, Magnetometer):
-            sample = replace(sample, field_frd_gauss=turn @ sample.field_frd_gauss)
-            samples.append(Attitude(at, at, flight.attitude[flight.index(at)], 0))
-        samples.append(sample)
-    states = _run(samples)
-    assert _off_rad(flight, states[0]) > 2.4
-    if wrong_rad > 3.0:  # else the field's strength and dip have it doubted, and the motion wins
-        assert any("compass doubted" in state.notice for state in states)
-    assert max(_off_rad(flight, state) for state in states if _seconds(state) > 35.0) < 0.25
 
 
 def test_what_was_learnt_of_a_compass_is_not_taken_off_px4s_heading() -> None:

@@ -9,6 +9,7 @@ from airtwin_physics.ekf import kernel
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import ImuTrack
+from airtwin_physics.ekf.motion_heading import MotionHeading
 from airtwin_physics.ekf.sensors.air import AirData, Flying
 from airtwin_physics.ekf.sensors.gnss import Gnss, Others
 from airtwin_physics.ekf.sensors.ground import Ground
@@ -33,6 +34,8 @@ class Sensors:
         self.gnss = Gnss(config, belief, anchor, track)
         self.height = Height(config, belief)
         self.heading = Heading(config, belief, anchor)
+        self.motion = MotionHeading(track)
+        self.contradicted = False
         self.rest = Rest(config, belief)
         self.air = AirData(config, belief)
         self.pose = Pose(config, belief, self.gnss, self.heading)
@@ -59,7 +62,8 @@ class Sensors:
         self._found: tuple[Source, ...] = self._always
 
     def start_over(self) -> None:
-        """Forget all but the counts."""
+        """Forget all but the counts, and what motion shows: it owes the filter nothing."""
+        self.contradicted = False
         for part in (
             self.gnss,
             self.height,
@@ -79,6 +83,7 @@ class Sensors:
 
     def fix(self, fix: GnssFix, at_s: float, lag_s: float) -> None:
         """Fuse what a GNSS fix holds."""
+        self.contradicted = self._move(fix, at_s)
         self.heading.gnss(fix, at_s, lag_s)
         self.pose.loosen(at_s)
         height, speed_s = self.height, self.pose.velocity.gate.passed_s
@@ -90,10 +95,19 @@ class Sensors:
             at_s - self.air.passed_s < _UNAIDED_S,
         )
         self.gnss.fuse(fix, at_s, lag_s, others)
-        if self.gnss.velocity.gate.recovered_s == at_s:
-            self.heading.doubt(at_s)
         if self.gnss.seconds_barometer:
             height.seconded_s = at_s
+
+    def _move(self, fix: GnssFix, at_s: float) -> bool:
+        """Let the fix show the heading by motion; return whether it contradicts the filter's."""
+        c, x = self._config, self._belief.x
+        if not fix.speed_accuracy_m_s <= c.gnss_speed_max_m_s:
+            return False
+        sigma_m_s = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s)
+        contradicted = self.motion.take(fix, at_s, x, sigma_m_s)
+        if self.motion.agrees(x):
+            self.heading.moved(at_s)
+        return contradicted
 
     def fusions(self) -> tuple[Fusion, ...]:
         """Return how each source fares of those that the last ``health`` found."""
@@ -125,8 +139,6 @@ class Sensors:
         receiver = self.gnss.receiver
         if receiver.torn:
             words.append(f"GNSS doubted: {receiver.torn}")
-        if at_s - self.heading.doubted_s < RECOVERED_S:
-            words.append("compass doubted: the motion does not fit its heading")
         if self.bridged(at_s):
             passed_s = max(self.gnss.xy.passed_s, self.gnss.velocity.gate.passed_s)
             since = "the start" if passed_s == NEVER_S else f"{passed_s:.1f} s of its time"

@@ -92,7 +92,7 @@ class Output:
 
     def start_over(self, lost: str = "") -> None:
         """Look anew at all; ``lost``: why the state was lost, which is said for a while."""
-        self._lost = lost
+        self._lost, self._lost_s = lost, self._track.now_s
         self._looked_s = NEVER_S
         self._health: tuple[SensorHealth, ...] = ()
         self._wind_fits = False
@@ -167,6 +167,6 @@ class Output:
         self._health = self._sensors.health(at_s)
         self._wind_fits = self._sensors.wind_fits(at_s)
         self._notice = self._sensors.notice(at_s)
-        if self._lost and self._track.now_s < _LOST_SAID_S:
+        if self._lost and self._track.now_s - self._lost_s < _LOST_SAID_S:
             lost = f"state lost ({self._lost}) and found again"
             self._notice = f"{lost}; {self._notice}" if self._notice else lost

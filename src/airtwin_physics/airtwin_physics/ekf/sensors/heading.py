@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Heading: by two GNSS antennas, a pose from outside, the magnetometer, else PX4's own."""
+"""Heading: by two GNSS antennas, a pose from outside, the magnetometer, else PX4's own.
+
+Motion has the last word (``motion_heading``): where it contradicts the heading, whatever gave it
+is refused until it agrees with motion again.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +24,15 @@ from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import NEVER_S
 
 _LEVEL_MIN = 0.5  # of a line between antennas: steeper than 60 deg it shows no heading (EKF2)
+MOTION = "motion"  # who is in charge, beside the names of the sources
+_OFF_MAX_RAD = 0.5  # of PX4's heading from that of motion
 _NO_OFFSET_RAD = 1e-3  # of a source whose heading has no lasting error of its own
 _DISTURBED_RAD = 0.5  # a compass that may be turned by so much shows no north
 _TURN_RAD = 0.1  # steps in which a turn is followed
 
 
 class Heading:
-    """Fuses what shows north; ``using`` names the source in charge, "" at first.
-
-    ``doubted_s``: when a compass in charge was last found not to fit the motion.
-    """
+    """Fuses what shows north; ``using`` names the source in charge, "" at first."""
 
     def __init__(self, config: EstimatorConfig, belief: Belief, anchor: Anchor) -> None:
         self._config = config
@@ -46,7 +49,7 @@ class Heading:
         """Forget all but the counts."""
         self.using = ""
         self._declination = 0.0
-        self._compass_since_s = self.doubted_s = NEVER_S
+        self._compass_since_s = self._moved_s = NEVER_S
         self._field.start_over()
         self._allowed2, self._course_rad = 0.0, 0.0
         for source in (self.compass, self.px4, self.antennas, self.pose):
@@ -60,23 +63,24 @@ class Heading:
             self.px4.gate.passed_s,
             self.antennas.gate.passed_s,
             self.pose.gate.passed_s,
+            self._moved_s,
         )
+
+    def by_motion(self, sigma_rad: float, at_s: float) -> None:
+        """Go by motion alone: what gave the heading before was contradicted by it."""
+        self._belief.take_heading(0.0, sigma_rad, _NO_OFFSET_RAD)
+        self.using, self._compass_since_s = MOTION, at_s
+        self.moved(at_s)
+
+    def moved(self, at_s: float) -> None:
+        """Note that motion bears the heading out, where nothing else does."""
+        if self.using == MOTION:
+            self._moved_s = at_s
 
     def shown_by_others(self, at_s: float) -> bool:
         """Return whether something else than a pose has shown north lately."""
         passed_s = max(s.gate.passed_s for s in (self.compass, self.px4, self.antennas))
         return self.using != "pose_heading" and at_s - passed_s < self._config.recover_s
-
-    def doubt(self, at_s: float) -> None:
-        """Let the compass wait, and PX4's heading speak: the motion does not fit the attitude.
-
-        A compass that is mounted the wrong way round agrees with the heading it made.
-        """
-        if self.using == "magnetometer":
-            self.doubted_s = at_s
-
-    def _is_doubted(self, at_s: float) -> bool:
-        return self.using == "magnetometer" and at_s - self.doubted_s < self._config.recover_s
 
     def _leads(self, source: Source, at_s: float) -> bool:
         return at_s - source.gate.passed_s < self._config.recover_s
@@ -169,9 +173,6 @@ class Heading:
             if self.using == better.tally.source and self._leads(better, at_s):
                 tally.refuse(f"beside {self.using}")
                 return
-        if self._is_doubted(at_s):
-            tally.refuse("doubted")
-            return
         declination = self._anchor.declination_rad or 0.0
         if declination != self._declination and self.using == "magnetometer":
             # the heading so far was from another north
@@ -189,8 +190,8 @@ class Heading:
             tally.refuse("field is disturbed")
             self._compass_since_s = at_s
             return
-        if self.using == "heading":
-            # PX4's heading took over: a compass that agrees with it for a while may come back
+        if self.using in ("heading", MOTION):
+            # another took over: a compass that agrees with it for a while may come back
             wide = np.array([variance + c.magnetometer_offset_rad**2])
             statistic = correction.statistic(belief.p, h, np.array([residual]), wide)
             if not statistic <= gate.limit:
@@ -239,7 +240,7 @@ class Heading:
         """Fuse PX4's heading, only while no magnetometer passes its gate."""
         c, source = self._config, self.px4
         recent = at_s - self.compass.gate.passed_s < c.recover_s
-        if self.using == "magnetometer" and recent and not self._is_doubted(at_s):
+        if self.using == "magnetometer" and recent:
             return
         if self._leads(self.antennas, at_s) or self._leads(self.pose, at_s):
             return
@@ -247,6 +248,9 @@ class Heading:
             return
         h = np.empty((1, kernel.N))
         residual = models.heading(self._belief.x, sample.q_ned_frd, h[0])
+        if self.using == MOTION and abs(residual) > _OFF_MAX_RAD:
+            source.tally.refuse("contradicted by motion")
+            return
         if self.using != "heading" or source.gate.shut_for_s(at_s) > c.recover_s:
             if self.using == "heading":
                 source.take_back(at_s)
