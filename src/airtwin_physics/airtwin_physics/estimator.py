@@ -62,6 +62,7 @@ class Estimator:
     ) -> None:
         c = self._config = config or EstimatorConfig()
         self.resets: dict[str, int] = {}
+        self._calibration = 0
         self._track = ImuTrack(c)
         self._anchor = Anchor(c.recover_s)
         self._belief = Belief(c, Air(c, aircraft))
@@ -112,6 +113,12 @@ class Estimator:
         self._output.start_over(lost=reason)
         self._start_over()
 
+    def _renew_biases(self) -> None:
+        """Know nothing of the IMU's biases any more: it is another, or calibrated anew."""
+        if self._belief.begun:
+            self._belief.renew_biases()
+        self._sensors.motion.start_over()
+
     def _start_over(self) -> None:
         self._published_s = self._rest_s = self._air_s = NEVER_S
         self._datum_free = True
@@ -127,6 +134,9 @@ class Estimator:
             self.reset(cause)
             if track.take(imu, queue=False):
                 return None
+        if imu.calibration != self._calibration:
+            self._calibration = imu.calibration
+            self._renew_biases()
         if not belief.begun:
             self._align(imu)
             return None

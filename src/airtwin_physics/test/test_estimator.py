@@ -461,3 +461,34 @@ def test_fixes_100_to_300_ms_late_and_out_of_order_give_the_same_path() -> None:
     for a, b in zip(in_order[300::50], shuffled[300::50], strict=True):
         np.testing.assert_allclose(a.position_ned_m, b.position_ned_m, atol=0.3)
         np.testing.assert_allclose(a.velocity_ned_m_s, b.velocity_ned_m_s, atol=0.3)
+
+
+def test_an_imu_that_is_switched_over_brings_biases_of_its_own() -> None:
+    """0.03 rad/s and 0.3 m/s2 further off from 12 s on, as after a change of the primary IMU."""
+    flight = simulate.fly(np.random.default_rng(62), 30.0)
+
+    def worst_deg(calibration: int) -> float:
+        def switched(imu: Imu) -> Imu:
+            if (imu.stamp_ns - simulate.START_NS) * 1e-9 < 12.0:
+                return imu
+            rate = imu.rate_frd_rad_s + np.array([0.03, -0.03, 0.03])
+            force = imu.specific_force_frd_m_s2 + np.array([0.3, 0.3, -0.3])
+            return replace(
+                imu,
+                rate_frd_rad_s=rate,
+                specific_force_frd_m_s2=force,
+                calibration=calibration,
+            )
+
+        estimator, worst = Estimator(), 0.0
+        for sample in flight.samples:
+            state = estimator.on(switched(sample) if isinstance(sample, Imu) else sample)
+            if state is not None and (state.stamp_ns - simulate.START_NS) * 1e-9 > 17.0:
+                true = flight.attitude[flight.index(state.stamp_ns)]
+                miss = frames.quat_multiply(frames.quat_conjugate(state.q_ned_frd), true)
+                worst = max(worst, float(np.linalg.norm(frames.rotation_vector_from_quat(miss))))
+        return float(np.degrees(worst))
+
+    told = worst_deg(257)
+    assert told < 12.0
+    assert told < 0.6 * worst_deg(0)

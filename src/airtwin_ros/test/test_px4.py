@@ -126,6 +126,12 @@ def test_a_gnss_heading_is_the_bodys_and_says_where_its_antennas_are():
     assert read("gnss", heading=1e-6).heading_rad == pytest.approx(1e-6)
 
 
+def test_an_imu_says_that_it_was_calibrated_anew():
+    counts = {"accel_calibration_count": 3, "gyro_calibration_count": 2}
+    numbers = {read("imu", **{name: n}).calibration for name, n in counts.items()}
+    assert len(numbers | {read("imu").calibration}) == 3
+
+
 def test_a_fix_says_where_its_antenna_is():
     arm = read("gnss", antenna_offset_x=0.3, antenna_offset_z=-0.2).antenna_frd_m
     np.testing.assert_allclose(arm, [0.3, 0.0, -0.2])

@@ -10,7 +10,10 @@ from airtwin_core.types.base import Array
 
 @dataclass(frozen=True, slots=True)
 class Imu:
-    """Averages over ``dt_s``: angular rate (3,) [rad/s] FRD, specific force (3,) [m/s^2] FRD."""
+    """Averages over ``dt_s``: angular rate (3,) [rad/s] FRD, specific force (3,) [m/s^2] FRD.
+
+    ``calibration``: a number that changes with the vehicle's calibration of it, or with the IMU.
+    """
 
     stamp_ns: int
     received_ns: int
@@ -18,6 +21,7 @@ class Imu:
     specific_force_frd_m_s2: Array
     dt_s: float
     clipped: bool = False
+    calibration: int = 0
 
 
 @dataclass(frozen=True, slots=True)

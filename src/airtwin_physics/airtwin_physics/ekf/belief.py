@@ -201,6 +201,17 @@ class Belief:
                 self.p[at, :] *= share
                 self.p[:, at] *= share
 
+    def renew_biases(self) -> None:
+        """Know of the IMU's biases what was known before the first sample."""
+        c = self._config
+        for first, at, sigma in (
+            (kernel.GYRO_BIAS, kernel.X_GYRO_BIAS, c.gyro_bias_sigma),
+            (kernel.ACCEL_BIAS, kernel.X_ACCEL_BIAS, c.accel_bias_sigma),
+        ):
+            for axis in range(3):
+                self.x[at + axis] = 0.0
+                correction.forget(self.p, first + axis, sigma**2)
+
     def gusts(self, shown_s: float = 0.0) -> None:
         """Let gusts be as strong and as quick as wind and speed make them; see ``wind.gusts``.
 

@@ -57,6 +57,8 @@ def imu(msg: Any, received_ns: int) -> Imu:
         vector(msg.accelerometer_m_s2, SPECIFIC_FORCE_MAX_M_S2, "specific force"),
         dt_s,
         clipping != 0,
+        256 * int(getattr(msg, "gyro_calibration_count", 0))
+        + int(getattr(msg, "accel_calibration_count", 0)),
     )
 
 
