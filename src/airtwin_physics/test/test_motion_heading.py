@@ -60,7 +60,7 @@ def _after(flight: simulate.Flight, states: list[TwinState], seconds: float) -> 
     return [s for s in states if flight.index(s.stamp_ns) * simulate.DT_S > seconds]
 
 
-@pytest.mark.parametrize(("compass_deg", "px4_deg"), [(130, None), (-170, 0), (170, 170)])
+@pytest.mark.parametrize(("compass_deg", "px4_deg"), [(155, None), (-170, 0), (170, 170)])
 def test_a_wrong_compass_is_found_out_by_motion(compass_deg: float, px4_deg: float | None) -> None:
     """At rest until 2 s, under way from 3 s on; PX4's heading may be from the same compass."""
     flight = simulate.fly(np.random.default_rng(51), SECONDS)
