@@ -17,8 +17,10 @@ from airtwin_physics.battery.filter import LEFT, WARM, BatteryFilter
 
 NAN = float("nan")
 DT_S = 0.1
-STEPS = np.array([1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-3, 1e-5])
-STATE = np.array([0.613, 0.03, 0.2, -0.1, 0.01, 0.05, 17.0, 0.02])
+MODE_AT = np.linspace(0.0, 1.0, len(BatteryConfig().chart_mode_v))
+STEPS = np.array([1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-3, 1e-5, 1e-5, 1e-5])
+STATE = np.array([0.613, 0.03, 0.2, -0.1, 0.01, 0.05, 17.0, 0.02, 0.7, 0.04])
+STRAIGHT = BatteryConfig(chart_mode_v=(0.0, 0.1))  # as the table: the slope is a secant
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def straight(coefficients: BatteryCoefficients) -> BatteryCoefficients:
 def test_derivatives_are_those_of_finite_differences(
     charge: float, measured: bool, straight: BatteryCoefficients
 ) -> None:
-    one = BatteryFilter(straight, BatteryConfig(), 0.01)
+    one = BatteryFilter(straight, STRAIGHT, 0.01)
     if measured:
         one.set_temperature(17.0)
     x = STATE.copy()
@@ -55,7 +57,7 @@ def test_derivatives_are_those_of_finite_differences(
 def test_transition_is_the_model(coefficients: BatteryCoefficients) -> None:
     """The filter's step against the kernel's, in small steps, at constant current."""
     one = BatteryFilter(coefficients, BatteryConfig(), 0.01)
-    one.x[:] = (0.7, 0.05, 0.3, -0.1, 0.0, 0.1, 30.0, 0.0)
+    one.x[:] = (0.7, 0.05, 0.3, -0.1, 0.0, 0.1, 30.0, 0.0, 0.0, 0.0)
     vector, _, state = one.pack_at()
     current = 20.0 * np.exp(0.1)
     for _ in range(500):
@@ -78,12 +80,16 @@ def test_a_measured_temperature_is_believed(coefficients: BatteryCoefficients) -
 def told(
     coefficients: BatteryCoefficients, wobble_v: float, rng: np.random.Generator
 ) -> BatteryEstimator:
-    """Return the estimator after 90 s of a pack whose voltage wobbles for 10 s each time."""
+    """Return the estimator after 90 s of a pack whose voltage wobbles for 10 s each time.
+
+    It is a pack whose chart and polarisation were measured: else these doubts hide the wobble's.
+    """
     vector, table = battery.pack(coefficients)
     n = round(90.0 / DT_S)
     power = 220.0 + 60.0 * np.repeat(rng.normal(size=n // 20), 20)
     run = battery.discharge(vector, table, np.array([600.0, 0.0, 25.0]), power, 25.0, DT_S)
-    estimator, wobble = BatteryEstimator(coefficients), 0.0
+    config = BatteryConfig(chart_spread=0.01, slow_share=0.01)
+    estimator, wobble = BatteryEstimator(coefficients, config), 0.0
     keep = np.exp(-DT_S / 10.0)
     for i in range(n):
         wobble = keep * wobble + wobble_v * np.sqrt(1.0 - keep**2) * rng.normal()
@@ -110,7 +116,8 @@ def test_the_interval_holds_the_truth(coefficients: BatteryCoefficients) -> None
         vector, table = battery.pack(coefficients)
         vector[[model.RESISTANCE, model.POLARISATION]] *= np.exp(0.5 * rng.normal())
         vector[model.CAPACITY_SHARE] = np.exp(config.capacity_share * rng.normal())
-        table = table + config.table_cell_v * rng.normal()
+        mode = np.interp(np.linspace(0.0, 1.0, table.size), MODE_AT, config.chart_mode_v)
+        table = np.maximum.accumulate(table + config.chart_spread * rng.normal() * mode)
         capacity = vector[model.CAPACITY_C] * vector[model.CAPACITY_SHARE]
         start = np.array([0.1 * capacity, 0.0, 25.0])
         power = 200.0 + 60.0 * np.repeat(rng.normal(size=40), 20)
@@ -125,6 +132,21 @@ def test_the_interval_holds_the_truth(coefficients: BatteryCoefficients) -> None
         assert low <= high
         inside += low <= truth <= high
     assert inside >= 12
+
+
+def test_the_doubt_of_the_chart_ahead(coefficients: BatteryCoefficients) -> None:
+    """None where the cell is now or behind, none at empty, most in the flat end of the chart."""
+    config = BatteryConfig()
+    one = BatteryFilter(coefficients, config, 0.01)
+    one.begin(coefficients.cells * 4.2, 0.0)
+    doubt = one.chart_doubt()
+    grid = np.linspace(0.0, 1.0, doubt.size)
+    assert doubt[0] == 0.0
+    assert doubt[grid >= one.x[LEFT]].max() == pytest.approx(0.0, abs=1e-6)
+    worst = config.chart_spread * max(config.chart_mode_v)
+    assert worst <= doubt.max() <= np.hypot(worst, config.table_cell_v)
+    one.x[LEFT] = 0.2
+    assert one.chart_doubt().max() < 0.75 * doubt.max()
 
 
 def test_settings_without_sense() -> None:

@@ -25,9 +25,28 @@ class BatteryConfig:
     evidence_s: float = 30.0  # [s] over which the evidence for one of them fades
     resistance_share: float = 0.5  # [-] prior sigma of r: age
     resistance_walk: float = 0.02  # [-/sqrt(min)] how fast r may change
+    warmth_predicted: float = (
+        0.5  # [-] doubt of what warmth does to ln R: estimates of C_h, k_c, T_a
+    )
+    warmth_measured: float = (
+        0.3  # [-] the same where T is measured: T_a is of one pack, to 30 deg C
+    )
+    slow_share: float = 0.5  # [-] sigma of d over the sag: Chen & Rincon-Mora's slow pair is 0.67
+    slow_s: float = 220.0  # [s] tau_d: their 0.050 Ohm times 4475 F
     capacity_share: float = 0.2  # [-] prior sigma of c: age
-    table_cell_v: float = 0.015  # [V] sigma of b: charts of makers differ by this
-    table_charge: float = 0.2  # [-] share of charge over which b forgets itself
+    # [V] a cell, at even steps of charge from 0 to 1: how charts of cells differ, one sigma. First
+    # principal component (89 % of the variance) of six published curves, see the README
+    chart_mode_v: tuple[float, ...] = (
+        0.0, 0.070, 0.083, 0.073, 0.062, 0.052, 0.049, 0.047, 0.046, 0.047, 0.047,
+        0.043, 0.034, 0.032, 0.028, 0.021, 0.017, 0.017, 0.012, 0.002, 0.0,
+    )  # fmt: skip
+    chart_spread: float = 1.4  # [-] sigma of m: mean and size of the mode are known from six only
+    table_cell_v: float = 0.016  # [V] sigma of b: what the mode leaves of the six curves
+    table_charge: float = 0.2  # [-] share of charge over which b forgets itself, of the same
+    meter_noise_1_h: float = (
+        0.1  # [1/h] of capacity: a meter's noise, about 1 % of what it can show
+    )
+    meter_s: float = 5.0  # [s] over which a load below that noise is averaged
     scale_measured: float = 0.03  # [-] sigma of k: a power module, calibrated
     scale_predicted: float = 0.25  # [-] sigma of k: power of the motors from a model
     scale_assumed: float = 0.7  # [-] sigma of k: nobody knows
@@ -39,9 +58,8 @@ class BatteryConfig:
     most_s: float = 14_400.0  # [s] longest time to empty that is told
     resistance_known: float = 0.10  # [-] sigma of r at most to be known: 10 K change R by a third
     capacity_known: float = 0.07  # [-] sigma of c at most to be known: a third of its prior
-    capacity_drawn: float = (
-        0.4  # [-] share drawn before that: less is as well an error of the table
-    )
+    # [-] share drawn before that: charts agree where they are full and, by definition, empty
+    capacity_drawn: float = 0.8
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense.
@@ -52,6 +70,7 @@ class BatteryConfig:
         for name in self.__slots__:
             told = getattr(self, name)
             values = told if isinstance(told, tuple) else (told,)
-            right = all(v > 0.0 or name == "ambient_c" for v in values)
+            signed = name in ("ambient_c", "chart_mode_v")
+            right = all(v > 0.0 or signed for v in values)
             if not (values and right and all(math.isfinite(v) for v in values)):
                 raise ValueError(f"{name} is {told}, expected a number > 0")

@@ -70,6 +70,7 @@ class BatteryEstimator:
         self._sum = np.zeros(3)  # of voltage, current and samples in the window
         self._metered = False
         self._load = self._shut = 0.0
+        self._calm, self._stir = NAN, 0.0  # mean [A] of the current and variance [A^2] about it
 
     def _filters(self) -> tuple[BatteryFilter, ...]:
         sizes = self._config.wobble_cell_v
@@ -116,7 +117,8 @@ class BatteryEstimator:
         """Take one window's mean voltage [V] and current [A]."""
         for one in self._bank:
             one.predict(current, dt)
-        taken = [one.update(voltage, current, dt) for one in self._bank]
+        felt = self._without_noise(current, dt)
+        taken = [one.update(voltage, felt, dt) for one in self._bank]
         if any(taken):
             self._shut = 0.0
         else:
@@ -128,6 +130,26 @@ class BatteryEstimator:
         share = 1.0 - math.exp(-dt / self._config.load_s)
         power = voltage * current
         self._load = power if not self._load else self._load + share * (power - self._load)
+
+    def _without_noise(self, current: float, dt: float) -> float:
+        """Return the current [A] that is likeliest given a meter's noise.
+
+        Under a steady load the meter's noise moves no voltage, and taken for a load that changes
+        it would say that the resistance is nothing. So what deviates from the mean of the last
+        seconds is shrunk by the share of its variance that noise explains (regression calibration,
+        Carroll et al., Measurement Error in Nonlinear Models, 2006, ch. 4).
+        """
+        if self._source != MEASURED:
+            return current
+        if not math.isfinite(self._calm):
+            self._calm = current
+        away = current - self._calm
+        share = 1.0 - math.exp(-dt / self._config.meter_s)
+        self._stir += share * (away * away - self._stir)
+        noise = self._config.meter_noise_1_h * self._c.capacity_ah
+        real = max(0.0, 1.0 - noise * noise / max(self._stir, 1e-12))
+        self._calm += share * away
+        return current - (1.0 - real) * away
 
     def _flaw(self, sample: Battery) -> str:
         """Return why a sample can't be used, else nothing."""
@@ -177,11 +199,13 @@ class BatteryEstimator:
         self._known_at, self._newest, self._source = None, 0, ""
         self._sum, self._metered = np.zeros(3), False
         self._load, self._shut = 0.0, 0.0
+        self._calm, self._stir = NAN, 0.0
 
     def _take_source(self, source: str) -> None:
         """Give the scale of the current the prior of its new source."""
         config = self._config
         self._source = source
+        self._calm, self._stir = NAN, 0.0
         sigma = {MEASURED: config.scale_measured, PREDICTED: config.scale_predicted}
         for one in self._bank:
             one.set_scale(sigma.get(source, config.scale_assumed))

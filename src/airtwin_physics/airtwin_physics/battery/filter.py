@@ -2,19 +2,27 @@
 """The extended Kalman filter of one battery: charge, polarisation, temperature and what is off.
 
     s     share of charge left [-]           c = ln(capacity / that of the aircraft file)
-    u     polarisation [V]                   b   error of the open-circuit table, a cell [V]
-    r = ln(resistance / that of the file)    k = ln(true current / the current that was told)
-    T     temperature [deg C]
+    u     polarisation [V]                   m   kind of cell: how far off its chart lies [V]
+    r = ln(resistance / that of the file)    b   what is left of the chart's error, a cell [V]
+    T     temperature [deg C]                k = ln(true current / the current that was told)
+    d     slow polarisation [V] (diffusion)
 
     I = e^k I_told          s <- s - I dt / (e^c C)         u <- u e^-a + e^r R_p g I (1 - e^-a)
     T <- T + dt (e^r R g I^2 + u^2 / (e^r R_p g) - k_c (T - T_air)) / C_h
-    z = V = OCV(s) + cells b - u - e^r R g I                a = dt / tau_p, g = growth(s, T)
+    z = V = OCV(s) + cells (m + b) - u - d - e^r R g I   a = dt / tau_p, g = growth(s, T)
 
-``b`` wanders with the charge drawn, because a table's error does: without it every sample would
+``m`` has the sigma by which open-circuit charts of cells differ there (``chart_mode_v``) and gains
+what that gains as the charge falls: a pack whose chart nobody measured may be of any kind, and
+what looks like a smaller pack may be one of those.
+``b`` wanders with the charge drawn, because the rest does: without it every sample would
 count as new evidence and the filter would soon believe its table. ``k`` makes a predicted current
 honest. ``T`` matters where nobody measures it: a small pack warms by ten kelvin in a minute, its
 resistance falls by a third, and its voltage falls slower than its charge says. Plett, Battery
-Management Systems, volume 2 (2015), ch. 3, has the same filter without b, k and T.
+Management Systems, volume 2 (2015), ch. 3, has the same filter without m, b, k and T.
+
+``d`` <- d e^(-dt / tau_d), noise sigma_d^2 (1 - e^(-2 dt / tau_d)), sigma_d a share of e^r R g I:
+diffusion adds to the sag over minutes, how much no short change of load tells (Chen & Rincon-Mora
+have a pair of 223 s; the simulator has none), so a pack under load may be fuller than it looks.
 
 ``w`` [V] is a wobble of the voltage that no load explains (a propeller that drags, a contact):
 w <- w e^(-dt / tau_w), noise sigma_w^2 (1 - e^(-2 dt / tau_w)), and z holds + w. How large it is
@@ -35,14 +43,14 @@ from airtwin_core.types import Array
 from airtwin_physics.battery import model
 from airtwin_physics.battery.config import BatteryConfig
 
-LEFT, POLAR, RES, CAP, TABLE, SCALE, WARM, WOBBLE = range(8)
-N = 8
-_LEAST = np.array([0.0, -100.0, -3.0, -2.0, -1.0, -2.0, model.COLD_C, -1.0])
-_MOST = np.array([1.0, 100.0, 3.0, 2.0, 1.0, 2.0, model.HOT_C, 1.0])
+LEFT, POLAR, RES, CAP, TABLE, SCALE, WARM, WOBBLE, KIND, SLOW = range(10)
+N = 10
+_LEAST = np.array([0.0, -100.0, -3.0, -2.0, -1.0, -2.0, model.COLD_C, -1.0, -5.0, -100.0])
+_MOST = np.array([1.0, 100.0, 3.0, 2.0, 1.0, 2.0, model.HOT_C, 1.0, 5.0, 100.0])
 
 
 class BatteryFilter:
-    """State ``x`` (8,) and covariance ``p`` (8, 8) of one pack; see the module."""
+    """State ``x`` (10,) and covariance ``p`` (10, 10) of one pack; see the module."""
 
     def __init__(
         self, coefficients: BatteryCoefficients, config: BatteryConfig, wobble_cell_v: float
@@ -50,11 +58,15 @@ class BatteryFilter:
         self._cells = coefficients.cells
         self._config = config
         self._pack, self._table = model.pack(coefficients)
+        self._grid = np.linspace(0.0, 1.0, self._table.size)
+        steps = np.linspace(0.0, 1.0, len(config.chart_mode_v))
+        self._spread = config.chart_spread * np.interp(self._grid, steps, config.chart_mode_v)
         self._least = (self._cells * config.noise_cell_v) ** 2
         self.x = np.zeros(N)
         self.p = np.eye(N)
         self.measured_c = False
         self.drawn = 0.0
+        self._first_c, self._warmth = config.ambient_c, 0.0
         self.wobble_v = self._cells * wobble_cell_v
         self.evidence = 0.0
         self._noise = 4.0 * self._least
@@ -77,12 +89,14 @@ class BatteryFilter:
         factor = model.growth(pack, 0.0, warm)
         both = (pack[model.RESISTANCE] + pack[model.POLARISATION]) * factor
         cell = (voltage + pack[model.RESISTANCE] * factor * current) / self._cells
-        left = float(np.interp(cell, self._table, np.linspace(0.0, 1.0, self._table.size)))
+        left = float(np.interp(cell, self._table, self._grid))
         slope = max(self._slope(left), 0.2 * self._cells)
         sag = both * current * math.sqrt(config.resistance_share**2 + scale_var)
-        doubt = math.hypot(self._cells * config.table_cell_v, sag) / slope
+        kind = self._spread_at(left)
+        chart = self._cells * math.hypot(config.table_cell_v, kind)
+        doubt = math.hypot(chart, sag) / slope
         swing = max(pack[model.POLARISATION] * factor * current, 1e-3)
-        self.x = np.array([left, 0.0, 0.0, 0.0, 0.0, scale, warm, 0.0])
+        self.x = np.array([left, 0.0, 0.0, 0.0, 0.0, scale, warm, 0.0, 0.0, 0.0])
         self.p = np.diag(
             [
                 min(doubt, 0.4) ** 2,
@@ -93,9 +107,12 @@ class BatteryFilter:
                 scale_var,
                 warm_var,
                 self.wobble_v**2,
+                kind**2,
+                (config.slow_share * pack[model.RESISTANCE] * factor * current) ** 2,
             ]
         )
         self.drawn = 0.0
+        self._first_c, self._warmth = warm, 0.0
         self._noise = 4.0 * self._least
 
     def set_scale(self, sigma: float) -> None:
@@ -121,15 +138,34 @@ class BatteryFilter:
         q = np.zeros(N)
         q[LEFT] = (1e-3 * step) ** 2 + 1e-12
         q[POLAR] = (0.05 * (self.x[POLAR] - f[POLAR, POLAR] * before[POLAR])) ** 2 + 1e-10
-        q[RES] = config.resistance_walk**2 * dt / 60.0
+        q[RES] = config.resistance_walk**2 * dt / 60.0 + self._warmth_doubt()
         q[TABLE] = config.table_cell_v**2 * (1.0 - f[TABLE, TABLE] ** 2)
         q[WOBBLE] = self.wobble_v**2 * (1.0 - f[WOBBLE, WOBBLE] ** 2)
+        grown = math.exp(before[RES] + before[SCALE]) * self._growth(before)[0]
+        slow = config.slow_share * self._pack[model.RESISTANCE] * grown * told_a
+        more = self._spread_at(self.x[LEFT]) ** 2 - self._spread_at(before[LEFT]) ** 2
+        q[KIND] = max(more, 0.0)
+        q[SLOW] = slow**2 * (1.0 - f[SLOW, SLOW] ** 2)
         self.p = f @ self.p @ f.T + np.diag(q)
         self.drawn += step
         self._bound()
 
+    def _warmth_doubt(self) -> float:
+        """Return what a new most of warming adds to the variance of r.
+
+        However far the pack has warmed or cooled since ``begin``, a share of what that did to
+        the logarithm of its resistance is doubted: one error, so its sigma grows with the warmth.
+        """
+        config = self._config
+        share = config.warmth_measured if self.measured_c else config.warmth_predicted
+        activation = self._pack[model.ACTIVATION_K]
+        now = activation / (self.x[WARM] + model.ZERO_C_K)
+        warmth = share * abs(now - activation / (self._first_c + model.ZERO_C_K))
+        before, self._warmth = self._warmth, max(self._warmth, warmth)
+        return self._warmth**2 - before**2
+
     def transition(self, x: Array, told_a: float, dt: float) -> tuple[Array, Array]:
-        """Return the state after ``dt`` [s] and its derivative (8, 8) by the one before."""
+        """Return the state after ``dt`` [s] and its derivative (10, 10) by the one before."""
         vector = self._aged(x)
         capacity = vector[model.CAPACITY_C] * vector[model.CAPACITY_SHARE]
         current = told_a * math.exp(x[SCALE])
@@ -145,6 +181,7 @@ class BatteryFilter:
         f[POLAR, LEFT], f[POLAR, WARM] = rise * by_left, rise * by_warm
         f[TABLE, TABLE] = fade
         f[WOBBLE, WOBBLE] = math.exp(-dt / self._config.wobble_s)
+        f[SLOW, SLOW] = math.exp(-dt / self._config.slow_s)
         f[TABLE, [CAP, SCALE]] = np.array([1.0, -1.0]) * x[TABLE] * fade * step
         f[TABLE, [CAP, SCALE]] /= self._config.table_charge
         after = x.copy()
@@ -152,6 +189,7 @@ class BatteryFilter:
         after[POLAR] = decay * x[POLAR] + rise
         after[TABLE] *= fade
         after[WOBBLE] *= f[WOBBLE, WOBBLE]
+        after[SLOW] *= f[SLOW, SLOW]
         if not self.measured_c and vector[model.HEAT_J_K] > 0.0:
             _, warming = model.rates(
                 vector, charge, x[POLAR], x[WARM], current, self._config.ambient_c
@@ -167,17 +205,17 @@ class BatteryFilter:
         return after, f
 
     def measurement(self, x: Array, told_a: float) -> tuple[float, Array]:
-        """Return the voltage [V] that a state says, and its derivative (8,)."""
+        """Return the voltage [V] that a state says, and its derivative (10,)."""
         vector = self._aged(x)
         grown, by_left, by_warm = self._growth(x)
         sag = vector[model.RESISTANCE] * grown * told_a * math.exp(x[SCALE])
         charge = (1.0 - x[LEFT]) * self._pack[model.CAPACITY_C]
-        inner = model.ocv(self._pack, self._table, charge) + self._cells * x[TABLE]
+        inner = model.ocv(self._pack, self._table, charge) + self._cells * (x[KIND] + x[TABLE])
         h = np.zeros(N)
         h[LEFT] = self._slope(x[LEFT]) - sag * by_left
         h[[POLAR, RES, TABLE, SCALE, WARM]] = -1.0, -sag, self._cells, -sag, -sag * by_warm
-        h[WOBBLE] = 1.0
-        return inner - x[POLAR] - sag + x[WOBBLE], h
+        h[WOBBLE], h[SLOW], h[KIND] = 1.0, -1.0, self._cells
+        return inner - x[POLAR] - x[SLOW] - sag + x[WOBBLE], h
 
     def update(self, voltage: float, told_a: float, dt: float) -> bool:
         """Take the mean voltage [V] of the last ``dt`` [s]; False if it is too far off."""
@@ -218,6 +256,10 @@ class BatteryFilter:
         kelvin = min(max(x[WARM], model.COLD_C), model.HOT_C) + model.ZERO_C_K
         return grown, by_left, -pack[model.ACTIVATION_K] / kelvin**2
 
+    def _spread_at(self, left: float) -> float:
+        """Return the sigma [V] of m at a share of charge."""
+        return float(np.interp(left, self._grid, self._spread))
+
     def _slope(self, left: float) -> float:
         """Return d OCV / d share [V] of the pack, over a twentieth of the charge."""
         capacity = self._pack[model.CAPACITY_C]
@@ -236,12 +278,35 @@ class BatteryFilter:
     def pack_at(self, x: Array | None = None) -> tuple[Array, Array, Array]:
         """Return (vector, table, start) as believed, for ``discharge`` and ``endurance``.
 
-        x: (8,) another state than the believed one, for derivatives.
+        The table is that of the charge to come, under a load that goes on: b fades from it as it
+        does from the state, d stays.
+        x: (10,) another state than the believed one, for derivatives.
         """
         x = self.x if x is None else x
         vector = self._aged(x)
         drawn = (1.0 - x[LEFT]) * vector[model.CAPACITY_C] * vector[model.CAPACITY_SHARE]
-        return vector, self._table + x[TABLE], np.array([drawn, x[POLAR], x[WARM]])
+        here, ahead = self._spread_at(x[LEFT]), self._ahead(x[LEFT])
+        kind = x[KIND] * np.minimum(1.0, self._spread / max(here, 1e-9))
+        table = self._table + kind + x[TABLE] * np.exp(-ahead) - x[SLOW] / self._cells
+        table[0] = self._table[0] - x[SLOW] / self._cells  # where all charts end, by definition
+        return vector, table, np.array([drawn, x[POLAR], x[WARM]])
+
+    def chart_doubt(self) -> Array:
+        """Return the sigma (m,) [V] of one cell's chart ahead that no state of now tells: m and b.
+
+        At the empty end it is none: a chart begins where a cell counts as empty.
+        """
+        here = self._spread_at(self.x[LEFT])
+        kind = np.maximum(self._spread**2 - here**2, 0.0) * (self._grid < self.x[LEFT])
+        rest = self._config.table_cell_v**2 * (1.0 - np.exp(-2.0 * self._ahead(self.x[LEFT])))
+        doubt: Array = np.sqrt(kind + rest)
+        doubt[0] = 0.0
+        return doubt
+
+    def _ahead(self, left: float) -> Array:
+        """Return how far ahead of ``left`` the table's charges lie, in ``table_charge``."""
+        ahead: Array = np.maximum(left - self._grid, 0.0) / self._config.table_charge
+        return ahead
 
     def ocv_v(self) -> float:
         """Return the pack's open-circuit voltage [V] by the file's table."""

@@ -19,7 +19,8 @@ class Endurance(NamedTuple):
     """Time [s] and energy [J] at the terminals until empty; sigma and 95 % interval of the time.
 
     The interval is not symmetric: it ends where the state is 1.96 sigmas off in the direction
-    that matters to the time; a voltage that wobbles at the same load may cross early or late.
+    that matters to the time; a voltage that wobbles at the same load, or a chart that is off
+    down there in another way than here, may cross early or late.
     """
 
     time_s: float
@@ -39,11 +40,13 @@ def endurance(
 
     step_s = _step_s(belief, power_w)
 
-    def lasts(x: Array, above_v: float = 0.0) -> tuple[float, float]:
+    def lasts(x: Array, sigmas: float = 0.0) -> tuple[float, float]:
+        """Return time and energy; with wobble and chart ahead so many sigmas too low."""
         vector, table, start = belief.pack_at(x)
         if empty_v is not None:
             vector[model.CUTOFF_V] = empty_v
-        vector[model.CUTOFF_V] += above_v
+        vector[model.CUTOFF_V] += sigmas * belief.wobble_v
+        table = table - sigmas * belief.chart_doubt()
         load = power_w * math.exp(x[SCALE])
         return model.endurance(vector, table, start, load, belief.ambient_c, step_s, most_s)
 
@@ -54,14 +57,13 @@ def endurance(
         away = np.zeros(N)
         away[i] = sigmas[i]
         slope[i] = 0.5 * (lasts(belief.x + away)[0] - lasts(belief.x - away)[0])
-    wobble = belief.wobble_v
-    late = 0.5 * (lasts(belief.x, -wobble)[0] - lasts(belief.x, wobble)[0])
-    gradient = slope / sigmas
+    late = 0.5 * (lasts(belief.x, -1.0)[0] - lasts(belief.x, 1.0)[0])
+    gradient = np.divide(slope, sigmas, out=np.zeros(N), where=sigmas > 0.0)
     sigma = math.hypot(late, math.sqrt(max(float(gradient @ belief.p @ gradient), 0.0)))
     if sigma == 0.0:
         return Endurance(time, 0.0, time, time, energy)
     along = SIGMAS_95 * belief.p @ gradient / sigma
-    drop = SIGMAS_95 * wobble * late / sigma
+    drop = SIGMAS_95 * late / sigma
     low, high = lasts(belief.x - along, drop)[0], lasts(belief.x + along, -drop)[0]
     return Endurance(time, sigma, min(low, time), max(high, time), energy)
 
