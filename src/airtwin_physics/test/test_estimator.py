@@ -159,6 +159,8 @@ def test_a_receiver_that_settles_is_followed() -> None:
             left_m = 15.0 * np.exp(-_seconds(state) / 15.0)
             assert _miss_m(flight, state) < left_m + 1.5
             assert _miss_m(flight, state) < 3.0 * np.sqrt(state.covariance[0, 0])
+            claim_m = max(0.7, 20.0 * np.exp(-_seconds(state) / 15.0))
+            assert np.sqrt(state.covariance[0, 0]) < 2.5 * claim_m
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.11, 0.2])

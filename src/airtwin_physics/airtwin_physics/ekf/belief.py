@@ -17,6 +17,7 @@ from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.ekf.steps import N_WATCH, settle, step_until
 from airtwin_physics.ekf.wind import WindStates
 
+_SETTLED = 2.0  # times a claim, no GNSS offset is larger: claims go up and down, but not by more
 UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0
 
@@ -185,7 +186,8 @@ class Belief:
                 self.tie_barometer(float(x[2]) - before)
 
     def expect_gnss(self, claimed: tuple[float, float, float], kept: float) -> None:
-        """Let the GNSS offsets be of size claimed [m] NED, or of ``kept`` [-] of their last one.
+        """Let the GNSS offsets be of size claimed [m] NED, or of ``kept`` [-] of their last one,
+        up to twice the claim.
 
         An offset goes with its claim: where a receiver has found more satellites, what is
         believed of its offset shrinks. Where it lost some, the offset wanders to its new size.
@@ -193,7 +195,9 @@ class Belief:
         sigma = self.sigma
         for axis in range(3):
             at = kernel.GNSS + axis
-            sigma[axis] = expected = max(claimed[axis], kept * sigma.item(axis))
+            claim = claimed[axis]
+            expected = max(claim, min(kept * sigma.item(axis), _SETTLED * claim))
+            sigma[axis] = expected
             believed2 = self.p.item(at, at)
             if believed2 > expected * expected:
                 share = expected / math.sqrt(believed2)
