@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the filter takes from an aircraft's file about drag."""
+"""What the filter takes from an aircraft's file about drag, and when it counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import pytest
 
 from airtwin_core import aircraft
 from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf import alignment
 from airtwin_physics.ekf.air import Air
+from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.imu import ImuTrack
+from airtwin_physics.ekf.sensors.air import PERIOD_S, AirData, Flying
+from airtwin_physics.ekf.steps import FORCED_S
 
 CONFIG = EstimatorConfig()
 
@@ -29,3 +34,30 @@ def test_drag_is_that_of_the_rotors_that_lift(name: str, lifting: int) -> None:
 def test_an_aircraft_without_lift_rotors_has_the_broad_guess(name: str) -> None:
     air = Air(CONFIG, aircraft.load(name))
     assert (air.drag_1_s, air.drag_sigma) == (CONFIG.drag_1_s, CONFIG.drag_sigma)
+
+
+@pytest.mark.parametrize(
+    ("down_m_s", "up_m_s2", "cause"),
+    [
+        (1.0, 9.8, ""),
+        (8.0, 9.8, "climbs or falls too fast"),
+        (-8.0, 9.8, "climbs or falls too fast"),
+        (1.0, 1.0, "thrust is far from hover"),
+    ],
+)
+def test_only_about_hover_does_a_law_of_rotors_count(
+    down_m_s: float, up_m_s2: float, cause: str
+) -> None:
+    belief = Belief(CONFIG)
+    track = ImuTrack(CONFIG)
+    first = alignment.FirstAttitude(np.array([1.0, 0.0, 0.0, 0.0]), 1e-4 * np.eye(3), "")
+    belief.begin(first, track, still=False)
+    belief.x[5] = down_m_s
+    air = AirData(CONFIG, belief)
+    air.flying = Flying.ROTORS
+    for k in range(100):
+        belief.watch[FORCED_S] = PERIOD_S
+        belief.watch[FORCED_S + 1 : FORCED_S + 4] = np.array([0.1, 0.0, -up_m_s2]) * PERIOD_S
+        air.watch(10.0 + k * PERIOD_S, k)
+    assert (air.drag.tally.used > 0) == (cause == "")
+    assert set(air.drag.tally.rejected) == ({cause} - {""})

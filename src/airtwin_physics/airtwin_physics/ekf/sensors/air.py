@@ -23,6 +23,9 @@ _LEARN_M_S = 1.0  # slower motion is the gusts' own doing, and teaches no drag; 
 _FORCED = slice(FORCED_S, FORCED_SHAKEN + 1)  # of ``watch``: all of the mean force
 _GUESS_S = 1.0  # of force for the first guess of the wind
 _GUESS_MAX_M_S = 30.0  # no guess beyond a storm
+_CLIMB_MAX_M_S = (
+    5.0  # beyond (PX4 climbs with 3 at most) it falls, and no disc is blown from ahead
+)
 _LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight within which the drag model is believed
 
 
@@ -93,6 +96,9 @@ class AirData:
         source.seen_s = at_s
         if not _LOAD_MIN < load < _LOAD_MAX:
             source.tally.refuse("thrust is far from hover")
+            return False
+        if not abs(belief.x.item(kernel.X_VEL + 2)) < _CLIMB_MAX_M_S:
+            source.tally.refuse("climbs or falls too fast")
             return False
         if not self._guessed and not self._guess_wind(seconds):
             return False
