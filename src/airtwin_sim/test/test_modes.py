@@ -196,7 +196,7 @@ def test_low_battery_returns_then_lands() -> None:
 def test_the_user_may_overrule_the_battery() -> None:
     pilot = Pilot(World(Scenario(vehicles=(VehicleSpec("px4_0", battery=0.2),))))
     pilot.take_off(5.0)
-    _draw(pilot, 0.92)  # critical, not yet an emergency
+    _draw(pilot, 0.85)  # critical, not yet an emergency
     pilot.until(lambda: pilot.nav_state == RETURN, 30.0)
     assert pilot.send(script.HOLD) == ACCEPTED
     pilot.run(1.0)
