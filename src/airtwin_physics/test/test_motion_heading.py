@@ -117,6 +117,22 @@ def test_without_motion_or_doppler_it_knows_nothing() -> None:
     assert _run(silent)[0]._sensors.motion.sigma_rad == np.inf
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -1e308, 1e155, 1e4])
+def test_a_broken_doppler_teaches_nothing_and_ends_nothing(broken: float) -> None:
+    flight = simulate.fly(np.random.default_rng(58), 12.0)
+    estimator, _ = _run(flight.samples)
+    sure = estimator._sensors.motion.sigma_rad
+    spoilt = [
+        replace(s, velocity_ned_m_s=np.array([broken, 0.0, 0.0]))
+        if isinstance(s, GnssFix) and flight.index(s.stamp_ns) % 7 == 0
+        else s
+        for s in flight.samples
+    ]
+    assert sum(a is not b for a, b in zip(spoilt, flight.samples, strict=True)) > 5
+    estimator, _ = _run(spoilt)
+    assert estimator._sensors.motion.sigma_rad == pytest.approx(sure, rel=0.5)
+
+
 def test_turns_on_the_spot_make_what_was_shown_old() -> None:
     """A gyro's scale is wrong by a per cent or so: after ten turns the azimuth is a guess."""
     estimator, _ = _run(simulate.fly(np.random.default_rng(56), 16.0).samples)

@@ -18,7 +18,7 @@ from airtwin_physics.ekf.sensors.height import Height
 from airtwin_physics.ekf.sensors.pose import Pose
 from airtwin_physics.ekf.sensors.rest import Rest
 from airtwin_physics.ekf.source import RECOVERED_S, Source
-from airtwin_physics.ekf.tally import NEVER_S
+from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S
 
 _UNAIDED_S = 1.0
 
@@ -83,7 +83,7 @@ class Sensors:
 
     def fix(self, fix: GnssFix, at_s: float, lag_s: float) -> None:
         """Fuse what a GNSS fix holds."""
-        self.contradicted = self._move(fix, at_s)
+        self.contradicted = self._move(fix, at_s, lag_s)
         self.heading.gnss(fix, at_s, lag_s)
         self.pose.loosen(at_s)
         height, speed_s = self.height, self.pose.velocity.gate.passed_s
@@ -98,10 +98,10 @@ class Sensors:
         if self.gnss.seconds_barometer:
             height.seconded_s = at_s
 
-    def _move(self, fix: GnssFix, at_s: float) -> bool:
+    def _move(self, fix: GnssFix, at_s: float, lag_s: float) -> bool:
         """Let the fix show the heading by motion; return whether it contradicts the filter's."""
         c, x = self._config, self._belief.x
-        if not fix.speed_accuracy_m_s <= c.gnss_speed_max_m_s:
+        if lag_s > LATE_MAX_S or self.gnss.speed_fault(fix):
             return False
         sigma_m_s = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s)
         contradicted = self.motion.take(fix, at_s, x, sigma_m_s)

@@ -108,7 +108,8 @@ class MotionHeading:
     def take(self, fix: GnssFix, at_s: float, x: Array, speed_sigma_m_s: float) -> bool:
         """Learn from a fix true at the horizon; return whether a heading has been contradicted.
 
-        x: the filter's state, whose attitude is judged.
+        fix: with a velocity that is possible, or none. x: the filter's state, whose attitude is
+        judged.
         """
         self.follow(x)
         doppler = fix.velocity_ned_m_s

@@ -104,7 +104,7 @@ class Gnss:
         struck = struck_s > 0.0 and at_s - struck_s < self._config.gnss_delay_max_s
         self._struck_s = min(self._struck_s, at_s) if struck else at_s
         struck = struck and at_s - self._struck_s < _RATTLE_S
-        unusable = cause or self._speed_fault(fix) or (struck and "may be of before an impact")
+        unusable = cause or self.speed_fault(fix) or (struck and "may be of before an impact")
         arm = fix.antenna_frd_m
         lever = self._arm = None if arm is None else self._lever(arm, lag_s)
         measured = None if cause else self._anchor.to_ned(fix)
@@ -279,7 +279,7 @@ class Gnss:
         self._belief.place(measured, variance, lag_s, axes, tie=not self.seconds_barometer)
         gate.recover(at_s)
 
-    def _speed_fault(self, fix: GnssFix) -> str:
+    def speed_fault(self, fix: GnssFix) -> str:
         """Return why the velocity of a fix cannot be used, or nothing."""
         velocity = fix.velocity_ned_m_s
         if velocity is None:
