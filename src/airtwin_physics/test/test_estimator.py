@@ -23,6 +23,9 @@ from airtwin_core.types import (
     TwinState,
 )
 from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf.alignment import FirstAttitude
+from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.estimator import Estimator
 
 import simulate  # isort: skip
@@ -494,3 +497,17 @@ def test_an_imu_that_is_switched_over_brings_biases_of_its_own() -> None:
     told = worst_deg(257)
     assert told < 12.0
     assert told < 0.6 * worst_deg(0)
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_a_filter_that_begins_without_a_heading_is_symmetric_to_the_bit(still: bool) -> None:
+    rng, track = np.random.default_rng(63), ImuTrack(EstimatorConfig())
+    for i in range(50):
+        track.take(_still(i + 1), queue=False)
+    for _ in range(20):
+        belief = Belief(EstimatorConfig())
+        q = frames.quat_normalise(rng.normal(size=4))
+        r = frames.rotation_from_quat(q)
+        first = FirstAttitude(q, r.T @ np.diag([0.01, 0.02, 2.0]) @ r, "")
+        belief.begin(first, track, still=still)
+        assert np.array_equal(belief.p, belief.p.T)

@@ -120,6 +120,7 @@ class Belief:
             p[6:9, 6:9] += tilt_by_bias @ tilt_by_bias.T * c.accel_bias_sigma**2
             p[6:9, 12:15] = tilt_by_bias * c.accel_bias_sigma**2
             p[12:15, 6:9] = p[6:9, 12:15].T
+        p[:] = 0.5 * (p + p.T)  # a product of three differs from its transpose in the last bit
         self.begun = True
 
     def advance(self, track: ImuTrack, target_s: float, event_s: float) -> bool:
