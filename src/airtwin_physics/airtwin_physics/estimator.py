@@ -245,3 +245,4 @@ class Estimator:
             )
             if sensors.rest.passed_s == at_s:
                 sensors.ground.stands(at_s)
+            sensors.motion.follow(self._belief.x)  # the queue holds half a second at 1 kHz

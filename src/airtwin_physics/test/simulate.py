@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from airtwin_core import frames
 from airtwin_core.types import (
     Array,
+    Attitude,
     Barometer,
     GnssFix,
     Imu,
@@ -267,3 +268,12 @@ def _magnetometer(
         field_frd = frames.rotation_from_quat(q[k]).T @ field_ned
         out.append((k, 4, Magnetometer(stamp_ns(k), stamp_ns(k), field_frd)))
     return out
+
+
+def with_px4_attitudes(flight: Flight) -> list[Sample]:
+    """Return the samples with the true attitude beside them at 10 Hz, as PX4's."""
+    out: list[Sample] = list(flight.samples)
+    for k in range(25, len(flight.attitude), 25):
+        at = stamp_ns(k)
+        out.append(Attitude(at, at, flight.attitude[k], 0))
+    return sorted(out, key=lambda s: s.stamp_ns)

@@ -44,6 +44,41 @@ def test_near_a_magnetic_pole_the_compass_is_not_taken_for_the_heading() -> None
     assert max(_off_rad(flight, state) for state in states if _seconds(state) > 15.0) < 0.1
 
 
+def _heading_error_rad(flight: simulate.Flight, state: TwinState) -> float:
+    truth = frames.yaw_from_quat(flight.attitude[flight.index(state.stamp_ns)])
+    return abs(frames.wrap_pi(frames.yaw_from_quat(state.q_ned_frd) - truth))
+
+
+def test_px4s_heading_serves_without_a_compass_and_only_then() -> None:
+    flight = simulate.fly(np.random.default_rng(13), 25.0, compass=False)
+    without = _run(simulate.with_px4_attitudes(flight))
+    assert without[-1].fusions[4].used > 80
+    assert without[-1].heading_valid
+    assert max(_heading_error_rad(flight, s) for s in without[100:]) < 0.2
+    flight = simulate.fly(np.random.default_rng(13), 25.0)
+    beside = _run(simulate.with_px4_attitudes(flight))
+    assert beside[-1].fusions[4].used == 0
+    assert beside[-1].fusions[3].used > 200
+
+
+def test_compass_that_turns_away_is_replaced_by_px4s_heading() -> None:
+    flight = simulate.fly(np.random.default_rng(14), 40.0)
+    quarter = frames.rotation_from_quat(frames.quat_from_euler(0.0, 0.0, 2.0))
+    turned: list[Sample] = []
+    for s in simulate.with_px4_attitudes(flight):
+        if isinstance(s, Magnetometer) and s.stamp_ns > simulate.START_NS + int(15e9):
+            # about down: neither strength nor dip tells
+            r = frames.rotation_from_quat(flight.attitude[flight.index(s.stamp_ns)])
+            s = replace(s, field_frd_gauss=r.T @ quarter @ r @ s.field_frd_gauss)
+        turned.append(s)
+    states = _run(turned)
+    end = states[-1]
+    assert end.fusions[3].rejected["gate"] > 30
+    assert end.fusions[3].rejected["on probation"] > 30
+    assert end.fusions[4].used > 20
+    assert max(_heading_error_rad(flight, s) for s in states[100:]) < 0.35
+
+
 def test_what_was_learnt_of_a_compass_is_not_taken_off_px4s_heading() -> None:
     """The compass is 0.6 rad off, the motion shows it, then the compass falls silent."""
     flight = simulate.fly(np.random.default_rng(6), 45.0)

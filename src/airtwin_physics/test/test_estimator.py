@@ -12,7 +12,6 @@ import pytest
 from airtwin_core import frames
 from airtwin_core.types import (
     Array,
-    Attitude,
     GnssFix,
     Imu,
     LandDetected,
@@ -23,9 +22,6 @@ from airtwin_core.types import (
     TwinState,
 )
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf.alignment import FirstAttitude
-from airtwin_physics.ekf.belief import Belief
-from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.estimator import Estimator
 
 import simulate  # isort: skip
@@ -121,7 +117,11 @@ def test_alignment_at_rest_finds_tilt_and_heading() -> None:
 def test_log_that_starts_in_the_air_takes_px4s_attitude() -> None:
     flight = simulate.fly(np.random.default_rng(2), 30.0)
     start = 12.0
-    cut = [s for s in _px4_attitudes(flight) if s.stamp_ns >= simulate.START_NS + start * 1e9]
+    cut = [
+        s
+        for s in simulate.with_px4_attitudes(flight)
+        if s.stamp_ns >= simulate.START_NS + start * 1e9
+    ]
     assert np.linalg.norm(flight.velocity[flight.index(cut[0].stamp_ns)]) > 2.0
     states = _run(Estimator(), _with_origin(cut))
     assert _seconds(states[0]) < start + 1.0
@@ -358,50 +358,7 @@ def test_same_input_gives_the_same_bits() -> None:
         assert a.q_ned_frd.tobytes() == b.q_ned_frd.tobytes()
 
 
-# --- heading -----------------------------------------------------------------------------------
-
-
-def _px4_attitudes(flight: simulate.Flight) -> list[Sample]:
-    out: list[Sample] = list(flight.samples)
-    for k in range(25, len(flight.attitude), 25):
-        at = simulate.stamp_ns(k)
-        out.append(Attitude(at, at, flight.attitude[k], 0))
-    return sorted(out, key=lambda s: s.stamp_ns)
-
-
-def _heading_error_rad(flight: simulate.Flight, state: TwinState) -> float:
-    truth = frames.yaw_from_quat(flight.attitude[flight.index(state.stamp_ns)])
-    return abs(frames.wrap_pi(frames.yaw_from_quat(state.q_ned_frd) - truth))
-
-
-def test_px4s_heading_serves_without_a_compass_and_only_then() -> None:
-    flight = simulate.fly(np.random.default_rng(13), 25.0, compass=False)
-    without = _run(Estimator(), _px4_attitudes(flight))
-    assert without[-1].fusions[4].used > 80
-    assert without[-1].heading_valid
-    assert max(_heading_error_rad(flight, s) for s in without[100:]) < 0.2
-    flight = simulate.fly(np.random.default_rng(13), 25.0)
-    beside = _run(Estimator(), _px4_attitudes(flight))
-    assert beside[-1].fusions[4].used == 0
-    assert beside[-1].fusions[3].used > 200
-
-
-def test_compass_that_turns_away_is_replaced_by_px4s_heading() -> None:
-    flight = simulate.fly(np.random.default_rng(14), 40.0)
-    quarter = frames.rotation_from_quat(frames.quat_from_euler(0.0, 0.0, 2.0))
-    turned: list[Sample] = []
-    for s in _px4_attitudes(flight):
-        if isinstance(s, Magnetometer) and s.stamp_ns > simulate.START_NS + int(15e9):
-            # about down: neither strength nor dip tells
-            r = frames.rotation_from_quat(flight.attitude[flight.index(s.stamp_ns)])
-            s = replace(s, field_frd_gauss=r.T @ quarter @ r @ s.field_frd_gauss)
-        turned.append(s)
-    states = _run(Estimator(), turned)
-    end = states[-1]
-    assert end.fusions[3].rejected["gate"] > 30
-    assert end.fusions[3].rejected["on probation"] > 30
-    assert end.fusions[4].used > 20
-    assert max(_heading_error_rad(flight, s) for s in states[100:]) < 0.35
+# --- IMU and rest ------------------------------------------------------------------------------
 
 
 def test_gyro_that_goes_wrong_in_flight_is_said_and_learnt() -> None:
@@ -466,48 +423,3 @@ def test_fixes_100_to_300_ms_late_and_out_of_order_give_the_same_path() -> None:
     for a, b in zip(in_order[300::50], shuffled[300::50], strict=True):
         np.testing.assert_allclose(a.position_ned_m, b.position_ned_m, atol=0.3)
         np.testing.assert_allclose(a.velocity_ned_m_s, b.velocity_ned_m_s, atol=0.3)
-
-
-def test_an_imu_that_is_switched_over_brings_biases_of_its_own() -> None:
-    """0.03 rad/s and 0.3 m/s2 further off from 12 s on, as after a change of the primary IMU."""
-    flight = simulate.fly(np.random.default_rng(62), 30.0)
-
-    def worst_deg(calibration: int) -> float:
-        def switched(imu: Imu) -> Imu:
-            if (imu.stamp_ns - simulate.START_NS) * 1e-9 < 12.0:
-                return imu
-            rate = imu.rate_frd_rad_s + np.array([0.03, -0.03, 0.03])
-            force = imu.specific_force_frd_m_s2 + np.array([0.3, 0.3, -0.3])
-            return replace(
-                imu,
-                rate_frd_rad_s=rate,
-                specific_force_frd_m_s2=force,
-                calibration=calibration,
-            )
-
-        estimator, worst = Estimator(), 0.0
-        for sample in flight.samples:
-            state = estimator.on(switched(sample) if isinstance(sample, Imu) else sample)
-            if state is not None and (state.stamp_ns - simulate.START_NS) * 1e-9 > 17.0:
-                true = flight.attitude[flight.index(state.stamp_ns)]
-                miss = frames.quat_multiply(frames.quat_conjugate(state.q_ned_frd), true)
-                worst = max(worst, float(np.linalg.norm(frames.rotation_vector_from_quat(miss))))
-        return float(np.degrees(worst))
-
-    told = worst_deg(257)
-    assert told < 12.0
-    assert told < 0.6 * worst_deg(0)
-
-
-@pytest.mark.parametrize("still", [False, True])
-def test_a_filter_that_begins_without_a_heading_is_symmetric_to_the_bit(still: bool) -> None:
-    rng, track = np.random.default_rng(63), ImuTrack(EstimatorConfig())
-    for i in range(50):
-        track.take(_still(i + 1), queue=False)
-    for _ in range(20):
-        belief = Belief(EstimatorConfig())
-        q = frames.quat_normalise(rng.normal(size=4))
-        r = frames.rotation_from_quat(q)
-        first = FirstAttitude(q, r.T @ np.diag([0.01, 0.02, 2.0]) @ r, "")
-        belief.begin(first, track, still=still)
-        assert np.array_equal(belief.p, belief.p.T)

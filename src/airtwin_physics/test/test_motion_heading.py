@@ -133,6 +133,23 @@ def test_a_broken_doppler_teaches_nothing_and_ends_nothing(broken: float) -> Non
     assert estimator._sensors.motion.sigma_rad == pytest.approx(sure, rel=0.5)
 
 
+def test_fixes_may_be_further_apart_than_the_queue_is_long() -> None:
+    """Once a second, with an IMU that fills the queue of 512 steps in less."""
+    flight = simulate.fly(np.random.default_rng(59), 30.0, gnss_hz=1.0)
+    split: list[Sample] = []
+    for sample in flight.samples:
+        if isinstance(sample, Imu):  # each step in four
+            for k in (3, 2, 1):
+                at = sample.stamp_ns - k * 1_000_000
+                split.append(replace(sample, stamp_ns=at, received_ns=at, dt_s=0.001))
+            sample = replace(sample, dt_s=0.001)
+        split.append(sample)
+    estimator, _ = _run(split)
+    motion = estimator._sensors.motion
+    assert motion.sigma_rad < 0.2
+    assert abs(motion.off_rad(estimator._belief.x)) < 0.2
+
+
 def test_turns_on_the_spot_make_what_was_shown_old() -> None:
     """A gyro's scale is wrong by a per cent or so: after ten turns the azimuth is a guess."""
     estimator, _ = _run(simulate.fly(np.random.default_rng(56), 16.0).samples)
