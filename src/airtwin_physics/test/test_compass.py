@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -12,16 +11,8 @@ from airtwin_core import frames
 from airtwin_core.types import Attitude, Imu, Magnetometer, Sample, TwinState
 from airtwin_physics.estimator import Estimator
 
+from driven import run, seconds  # isort: skip
 import simulate  # isort: skip
-
-
-def _run(samples: Iterable[Sample]) -> list[TwinState]:
-    estimator = Estimator()
-    return [state for sample in samples if (state := estimator.on(sample)) is not None]
-
-
-def _seconds(state: TwinState) -> float:
-    return (state.stamp_ns - simulate.START_NS) * 1e-9
 
 
 def _off_rad(flight: simulate.Flight, state: TwinState) -> float:
@@ -39,9 +30,9 @@ def test_near_a_magnetic_pole_the_compass_is_not_taken_for_the_heading() -> None
         if isinstance(sample, Imu) and (k := flight.index(sample.stamp_ns)) % 25 == 0:
             down = frames.rotation_from_quat(flight.attitude[k]).T @ np.array([0.01, 0.0, 0.5])
             samples.append(Magnetometer(sample.stamp_ns, sample.stamp_ns, down))
-    states = _run(samples)
+    states = run(Estimator(), samples)
     assert not states[0].heading_valid
-    assert max(_off_rad(flight, state) for state in states if _seconds(state) > 15.0) < 0.1
+    assert max(_off_rad(flight, state) for state in states if seconds(state) > 15.0) < 0.1
 
 
 def _heading_error_rad(flight: simulate.Flight, state: TwinState) -> float:
@@ -51,12 +42,12 @@ def _heading_error_rad(flight: simulate.Flight, state: TwinState) -> float:
 
 def test_px4s_heading_serves_without_a_compass_and_only_then() -> None:
     flight = simulate.fly(np.random.default_rng(13), 25.0, compass=False)
-    without = _run(simulate.with_px4_attitudes(flight))
+    without = run(Estimator(), simulate.with_px4_attitudes(flight))
     assert without[-1].fusions[4].used > 80
     assert without[-1].heading_valid
     assert max(_heading_error_rad(flight, s) for s in without[100:]) < 0.2
     flight = simulate.fly(np.random.default_rng(13), 25.0)
-    beside = _run(simulate.with_px4_attitudes(flight))
+    beside = run(Estimator(), simulate.with_px4_attitudes(flight))
     assert beside[-1].fusions[4].used == 0
     assert beside[-1].fusions[3].used > 200
 
@@ -71,7 +62,7 @@ def test_compass_that_turns_away_is_replaced_by_px4s_heading() -> None:
             r = frames.rotation_from_quat(flight.attitude[flight.index(s.stamp_ns)])
             s = replace(s, field_frd_gauss=r.T @ quarter @ r @ s.field_frd_gauss)
         turned.append(s)
-    states = _run(turned)
+    states = run(Estimator(), turned)
     end = states[-1]
     assert end.fusions[3].rejected["gate"] > 30
     assert end.fusions[3].rejected["on probation"] > 30
@@ -92,6 +83,6 @@ def test_what_was_learnt_of_a_compass_is_not_taken_off_px4s_heading() -> None:
                 continue
             sample = replace(sample, field_frd_gauss=turn @ sample.field_frd_gauss)
         samples.append(sample)
-    states = _run(samples)
+    states = run(Estimator(), samples)
     assert _off_rad(flight, states[0]) > 0.5
-    assert max(_off_rad(flight, state) for state in states if _seconds(state) > 34.0) < 0.15
+    assert max(_off_rad(flight, state) for state in states if seconds(state) > 34.0) < 0.15

@@ -10,8 +10,9 @@ import numpy as np
 from airtwin_core import frames
 from airtwin_core.types import Array
 from airtwin_physics.control import multirotor as law
-from airtwin_physics.control import virtual, wing, wing_aircraft, wing_path
+from airtwin_physics.control import virtual, wing, wing_path
 from airtwin_physics.control.px4_params import Px4Params, Px4WingParams
+from airtwin_physics.control.ticks import Ticks
 
 HOVER, TO_WING, WING, TO_HOVER = 0.0, 1.0, 2.0, 3.0  # MODE
 MODE, TIME, SINK, WANTED = range(4)  # of ``mode``; what follows is each aircraft's own
@@ -41,7 +42,7 @@ class Convertible(ABC):
         self.path = np.zeros(wing_path.N_WING_SETPOINT)
         self.setpoint = virtual.new_setpoint(self.hover_params)
         self.hold(position_ned_m, yaw_rad)
-        self._left_s = 0.0
+        self._ticks = Ticks()
 
     def hold(self, position_ned_m: Array, yaw_rad: float = np.nan) -> None:
         """Hover, if need be after a back transition, and hold ``position_ned_m`` (3,)."""
@@ -60,10 +61,7 @@ class Convertible(ABC):
     def advance(self, duration_s: float, wind_ned_m_s: Array | None = None) -> None:
         """Fly ``duration_s``; time that does not fill a tick of 4 ms is kept for the next call."""
         wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
-        self._left_s += duration_s
-        ticks = int(self._left_s / wing_aircraft.TICK_S + 1e-6)
-        self._left_s = max(self._left_s - ticks * wing_aircraft.TICK_S, 0.0)
-        self._fly(wind, ticks)
+        self._fly(wind, self._ticks.due(duration_s))
 
     @abstractmethod
     def _level(self, q: Array) -> Array:

@@ -36,11 +36,15 @@ def mixer(aircraft: Aircraft) -> Array:
     Pseudo-inverse of the effectiveness, scaled as in PX4's control allocator: root mean square of
     roll and pitch (the larger for both), largest element of yaw.
     """
-    x, y = aircraft.rotor_positions_frd_m[:, 0], aircraft.rotor_positions_frd_m[:, 1]
     yaw = -aircraft.rotor_turns * aircraft.rotors.moment_m
-    effectiveness = np.stack((-y, x, yaw, np.ones_like(x)))
+    return allocation(aircraft.rotor_positions_frd_m[:, :2], yaw)
+
+
+def allocation(places_frd_m: Array, yaw_m: Array) -> Array:
+    """Return (n, 3) as ``mixer``: places (n, 2) FRD, ``yaw_m`` (n,) [m] yaw torque per thrust."""
+    n = len(yaw_m)
+    effectiveness = np.stack((-places_frd_m[:, 1], places_frd_m[:, 0], yaw_m, np.ones(n)))
     shares = np.linalg.pinv(effectiveness)
-    n = aircraft.rotor_count
     level = max(np.sqrt(np.sum(shares[:, axis] ** 2) / (n / 2.0)) for axis in (0, 1))
     return np.ascontiguousarray(shares[:, :3] / np.array([level, level, shares[:, 2].max()]))
 

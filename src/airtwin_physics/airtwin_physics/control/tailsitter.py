@@ -35,6 +35,7 @@ from airtwin_physics.control.px4_params import (
     wing_params,
     with_overrides,
 )
+from airtwin_physics.control.ticks import SUBSTEPS, TICK_S
 from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
 from airtwin_physics.dynamics.model import AX, RY
@@ -320,23 +321,14 @@ class TailsitterAircraft(Convertible):
             self.hover_params,
             self.params,
             wind_ned_m_s,
-            wing_aircraft.TICK_S,
-            wing_aircraft.SUBSTEPS,
+            TICK_S,
+            SUBSTEPS,
             ticks,
         )
 
 
 def elevon_shares(model: Model, airspeed_m_s: float) -> Array:
     """Return (m, 3): with which sign each elevon obeys roll and pitch torque, both in full."""
-    n, m = model.rotors.shape[0], model.servos.shape[0]
-    shares = np.zeros((m, 3))
-    for j in range(m):
-        ends = []
-        for sign in (1.0, -1.0):
-            x = np.zeros(dynamics.ROTOR + n + m)
-            x[2], x[3], x[6] = -1e3, airspeed_m_s, 1.0
-            x[dynamics.ROTOR + n + j] = sign * wing_aircraft.PROBE
-            u = np.full(n + m, np.nan)
-            ends.append(dynamics.derivative(x, u, model, np.zeros(3))[dynamics.RATE])
-        shares[j, :2] = np.sign((ends[0] - ends[1])[:2])
+    shares = np.sign(wing_aircraft.servo_turns(model, airspeed_m_s))
+    shares[:, 2] = 0.0
     return shares

@@ -16,10 +16,8 @@ from airtwin_physics import dynamics
 from airtwin_physics.control import multirotor as law
 from airtwin_physics.control import sortie, track
 from airtwin_physics.control.px4_params import Px4Params
+from airtwin_physics.control.ticks import SUBSTEPS, TICK_S, Ticks
 from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
-
-TICK_S = 0.004  # PX4's rate loop runs at 250 Hz here, as in the simulator
-SUBSTEPS = 2  # of the Runge-Kutta integration in one tick: the ground's springs ask for it
 
 
 def new_setpoint(params: Px4Params) -> Array:
@@ -207,7 +205,7 @@ class VirtualAircraft:
         self.legs = np.zeros((0, track.N_LEG))
         self.setpoint = new_setpoint(self.params)
         self._flying = False
-        self._left_s = 0.0
+        self._ticks = Ticks()
 
     def resync(self, belief: TwinState, wind_ned_m_s: Array | None = None) -> None:
         """Take place, motion and attitude from ``belief``; keep charge, rotors, integrators.
@@ -278,9 +276,6 @@ class VirtualAircraft:
         Time that does not fill a tick of 4 ms is kept for the next call.
         """
         wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
-        self._left_s += duration_s
-        ticks = int(self._left_s / TICK_S + 1e-6)
-        self._left_s = max(self._left_s - ticks * TICK_S, 0.0)
         advance(
             self.x,
             self.control,
@@ -292,6 +287,6 @@ class VirtualAircraft:
             wind,
             TICK_S,
             SUBSTEPS,
-            ticks,
+            self._ticks.due(duration_s),
         )
         self._flying = bool(setpoint[law.SP_MODE] == law.FLY)

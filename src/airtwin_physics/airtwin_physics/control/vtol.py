@@ -34,6 +34,7 @@ from airtwin_physics.control.px4_params import (
     wing_params,
     with_overrides,
 )
+from airtwin_physics.control.ticks import SUBSTEPS, TICK_S
 from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
 from airtwin_physics.dynamics.model import AZ, K_MOMENT, RX, RY, TURN
@@ -49,11 +50,7 @@ LIFTING = -0.7  # share of its thrust along z below which a motor lifts
 def lift_shares(model: Model, lifters: Indices) -> Array:
     """Return (k, 3): the lifting motors' shares of torque, as multirotor.mixer makes them."""
     rows = model.rotors[lifters]
-    x, y, k = rows[:, RX], rows[:, RY], len(lifters)
-    effect = np.stack((-y, x, -rows[:, TURN] * rows[:, K_MOMENT], np.ones(k)))
-    shares = np.linalg.pinv(effect)
-    level = max(np.sqrt(np.sum(shares[:, axis] ** 2) / (k / 2.0)) for axis in (0, 1))
-    return np.ascontiguousarray(shares[:, :3] / np.array([level, level, shares[:, 2].max()]))
+    return law.allocation(rows[:, RX : RY + 1], -rows[:, TURN] * rows[:, K_MOMENT])
 
 
 @numba.njit(cache=True)
@@ -332,7 +329,7 @@ class VtolAircraft(Convertible):
             self.hover_params,
             self.params,
             wind_ned_m_s,
-            wing_aircraft.TICK_S,
-            wing_aircraft.SUBSTEPS,
+            TICK_S,
+            SUBSTEPS,
             ticks,
         )

@@ -15,17 +15,16 @@ from airtwin_core.types import Array, TwinState
 from airtwin_physics import dynamics
 from airtwin_physics.control import wing, wing_path
 from airtwin_physics.control.px4_params import Px4WingParams, wing_params
+from airtwin_physics.control.ticks import SUBSTEPS, TICK_S, Ticks
 from airtwin_physics.control.virtual import believed_motion
 from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import ROTOR, Model, step_into
 from airtwin_physics.dynamics.model import AX
 from airtwin_physics.dynamics.trim import trim
 
-TICK_S = 0.004  # attitude and rates at 250 Hz, as virtual.py
-SUBSTEPS = 2  # of the Runge-Kutta integration in one tick
 GUIDE_TICKS = 5  # guidance and energy at 50 Hz, as PX4's local position comes
 FORWARD = 0.7  # share of its thrust along x from which a motor pushes
-PROBE = 0.05  # [-] of a servo's range, to find what it turns
+PROBE = 0.05  # [rad] of a servo's deflection, to find what it turns
 
 
 def surface_shares(model: Model, airspeed_m_s: float) -> Array:
@@ -35,22 +34,30 @@ def surface_shares(model: Model, airspeed_m_s: float) -> Array:
     the whole command: what PX4's allocator makes of one elevator, one rudder and a pair of
     ailerons.
     """
+    turns = servo_turns(model, airspeed_m_s)
+    shares = np.zeros_like(turns)
+    for share, turn in zip(shares, turns, strict=True):
+        axis = int(np.argmax(np.abs(turn)))
+        share[axis] = np.sign(turn[axis])
+    return shares
+
+
+def servo_turns(model: Model, airspeed_m_s: float) -> Array:
+    """Return (m, 3) [rad/s^2] FRD: how a servo turns the aircraft, level at ``airspeed_m_s``.
+
+    The difference between deflections of PROBE and -PROBE.
+    """
     n, m = model.rotors.shape[0], model.servos.shape[0]
-    shares = np.zeros((m, 3))
     x = np.zeros(ROTOR + n + m)
     x[2], x[3], x[6] = -1e3, airspeed_m_s, 1.0
     u = np.full(n + m, np.nan)
-    ends = []
+    turns = np.zeros((m, 3))
     for j in range(m):
         for sign in (1.0, -1.0):
             turned = x.copy()
             turned[ROTOR + n + j] = sign * PROBE
-            ends.append(dynamics.derivative(turned, u, model, np.zeros(3))[dynamics.RATE])
-    for j in range(m):
-        slope = ends[2 * j] - ends[2 * j + 1]
-        axis = int(np.argmax(np.abs(slope)))
-        shares[j, axis] = np.sign(slope[axis])
-    return shares
+            turns[j] += sign * dynamics.derivative(turned, u, model, np.zeros(3))[dynamics.RATE]
+    return turns
 
 
 def pushing(model: Model) -> Indices:
@@ -147,7 +154,7 @@ class WingAircraft:
         self.legs = np.zeros((0, wing_path.N_WING_LEG))
         self.setpoint = np.full(wing_path.N_WING_SETPOINT, np.nan)
         self.x: Array = self.cruise.x.copy()
-        self._left_s = 0.0
+        self._ticks = Ticks()
         self._flying = False
         self.start(np.array([0.0, 0.0, -100.0]))
 
@@ -208,7 +215,7 @@ class WingAircraft:
         limit = (p.fw_rr_imax, p.fw_pr_imax, p.fw_yr_imax)
         control[wing.W_RATE_INT] = np.clip(learnt, np.negative(limit), limit)
         self.control = control
-        self._left_s = 0.0
+        self._ticks.start_over()
 
     def follow(self, legs: Array) -> None:
         """Fly along ``legs`` (k, 6) of ``wing_path`` from here on, the first line from here."""
@@ -232,9 +239,6 @@ class WingAircraft:
         if setpoint is None and len(legs) == 0:
             raise ValueError("no legs to follow and no setpoint")
         wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
-        self._left_s += duration_s
-        ticks = int(self._left_s / TICK_S + 1e-6)
-        self._left_s = max(self._left_s - ticks * TICK_S, 0.0)
         advance(
             self.x,
             self.control,
@@ -249,6 +253,6 @@ class WingAircraft:
             wind,
             TICK_S,
             SUBSTEPS,
-            ticks,
+            self._ticks.due(duration_s),
         )
         self._flying = True

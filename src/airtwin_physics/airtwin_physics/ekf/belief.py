@@ -254,6 +254,14 @@ class Belief:
             read_off = p[:, index] / p[index, index]
             p += variance * np.outer(read_off, read_off)
 
+    def widen_heading_offset(self, by2: float, most2: float) -> None:
+        """Doubt the heading's offset more, by ``by2`` but not beyond ``most2`` [rad^2].
+
+        Unlike ``widen`` the others stay as they are: what is new of it reached none of them.
+        """
+        doubt2 = self.p[kernel.HEADING, kernel.HEADING]
+        self.p[kernel.HEADING, kernel.HEADING] += max(min(by2, most2 - doubt2), 0.0)
+
     def take_heading(self, angle_rad: float, noise_rad: float, offset_rad: float) -> None:
         """Turn the attitude about down; the new heading is wrong by the offset of its source."""
         p = self.p

@@ -10,13 +10,14 @@ from airtwin_core.types import Array
 from airtwin_physics import dynamics
 from airtwin_physics.control import convertible, sortie, track, vtol, wing_aircraft, wing_path
 from airtwin_physics.control.px4_params import Px4Params, Px4WingParams
+from airtwin_physics.control.ticks import TICK_S
 from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import Model
 from airtwin_physics.gusts import gust
 from airtwin_physics.rollout.kernel import GUST_S, LOST_RATE_RAD_S, LOST_SPEED_M_S, OUT_ENERGY
 
 PIECE_S = 0.02  # [s] guidance's time, in which the wind is held
-TICKS = 5  # of wing_aircraft.TICK_S in a piece
+TICKS = 5  # of TICK_S in a piece
 SUBSTEPS = 1  # of Runge-Kutta in a tick: in the air nothing is stiff
 NEAR_M = 3.0  # from the ground there are two: its springs are
 GUST_PIECES = 2  # pieces between two gusts: GUST_S
@@ -109,7 +110,7 @@ def fly_wing(
         charge = x[dynamics.CHARGE]
         wing_aircraft.advance(
             x, control, setpoint, guide, legs, u, model, pushers, shares, p, wind,
-            wing_aircraft.TICK_S, SUBSTEPS, TICKS,
+            TICK_S, SUBSTEPS, TICKS,
         )  # fmt: skip
         energy += dynamics.battery(x, model)[0] * (x[dynamics.CHARGE] - charge)
         for passed in range(int(guide[wing_path.WG_LEG])):
@@ -253,7 +254,7 @@ def fly_vtol(
         charge = x[dynamics.CHARGE]
         vtol.advance(
             mode, x, hover, row, setpoint, path, guide, legs, u, model, lifters, lift, pushers,
-            shares, p, w, wind, wing_aircraft.TICK_S, 2 if x[2] > -NEAR_M else SUBSTEPS, TICKS,
+            shares, p, w, wind, TICK_S, 2 if x[2] > -NEAR_M else SUBSTEPS, TICKS,
         )  # fmt: skip
         energy += dynamics.battery(x, model)[0] * (x[dynamics.CHARGE] - charge)
     return np.nan, False, lowest

@@ -231,10 +231,8 @@ class Heading:
         if turn_rad > _TURN_RAD:
             self._course_rad = course_rad
             # between two headings far apart it differs by twice its variance
-            doubt2 = belief.p[kernel.HEADING, kernel.HEADING]
             most2 = self._config.magnetometer_offset_rad**2 + 2.0 * lasting2
-            more2 = min(2.0 * lasting2 * turn_rad, most2 - doubt2)
-            belief.p[kernel.HEADING, kernel.HEADING] += max(more2, 0.0)
+            belief.widen_heading_offset(2.0 * lasting2 * turn_rad, most2)
 
     def attitude(self, sample: Attitude, at_s: float, lag_s: float) -> None:
         """Fuse PX4's heading, only while no magnetometer passes its gate."""
