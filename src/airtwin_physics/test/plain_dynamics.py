@@ -50,6 +50,13 @@ def thrust(a: Aircraft, i: int, speed: float, axial: float, cushion: float) -> f
     return max(force, 0.0)
 
 
+def stalled(s: Surface, a: float) -> float:
+    """Return the share of separated flow at an angle of attack: Beard and McLain's own form."""
+    up = np.exp(-s.stall_sharpness * (a - s.stall_rad))
+    down = np.exp(s.stall_sharpness * (a + s.stall_rad))
+    return float((1.0 + up + down) / ((1.0 + up) * (1.0 + down)))
+
+
 def coefficients(s: Surface, angle: float, deflection: float, share: float) -> Array:
     """Return lift, drag, moment coefficient; ``share`` of induced drag left near the ground."""
     a = angle + s.flap * deflection
@@ -61,11 +68,7 @@ def coefficients(s: Surface, angle: float, deflection: float, share: float) -> A
             s.moment_0 + s.flap_moment * deflection,
         ]
     )
-    up, down = (
-        np.exp(-s.stall_sharpness * (a - s.stall_rad)),
-        np.exp(s.stall_sharpness * (a + s.stall_rad)),
-    )
-    blend = (1.0 + up + down) / ((1.0 + up) * (1.0 + down))  # Beard and McLain's own form
+    blend = stalled(s, a)
     slender = 0.41 * (1.0 - np.exp(-17.0 / s.aspect_ratio))
     cn = 1.98 * np.sin(a) * (1.0 / (0.56 + 0.44 * abs(np.sin(a))) - slender)
     ct = s.drag_0 * np.cos(a)
@@ -94,6 +97,11 @@ def _lift(
             disc = np.pi * a.rotor(i).radius_m ** 2
             ahead = max(along, 0.0)
             v = v + s.wash * (np.sqrt(ahead**2 + 2.0 * pull / (RHO * disc)) - ahead) * axis
+        if s.downwash_of >= 0:
+            wing = a.surfaces[s.downwash_of]
+            alpha = np.arctan2(-air @ s.normal_frd, air @ s.forward_frd)
+            share = 1.0 - stalled(wing, alpha)
+            v = v - s.downwash * share * (air @ s.normal_frd) * s.normal_frd
         flat = (v @ s.forward_frd) * s.forward_frd + (v @ s.normal_frd) * s.normal_frd
         speed = np.linalg.norm(flat)
         if speed < 1e-6:

@@ -93,10 +93,12 @@ def _slope(part: str, what: str) -> float:
     ("part", "what", "table", "within"),
     [
         # randybeard/mavsim_public, parameters/aerosonde_parameters.py; elevator + is nose up here
-        ("L", "alpha", 5.61, 0.03),
-        ("m", "alpha", -2.74, 0.03),
-        ("m", "q", -38.21, 0.03),
-        ("m", "elevator", 0.99, 0.03),
+        ("L", "alpha", 5.61, 0.005),
+        ("m", "alpha", -2.74, 0.005),
+        ("L", "q", 7.95, 0.005),
+        ("m", "q", -38.21, 0.005),
+        ("L", "elevator", -0.13, 0.005),
+        ("m", "elevator", 0.99, 0.005),
         ("Y", "beta", -0.98, 0.1),
         ("n", "beta", 0.073, 0.1),
         ("n", "r", -0.095, 0.1),
@@ -109,8 +111,40 @@ def _slope(part: str, what: str) -> float:
 def test_the_aerosonde_has_the_derivatives_of_its_table(
     part: str, what: str, table: float, within: float
 ) -> None:
-    """C_L_q (7.95) is not among them: surfaces without downwash have C_L_q = -2 C_m_alpha, 5.4."""
+    """Those by q ask for downwash: without it C_L_q is -2 C_m_alpha, 5.4."""
     assert _slope(part, what) == pytest.approx(table, rel=within)
+
+
+def test_yaw_torque_rolls_the_aerosonde_as_its_product_of_inertia_says() -> None:
+    """Gamma_3, Gamma_4 and Gamma_8 of Beard and McLain (3.13), with the table's inertia."""
+    j_x, j_z, j_xz = 0.8244, 1.759, 0.1204
+    expected = np.array([[j_z, j_xz], [j_xz, j_x]]) / (j_x * j_z - j_xz**2)
+    inverse = np.linalg.inv(AIRCRAFT["aerosonde"].inertia_frd_kg_m2)[np.ix_([0, 2], [0, 2])]
+    np.testing.assert_allclose(inverse, expected, rtol=0.01)  # wheels and propeller are apart
+
+
+def test_the_downwash_goes_with_the_flow_that_makes_it() -> None:
+    """Behind a stalled wing, and flown backwards, the tail meets the air as it comes."""
+    plain = dataclasses.replace(
+        AIRCRAFT["aerosonde"],
+        surfaces=tuple(
+            dataclasses.replace(s, downwash_of=-1) for s in AIRCRAFT["aerosonde"].surfaces
+        ),
+    )
+    for alpha, same in ((0.1, False), (0.3, False), (0.8, True), (np.pi - 0.1, True)):
+        flow = 25.0 * np.array([np.cos(alpha), 0.0, np.sin(alpha)])
+        turns = []
+        for a in (AIRCRAFT["aerosonde"], plain):
+            model = dynamics.pack(a)
+            x = dynamics.state(
+                model,
+                velocity_ned_m_s=flow,
+                q_ned_frd=np.array([1.0, 0.0, 0.0, 0.0]),
+                rate_frd_rad_s=CALM,
+                rotor_rad_s=np.zeros(1),
+            )
+            turns.append(dynamics.felt(x, np.full(4, np.nan), model, CALM)[1][1])
+        assert (abs(turns[0] - turns[1]) < 1e-3) == same
 
 
 def test_lift_and_drag_at_no_angle_are_the_tables() -> None:

@@ -111,7 +111,9 @@ class Surface:
     acts; ``aspect_ratio`` of the whole wing of which it is a part, ``span_m`` its span (ground
     effect). ``servo``: index of the servo or -1, ``gain``: its sign and share; ``flap``: how much
     angle of attack an angle of the flap is worth [-]. ``wash_rotor``: index of the rotor whose
-    slipstream it stands in, or -1, ``wash``: share of the slipstream's speed.
+    slipstream it stands in, or -1, ``wash``: share of the slipstream's speed. ``downwash``: by how
+    much the angle of attack falls here per angle of the aircraft [-], behind the surface with the
+    index ``downwash_of`` (-1: none), while the flow there is attached.
     """
 
     name: str
@@ -135,6 +137,8 @@ class Surface:
     flap_moment: float
     wash_rotor: int
     wash: float
+    downwash_of: int
+    downwash: float
 
 
 @dataclass(frozen=True, slots=True)

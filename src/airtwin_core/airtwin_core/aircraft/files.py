@@ -245,6 +245,8 @@ def _servo(item: dict[str, Any], path: Path) -> Servo:
 
 _BY_DEFAULT: dict[str, Any] = {"servo": None, "gain": 1.0, "flap": 0.0, "flap_moment": 0.0}
 _BY_DEFAULT |= {"wash_rotor": -1, "wash": 0.0, "moment_0": 0.0, "lift_0": 0.0, "mirror": None}
+_BY_DEFAULT |= {"downwash_of": None, "downwash": 0.0}
+_NO_NUMBERS = ("name", "servo", "place_frd_m", "forward_frd", "normal_frd")
 
 
 def _surfaces(
@@ -265,7 +267,8 @@ def _surfaces(
             )
         full = _BY_DEFAULT | item
         mirror = full.pop("mirror")
-        found.append(_surface(full, servos, centre, count, path))
+        ahead = [surface.name for surface in found]
+        found.append(_surface(full, servos, centre, count, ahead, path))
         if mirror is None:
             continue
         if not isinstance(mirror, dict) or not set(mirror) <= {"servo", "gain", "wash_rotor"}:
@@ -273,18 +276,23 @@ def _surfaces(
         twin = full | mirror | {"name": f"{full['name']}_left"}
         for key in ("place_frd_m", "forward_frd", "normal_frd"):
             twin[key] = (_vector(full[key], path, key) * [1.0, -1.0, 1.0]).tolist()
-        found.append(_surface(twin, servos, centre, count, path))
+        found.append(_surface(twin, servos, centre, count, ahead, path))
     return tuple(found)
 
 
 def _surface(
-    item: dict[str, Any], servos: tuple[Servo, ...], centre: Array, count: int, path: Path
+    item: dict[str, Any],
+    servos: tuple[Servo, ...],
+    centre: Array,
+    count: int,
+    ahead: list[str],
+    path: Path,
 ) -> Surface:
     what = f"surface {item['name']}"
     values: dict[str, Any] = {
         key: _number(value, path, f"{what}: {key}")
         for key, value in item.items()
-        if key not in ("name", "servo", "place_frd_m", "forward_frd", "normal_frd", "wash_rotor")
+        if key not in (*_NO_NUMBERS, "wash_rotor", "downwash_of")
     }
     for key in ("area_m2", "chord_m", "span_m", "aspect_ratio", "oswald", "lift_slope"):
         if not values[key] > 0.0:
@@ -315,8 +323,19 @@ def _surface(
         name=str(item["name"]),
         servo=-1 if item["servo"] is None else servo_names.index(item["servo"]),
         wash_rotor=wash_rotor,
+        downwash_of=_wing_ahead(item, ahead, path),
         **values,
     )
+
+
+def _wing_ahead(item: dict[str, Any], ahead: list[str], path: Path) -> int:
+    """Return which of the surfaces ``ahead`` turns the flow down, or -1."""
+    wing, downwash = item["downwash_of"], item["downwash"]
+    if (wing is not None and wing not in ahead) or not 0.0 <= downwash <= 1.0:
+        raise AircraftError(
+            f"{path}: surface {item['name']}: downwash from 0 to 1, of one of {ahead}"
+        )
+    return -1 if wing is None else ahead.index(wing)
 
 
 def _items(data: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:

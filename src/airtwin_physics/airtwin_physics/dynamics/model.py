@@ -49,7 +49,8 @@ N_ROTOR = 20
 SX, FX, NX, YX = 0, 3, 6, 9
 AREA, CHORD, SPAN, INDUCED, LIFT_0, LIFT_SLOPE, DRAG_0, MOMENT_0 = range(12, 20)
 STALL, SHARPNESS, PLATE, SERVO, GAIN, FLAP, FLAP_MOMENT, WASH_ROTOR, WASH = range(20, 29)
-N_SURFACE = 29
+DOWNWASH, WING_STALL, WING_SHARPNESS = range(29, 32)  # the latter of the wing ahead
+N_SURFACE = 32
 
 # columns of Model.servos
 LEAST, MOST, TAU_SERVO = range(3)
@@ -64,7 +65,7 @@ class Model(NamedTuple):
 
     ``body`` (13,), ``inertia``, ``inertia_inverse`` (3, 3) [kg m^2] FRD, ``rotors`` (n, 20),
     ``feet`` (k, 4) [m] FRD and friction along x [-]: what touches the ground, ``battery`` (12,)
-    and ``ocv`` (m,) [V] of one cell as in airtwin_physics.battery, ``surfaces`` (s, 29),
+    and ``ocv`` (m,) [V] of one cell as in airtwin_physics.battery, ``surfaces`` (s, 32),
     ``servos`` (m, 3). What a fault changes (mass, effectiveness, share of capacity) is changed
     here, in place.
     """
@@ -130,7 +131,7 @@ def pack(aircraft: Aircraft) -> Model:
         feet,
         battery,
         ocv,
-        np.array([_surface(s) for s in aircraft.surfaces]).reshape(-1, N_SURFACE),
+        np.array([_surface(s, aircraft) for s in aircraft.surfaces]).reshape(-1, N_SURFACE),
         np.array(servos, dtype=np.float64).reshape(-1, N_SERVO),
     )
 
@@ -141,7 +142,7 @@ def _down(places_frd_m: Array, pitch_rad: float) -> Array:
     return down
 
 
-def _surface(surface: Surface) -> Array:
+def _surface(surface: Surface, aircraft: Aircraft) -> Array:
     row = np.zeros(N_SURFACE)
     row[SX : SX + 3] = surface.place_frd_m
     row[FX : FX + 3] = surface.forward_frd
@@ -156,6 +157,10 @@ def _surface(surface: Surface) -> Array:
     row[SERVO], row[GAIN], row[FLAP] = surface.servo, surface.gain, surface.flap
     row[FLAP_MOMENT] = surface.flap_moment
     row[WASH_ROTOR], row[WASH] = surface.wash_rotor, surface.wash
+    if surface.downwash_of >= 0:
+        wing = aircraft.surfaces[surface.downwash_of]
+        row[DOWNWASH] = surface.downwash
+        row[WING_STALL], row[WING_SHARPNESS] = wing.stall_rad, wing.stall_sharpness
     return row
 
 

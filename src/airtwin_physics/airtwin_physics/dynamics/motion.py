@@ -20,6 +20,7 @@ from airtwin_physics.dynamics.model import (
     CDA_Z,
     CHARGE,
     CHORD,
+    DOWNWASH,
     FX,
     GAIN,
     GRAVITY_M_S2,
@@ -46,6 +47,8 @@ from airtwin_physics.dynamics.model import (
     TURN,
     WASH,
     WASH_ROTOR,
+    WING_SHARPNESS,
+    WING_STALL,
     YX,
     Model,
 )
@@ -197,6 +200,12 @@ def lift(
             vx, vy, vz = vx + wash * bx, vy + wash * by, vz + wash * bz
         ahead = vx * row[FX] + vy * row[FX + 1] + vz * row[FX + 2]
         sink = -(vx * row[NX] + vy * row[NX + 1] + vz * row[NX + 2])
+        if row[DOWNWASH] > 0.0:
+            front = ax * row[FX] + ay * row[FX + 1] + az * row[FX + 2]
+            below = -(ax * row[NX] + ay * row[NX + 1] + az * row[NX + 2])
+            angle = np.arctan2(below, front)
+            stalled = wings.separated(angle, row[WING_STALL], row[WING_SHARPNESS])
+            sink -= row[DOWNWASH] * (1.0 - stalled) * below
         square = ahead * ahead + sink * sink
         if square < STILL_M2_S2:
             continue
