@@ -22,7 +22,8 @@ N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], ``kernel
 _RATE_STEPS = 128
 _BLOCK_S = 0.02  # of the means whose spread tells noise from vibration
 _BLOCKS = 5  # as few of them tell
-N_REST = 47
+N_REST = 48
+_CLIPPED = 47  # in ``rest``: share of clipped samples over the window
 WENT_BACK, GAP = "clock went back", "IMU gap"
 BROKEN = frozenset((WENT_BACK, GAP))
 """What of an IMU sample's time costs the state."""
@@ -32,7 +33,7 @@ BROKEN = frozenset((WENT_BACK, GAP))
 def follow(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> None:
     """Update running means and spreads of the IMU over ``window`` [s].
 
-    rest (47,): elapsed [s], mean gyro (3,), mean accel (3,), variance of gyro [rad^2/s^2] and of
+    rest (48,): elapsed [s], mean gyro (3,), mean accel (3,), variance of gyro [rad^2/s^2] and of
     accel [m^2/s^4], each summed over the axes; variance of gyro (3,) and accel (3,) from sample
     to sample, which motion hardly enters; last gyro (3,), last accel (3,). Of ``blocks``: [21]
     how many, [22] time so far [s], [23:29] integral over it, the means of the last [29:35] and of
@@ -115,7 +116,8 @@ def enter(
 ) -> None:
     """Write one IMU step, the arguments of ``predict``, with the white noise that the IMU shows.
 
-    rest: after ``follow``; before: last gyro and accel until then. missing: time [s]
+    rest: after ``follow``; here its share of clipped samples is followed. before: last gyro and
+    accel until then. missing: time [s]
     within dt that no sample covers. doubt (4,): what lost samples may have held [rad/s],
     [m/s^2], what a clipped one hides [m/s^2], beyond which force [m/s^2] one is an impact.
     """
@@ -136,8 +138,11 @@ def enter(
             entry[4 + i] = 0.5 * (accel[i] + before[3 + i])
             entry[7 + i] += max(doubt[0] * doubt[0], rest[7]) * missing * missing
         entry[10] += max(doubt[1] * doubt[1], rest[8]) * missing * missing
+    rest[_CLIPPED] += min(dt / _WINDOW_S, 1.0) * ((1.0 if clipped else 0.0) - rest[_CLIPPED])
     if clipped:
-        entry[10] += (doubt[2] * dt) ** 2
+        # a shaken sensor is cut off on the same side again and again: errors of late add up
+        hidden = doubt[2] * dt
+        entry[10] += hidden * (hidden + 2.0 * doubt[2] * _WINDOW_S * rest[_CLIPPED])
     entry[IMPACT] = force2 * dt * dt if force2 > doubt[3] * doubt[3] else 0.0
 
 
