@@ -64,8 +64,9 @@ def test_a_clock_that_snaps_back_by_seconds_is_followed_too():
     """PX4 at four times real time with SYNCT=1 runs 8 s ahead, then snaps back."""
     intake = Intake()
     stream(intake, 0.0, 5.0, offset_s=8.0)
-    assert 190 <= stream(intake, 5.0, 10.0) <= 201
-    assert intake.epoch == 1
+    assert stream(intake, 5.0, 10.0) == 248
+    assert (intake.epoch, intake.moves) == (0, 1)
+    assert intake.moved_s == pytest.approx(-8.0)
 
 
 def vehicle(intake, start_s, end_s, offset_s=0.0, gnss_offset_s=None):
@@ -90,14 +91,54 @@ def test_one_stamp_of_the_future_is_refused_and_blocks_nothing(ahead_s):
     assert intake.epoch == 0
 
 
-def test_one_source_that_stays_ahead_is_never_believed():
+@pytest.mark.parametrize("off_s", [3.0, -3.0, 100.0, -100.0])
+def test_one_source_whose_clock_moves_is_followed_after_three_and_the_others_are_not(off_s):
     intake = Intake()
     vehicle(intake, 0.0, 2.0)
-    assert vehicle(intake, 2.0, 12.0, gnss_offset_s=3.0) == {"imu": 500, "gnss": 0}
+    assert vehicle(intake, 2.0, 12.0, gnss_offset_s=off_s) == {"imu": 500, "gnss": 48}
+    # what comes back to the time of the others is believed, unless it runs backwards
+    assert vehicle(intake, 12.0, 22.0) == {"imu": 500, "gnss": 48 if off_s > 0.0 else 50}
     assert intake.epoch == 0
 
 
-@pytest.mark.parametrize("jump_s", [3.0, 9.0, 3600.0, -3600.0])
+def test_one_source_of_quite_another_clock_is_never_believed():
+    intake = Intake()
+    vehicle(intake, 0.0, 2.0)
+    assert vehicle(intake, 2.0, 12.0, gnss_offset_s=3000.0) == {"imu": 500, "gnss": 0}
+    assert (intake.epoch, intake.moves) == (0, 0)
+
+
+@pytest.mark.parametrize("jump_s", [0.5, 3.0, 100.0, -0.1, -0.5, -3.0, -100.0])
+def test_a_vehicle_whose_clock_moves_is_followed_at_once(jump_s):
+    """Its sources share one clock: where the fastest has shown that it moved, none else waits."""
+    intake = Intake()
+    vehicle(intake, 0.0, 5.0)
+    admitted = vehicle(intake, 5.0, 8.0, offset_s=jump_s)
+    assert (intake.epoch, intake.moves) == (0, 1)
+    assert intake.moved_s == pytest.approx(jump_s)
+    assert admitted["imu"] == 148
+    assert admitted["gnss"] >= 14
+
+
+@pytest.mark.parametrize("ahead_s", [0.25, 0.9, 50.0])
+def test_a_stamp_ahead_shuts_out_none_that_follow(ahead_s):
+    intake = Intake()
+    stream(intake, 0.0, 2.0)
+    stream(intake, 2.0, 2.02, offset_s=ahead_s)
+    assert stream(intake, 2.02, 4.0) >= 97
+    assert intake.epoch == 0
+
+
+def test_a_few_that_overtook_each_other_are_no_moved_clock():
+    intake = Intake()
+    for order in (0, 1, 2, 5, 3, 4, 6, 8, 7, 9):
+        at = EPOCH + order * 20_000_000
+        intake.admit("imu", Sample(at, at + 60_000_000))
+    assert intake.counts["imu"] == {"used": 7, BACKWARDS: 3}
+    assert intake.moves == 0
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
 def test_a_whole_vehicle_that_jumps_is_believed_after_a_second(jump_s):
     intake = Intake()
     vehicle(intake, 0.0, 5.0)

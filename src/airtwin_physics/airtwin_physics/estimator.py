@@ -69,7 +69,9 @@ class Estimator:
         self._sensors = Sensors(c, self._belief, self._anchor, self._track)
         self._arrivals = Arrivals(c, self._track, self._belief, self._sensors)
         self._autopilot = Autopilot(c)
-        self._output = Output(c, self._track, self._belief, self._sensors, self._anchor)
+        self._output = Output(
+            c, self._track, self._belief, self._sensors, self._anchor, self._arrivals.clocks
+        )
         self._handlers: dict[type, Callable[..., TwinState | None]] = {
             Imu: self._on_imu,
             **self._arrivals.handlers,
@@ -84,6 +86,11 @@ class Estimator:
     def imu_refused(self) -> dict[str, int]:
         """IMU samples that were not used, by cause."""
         return self._track.refused
+
+    @property
+    def clock_leaps(self) -> dict[str, int]:
+        """How often the vehicle's clock ("imu") or that of one kind of sample has leapt."""
+        return self._arrivals.clocks.leaps
 
     def on(self, sample: Sample) -> TwinState | None:
         """Take one sample; returns a state at most every ``publish_period_s`` of vehicle time."""
@@ -162,7 +169,7 @@ class Estimator:
         knows = knows and sample.v_xy_valid and sample.v_z_valid and imu is not None
         near = knows and square(sample.position_ned_m) < _DATUM_MAX_M**2
         near = near and square(sample.velocity_ned_m_s) < SPEED_MAX_M_S**2
-        age_s = 0.0 if imu is None else (imu.stamp_ns - sample.stamp_ns) * 1e-9
+        age_s = self._arrivals.age_s(sample) or 0.0
         self._anchor.stands(self._track.now_s - age_s, sample if near else None)
         if self._datum_free and belief.begun and sample.z_valid:
             down_m = float(sample.position_ned_m[2]) - float(belief.x[2])

@@ -209,6 +209,8 @@ class PhysicsNode(Node):
         if state is None:
             return "", {}
         values = {f"{one.source}/health": one.health.name.lower() for one in state.health}
+        leaps = self._estimator.clock_leaps.items()
+        values |= {f"{name}/leaps of its clock": str(count) for name, count in leaps}
         bad = [f"{h.source} {h.health.name.lower()}" for h in state.health if h.health in _BAD]
         words = [state.notice] if state.notice else []
         if bad:

@@ -22,13 +22,13 @@ from airtwin_core.types import (
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel
 from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.clocks import Clocks
 from airtwin_physics.ekf.fusion import Sensors
 from airtwin_physics.ekf.imu import ImuTrack, square
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S, TOO_LATE
 
-_AGE_MAX_S = 0.5  # stamps further from the IMU's for so long are of another clock: go by arrival
-_APART_NS = 2_000_000_000
+_AGE_MIN_S = -0.5
 _AGE_STAMPED_S = 0.04
 _AGE_CREEP_S = 0.005  # the smallest age counts, but not for ever
 _AGE_FIRST_S = 0.2
@@ -54,6 +54,7 @@ class Arrivals:
         self._track = track
         self._belief = belief
         self._sensors = sensors
+        self.clocks = Clocks(track)
         self._sequence = itertools.count()
         self.handlers: dict[type, Callable[..., None]] = {
             GnssFix: self._on_gnss,
@@ -73,7 +74,7 @@ class Arrivals:
         self.field: Magnetometer | None = None
         self._attitude: Attitude | None = None
         self._gnss_age_s = _AGE_FIRST_S
-        self._apart_ns: dict[type, int] = {}  # since when stamps have been far from the IMU's
+        self.clocks.start_over()
         self._queued_s = dict.fromkeys(
             ("barometer", "magnetometer", "heading", "airspeed", "rangefinder", "flow", "pose"),
             NEVER_S,
@@ -99,16 +100,15 @@ class Arrivals:
         return last
 
     def _on_gnss(self, fix: GnssFix) -> None:
-        c, x, imu = self._config, self._belief.x, self._track.newest
-        if imu is not None:
-            age_s = (imu.stamp_ns - fix.stamp_ns) * 1e-9
+        c, x, age_s = self._config, self._belief.x, self.age_s(fix)
+        if age_s is not None:
             self._gnss_age_s = min(self._gnss_age_s + _AGE_CREEP_S, max(age_s, 0.0))
         # a stamp well before the arrival has a delay taken off already; no fix is from the future
         nominal_s = 0.0 if self._gnss_age_s > _AGE_STAMPED_S else c.gnss_delay_s
         delay_s = nominal_s + float(x[kernel.X_DELAY])
         delay_s = min(max(delay_s, -self._gnss_age_s), c.gnss_delay_max_s)
         x[kernel.X_DELAY] = delay_s - nominal_s
-        self._enqueue(fix, delay_s, self._sensors.fix, self._sensors.gnss.position)
+        self._enqueue(fix, delay_s, self._sensors.fix, self._sensors.gnss.position, age_s)
 
     def _on_barometer(self, sample: Barometer) -> None:
         c, height = self._config, self._sensors.height
@@ -179,29 +179,24 @@ class Arrivals:
         self._queued_s[source] = now_s
         return True
 
-    def _enqueue(
-        self, sample: Sample, delay_s: float, fuse: Callable[..., None], source: Source
-    ) -> None:
+    def age_s(self, sample: Sample) -> float | None:
+        """Return how much older [s] a sample is than the newest IMU sample; None before one."""
         imu = self._track.newest
-        if not self._belief.begun or imu is None:
+        return None if imu is None else self.clocks.age_ns(imu, sample) * 1e-9
+
+    def _enqueue(
+        self,
+        sample: Sample,
+        delay_s: float,
+        fuse: Callable[..., None],
+        source: Source,
+        age_s: float | None = None,
+    ) -> None:
+        if not self._belief.begun or self._track.newest is None:
             return
-        age_s = (imu.stamp_ns - sample.stamp_ns) * 1e-9
-        if self._of_another_clock(sample, age_s):
-            age_s = (imu.received_ns - sample.received_ns) * 1e-9
-        if not -_AGE_MAX_S <= age_s <= self._config.horizon_s + LATE_MAX_S:
+        age_s = self.age_s(sample) if age_s is None else age_s
+        if age_s is None or not _AGE_MIN_S <= age_s <= self._config.horizon_s + LATE_MAX_S:
             source.tally.refuse(TOO_LATE)
             return
         when_s = self._track.now_s - age_s - delay_s
         heapq.heappush(self._pending, (when_s, next(self._sequence), fuse, sample))
-
-    def _of_another_clock(self, sample: Sample, age_s: float) -> bool:
-        """Tell whether stamps of this kind have nothing to do with the IMU's.
-
-        After a stall of the twin (a busy machine) what has waited arrives at once, and is as old
-        as its stamp says: taken for news it would throw the filter by what was flown meanwhile.
-        """
-        if abs(age_s) <= _AGE_MAX_S:
-            self._apart_ns.pop(type(sample), None)
-            return False
-        since_ns = self._apart_ns.setdefault(type(sample), sample.received_ns)
-        return sample.received_ns - since_ns >= _APART_NS

@@ -17,6 +17,8 @@ _WINDOW_S = 0.5  # of the means and spreads
 _LONG = 1.2  # times the integration time: beyond that samples are missing
 _RATE_S = 0.1  # over which a smooth rate is taken
 _CREEP_NS = 2e7  # per s that PX4's clock shift may fall behind; its sawtooth: 0.2 s in 25 s
+_LEAP_NS = 50_000_000  # forward; less is the scatter of arrivals
+_FORGET_NS = 1e8  # per s, by which the longest wait is let go
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], ``kernel.IMPACT``
 _RATE_STEPS = 128
@@ -201,6 +203,9 @@ class ImuTrack:
         self.newest: Imu | None = None
         self.now_s = 0.0
         self._ahead_ns: int | None = None  # stamp less arrival of the least delayed of late
+        self._behind_ns: int | None = None  # stamp of the last sample behind the newest
+        self.waited_ns = 0  # the longest lately on the link or in a queue
+        self.clock_ns = 0  # by how much the stamps have leapt so far without time passing
         self.first = self.last = 0
         self.ring = np.zeros((RING, N_ENTRY))
         self.rest = np.zeros(N_REST)
@@ -212,20 +217,25 @@ class ImuTrack:
         take it again as the first; all others are counted in ``refused``.
         """
         c, before = self._config, self.newest
-        step_s = imu.dt_s
-        if before is not None:
-            step_s = (imu.stamp_ns - before.stamp_ns) * 1e-9
-            if step_s < -c.gap_max_s:
-                return WENT_BACK
         if not 0.0 < imu.dt_s <= 0.5:
             return self._refuse("impossible integration time")
+        step_s, leapt_ns = imu.dt_s, 0
         if before is not None:
-            if step_s <= 0.0:
-                return self._refuse(
-                    "same time stamp twice" if step_s == 0.0 else "time runs backwards"
-                )
-            if step_s > c.stamp_jump_s:
-                step_s = min(step_s, max(self._passed_s(before, imu), imu.dt_s))
+            stamped_ns = imu.stamp_ns - before.stamp_ns
+            step_s = stamped_ns * 1e-9
+            if not 0.0 < step_s <= c.stamp_jump_s:
+                passed_s = self._passed_s(before, imu)
+                if step_s <= 0.0 and not self._runs_behind(imu.stamp_ns):
+                    if passed_s < -c.gap_max_s:
+                        return WENT_BACK  # in both clocks
+                    return self._refuse(
+                        "same time stamp twice" if stamped_ns == 0 else "time runs backwards"
+                    )
+                passed_s = max(passed_s, imu.dt_s)
+                if step_s <= 0.0 and passed_s > c.gap_max_s:
+                    return WENT_BACK
+                step_s = min(step_s, passed_s) if step_s > 0.0 else passed_s
+                leapt_ns = stamped_ns - int(step_s * 1e9)
             if step_s > c.gap_max_s:
                 return GAP
         now_s = self.now_s + step_s
@@ -245,13 +255,32 @@ class ImuTrack:
             return self._refuse("impossible value" if size >= _IMPOSSIBLE else "not finite")
         self.newest = imu
         self.now_s = now_s
-        ahead_ns = imu.stamp_ns - imu.received_ns
+        self._behind_ns = None
+        offset_ns = ahead_ns = imu.stamp_ns - imu.received_ns
         if self._ahead_ns is not None:
+            if leapt_ns < 0 or leapt_ns > _LEAP_NS:
+                self.clock_ns += leapt_ns
+                self._ahead_ns += leapt_ns
             ahead_ns = max(ahead_ns, self._ahead_ns - int(_CREEP_NS * step_s))
         self._ahead_ns = ahead_ns
+        self.waited_ns = max(ahead_ns - offset_ns, self.waited_ns - int(_FORGET_NS * step_s))
         if queue:
             self.last += 1
         return ""
+
+    def _runs_behind(self, stamp_ns: int) -> bool:
+        """Return whether two in a row are in order, though behind the newest: the clock moved.
+
+        One alone was late. Or the newest is the one whose stamp is wrong: that ends here as well,
+        since it has made no more time pass than its arrival allows.
+        """
+        before_ns, self._behind_ns = self._behind_ns, stamp_ns
+        return before_ns is not None and stamp_ns > before_ns
+
+    @property
+    def ahead_ns(self) -> int:
+        """Stamp less arrival of the least delayed sample of late."""
+        return self._ahead_ns or 0
 
     def _passed_s(self, before: Imu, imu: Imu) -> float:
         """Return for how long nothing came, judged by arrivals.

@@ -12,6 +12,7 @@ from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel, wind
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.clocks import Clocks
 from airtwin_physics.ekf.fusion import Sensors
 from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.ekf.steps import forecast
@@ -82,12 +83,14 @@ class Output:
         belief: Belief,
         sensors: Sensors,
         anchor: Anchor,
+        clocks: Clocks,
     ) -> None:
         self._config = config
         self._track = track
         self._belief = belief
         self._sensors = sensors
         self._anchor = anchor
+        self._clocks = clocks
         self.start_over()
 
     def start_over(self, lost: str = "") -> None:
@@ -166,7 +169,7 @@ class Output:
         self._looked_s = at_s
         self._health = self._sensors.health(at_s)
         self._wind_fits = self._sensors.wind_fits(at_s)
-        self._notice = self._sensors.notice(at_s)
+        words = [self._clocks.notice(), self._sensors.notice(at_s)]
         if self._lost and self._track.now_s - self._lost_s < _LOST_SAID_S:
-            lost = f"state lost ({self._lost}) and found again"
-            self._notice = f"{lost}; {self._notice}" if self._notice else lost
+            words.insert(0, f"state lost ({self._lost}) and found again")
+        self._notice = "; ".join(filter(None, words))

@@ -24,6 +24,7 @@ from airtwin_core.types import (
 from airtwin_ros.px4.border import (
     ALTITUDE_MAX_M,
     ANGLE_MAX_RAD,
+    CLOCK_MAX_US,
     POSITION_MAX_M,
     RATE_MAX_RAD_S,
     SPEED_MAX_M_S,
@@ -194,6 +195,7 @@ def estimator_flags(msg: Any, received_ns: int) -> EstimatorFlags:
 
 def timesync(msg: Any, received_ns: int) -> Timesync:
     """TimesyncStatus."""
+    scalar(msg.estimated_offset, CLOCK_MAX_US, "offset between the clocks")
     return Timesync(
         stamp_ns(msg),
         received_ns,

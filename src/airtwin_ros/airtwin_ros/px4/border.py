@@ -22,6 +22,7 @@ CURRENT_MAX_A = 1e4
 ANGLE_MAX_RAD = 7.0  # a full turn, and some
 RANGE_MAX_M = 1.0e5
 ROTOR_MAX_RPM = 1.0e6
+CLOCK_MAX_US = 2**62 // 1000  # int64 [ns] holds the difference of two such times
 
 
 class BadMessage(ValueError):
@@ -79,7 +80,7 @@ def stamp_ns(msg: Any) -> int:
     stamp_us = sample_us or int(msg.timestamp)
     if stamp_us <= 0:
         raise BadMessage("time stamp is zero")
-    if stamp_us > 2**62 // 1000:
+    if stamp_us > CLOCK_MAX_US:
         raise BadMessage("time stamp is impossible", str(stamp_us))
     return stamp_us * 1000
 
