@@ -22,6 +22,8 @@ class BatteryConfig:
     noise_s: float = 20.0  # [s] over which the noise of the voltage is followed
     wobble_cell_v: tuple[float, ...] = (0.003, 0.01, 0.03)  # [V] sizes of w, a cell, weighed
     wobble_s: float = 10.0  # [s] tau_w
+    # [-/sqrt(min)] least walk of r with each of them: what shakes a voltage may as well stay
+    wobble_walk: tuple[float, ...] = (0.005, 0.03, 0.1)
     evidence_s: float = 30.0  # [s] over which the evidence for one of them fades
     resistance_share: float = 0.5  # [-] prior sigma of r: age
     resistance_walk: float = 0.02  # [-/sqrt(min)] how fast r may change
@@ -55,6 +57,8 @@ class BatteryConfig:
     gate_nis: float = 25.0  # [-] five sigmas
     shut_s: float = 5.0  # [s] of shut gate, after which the filter starts over
     load_s: float = 60.0  # [s] over which the load is averaged for the time to empty
+    load_short_s: float = 5.0  # [s] of the mean that shows another load: take-off, landing
+    load_step: float = 0.5  # [-] share by which it must differ: gusts and climbs do by less
     most_s: float = 14_400.0  # [s] longest time to empty that is told
     resistance_known: float = 0.10  # [-] sigma of r at most to be known: 10 K change R by a third
     capacity_known: float = 0.07  # [-] sigma of c at most to be known: a third of its prior
@@ -65,7 +69,8 @@ class BatteryConfig:
         """Refuse what makes no sense.
 
         Raises:
-            ValueError: a setting is not a positive number, or no wobble is left to weigh.
+            ValueError: a setting is not a positive number, or no wobble is left to weigh, or one
+                has no walk.
         """
         for name in self.__slots__:
             told = getattr(self, name)
@@ -74,3 +79,5 @@ class BatteryConfig:
             right = all(v > 0.0 or signed for v in values)
             if not (values and right and all(math.isfinite(v) for v in values)):
                 raise ValueError(f"{name} is {told}, expected a number > 0")
+        if len(self.wobble_walk) != len(self.wobble_cell_v):
+            raise ValueError("wobble_walk and wobble_cell_v differ in length")

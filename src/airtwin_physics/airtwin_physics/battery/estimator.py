@@ -3,7 +3,8 @@
 
 Takes samples as they come: judges them, averages them over windows, finds the best current there
 is, starts over when it must be another battery. What is believed is in filter.py: one filter for
-each size of wobble, of which the likeliest speaks. How long that lasts is in forecast.py.
+each size of wobble, weighed by how likely the voltages are under it. How long that lasts is in
+forecast.py.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from airtwin_core.aircraft import BatteryCoefficients
 from airtwin_core.types import Battery, Parameter
 from airtwin_physics.battery import model
 from airtwin_physics.battery.config import BatteryConfig
-from airtwin_physics.battery.filter import CAP, LEFT, RES, SCALE, WARM, BatteryFilter
-from airtwin_physics.battery.forecast import Endurance, endurance
+from airtwin_physics.battery.filter import CAP, LEFT, RES, SCALE, WARM, BatteryFilter, blend
+from airtwin_physics.battery.forecast import Endurance, Load, endurance
 
 NAN = float("nan")
 MEASURED, PREDICTED, ASSUMED = "measured", "predicted", "assumed"
@@ -31,8 +32,8 @@ class BatteryBelief:
     """What the estimator believes.
 
     ``left``: share of the charge; ``time_to_empty_s`` until the cut-off voltage under the load
-    of the last ``load_s``, with its 95 % interval; ``energy_left_j`` at the terminals until then;
-    ``source`` of the current; ``restarts``: how often it had to start over.
+    of the last ``load_s`` (or since take-off), with its 95 % interval; ``energy_left_j`` at the
+    terminals until then; ``source`` of the current; ``restarts``: how often it had to start over.
     """
 
     stamp_ns: int
@@ -69,17 +70,22 @@ class BatteryEstimator:
         self._behind = 0
         self._sum = np.zeros(3)  # of voltage, current and samples in the window
         self._metered = False
-        self._load = self._shut = 0.0
+        self._shut = 0.0
+        self._load = self._no_load()
         self._calm, self._stir = NAN, 0.0  # mean [A] of the current and variance [A^2] about it
 
     def _filters(self) -> tuple[BatteryFilter, ...]:
-        sizes = self._config.wobble_cell_v
+        sizes = range(len(self._config.wobble_cell_v))
         return tuple(BatteryFilter(self._c, self._config, size) for size in sizes)
+
+    def _no_load(self) -> Load:
+        config = self._config
+        return Load(config.load_s, config.load_short_s, config.load_step)
 
     @property
     def filter(self) -> BatteryFilter:
-        """The filter with the most evidence."""
-        return max(self._bank, key=lambda one: one.evidence)
+        """What all filters believe together, each weighed by its evidence."""
+        return blend(self._bank)
 
     def on(self, sample: Battery, power_w: float = NAN) -> BatteryBelief | None:
         """Take one sample; return the belief once a window is full, else None.
@@ -127,9 +133,7 @@ class BatteryEstimator:
             if self._shut > self._config.shut_s:
                 self._restart("voltage jumped")
                 return
-        share = 1.0 - math.exp(-dt / self._config.load_s)
-        power = voltage * current
-        self._load = power if not self._load else self._load + share * (power - self._load)
+        self._load.on(voltage * current, dt)
 
     def _without_noise(self, current: float, dt: float) -> float:
         """Return the current [A] that is likeliest given a meter's noise.
@@ -198,7 +202,7 @@ class BatteryEstimator:
         self._bank = self._filters()
         self._known_at, self._newest, self._source = None, 0, ""
         self._sum, self._metered = np.zeros(3), False
-        self._load, self._shut = 0.0, 0.0
+        self._load, self._shut = self._no_load(), 0.0
         self._calm, self._stir = NAN, 0.0
 
     def _take_source(self, source: str) -> None:
@@ -208,25 +212,30 @@ class BatteryEstimator:
         self._calm, self._stir = NAN, 0.0
         sigma = {MEASURED: config.scale_measured, PREDICTED: config.scale_predicted}
         for one in self._bank:
-            one.set_scale(sigma.get(source, config.scale_assumed))
+            one.set_source(sigma.get(source, config.scale_assumed), told=source in sigma)
 
     def scale(self) -> float:
         """Return true over told current [-] as believed: what predicted power is multiplied by."""
         return math.exp(self.filter.x[SCALE])
 
-    def endurance(self, power_w: float, empty_v: float | None = None) -> Endurance:
-        """Return how long ``power_w`` [W], as told, can be held; see forecast.py."""
-        return endurance(self.filter, power_w, most_s=self._config.most_s, empty_v=empty_v)
+    def endurance(self, power_w: float | None = None, empty_v: float | None = None) -> Endurance:
+        """Return how long ``power_w`` [W], as told, can be held; see forecast.py.
+
+        power_w: of what is still to be flown, where somebody knows it; else the load of the last
+        ``load_s`` goes on.
+        """
+        load = self._load.mean_w if power_w is None else power_w
+        return endurance(self.filter, load, most_s=self._config.most_s, empty_v=empty_v)
 
     def _belief(self, sample: Battery) -> BatteryBelief:
-        lasts, believed = self.endurance(self._load), self.filter
+        lasts, believed = self.endurance(), self.filter
         return BatteryBelief(
             stamp_ns=sample.stamp_ns,
             received_ns=sample.received_ns,
             left=float(believed.x[LEFT]),
             left_sigma=math.sqrt(believed.p[LEFT, LEFT]),
             ocv_v=believed.ocv_v(),
-            load_w=self._load * self.scale(),
+            load_w=self._load.mean_w * self.scale(),
             time_to_empty_s=lasts.time_s,
             time_to_empty_sigma_s=lasts.sigma_s,
             time_to_empty_95_s=(lasts.low_s, lasts.high_s),

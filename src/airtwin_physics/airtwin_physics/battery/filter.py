@@ -34,6 +34,7 @@ innovations.
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -53,8 +54,9 @@ class BatteryFilter:
     """State ``x`` (10,) and covariance ``p`` (10, 10) of one pack; see the module."""
 
     def __init__(
-        self, coefficients: BatteryCoefficients, config: BatteryConfig, wobble_cell_v: float
+        self, coefficients: BatteryCoefficients, config: BatteryConfig, size: int
     ) -> None:
+        """size: which of the wobbles in ``config`` it assumes."""
         self._cells = coefficients.cells
         self._config = config
         self._pack, self._table = model.pack(coefficients)
@@ -67,7 +69,8 @@ class BatteryFilter:
         self.measured_c = False
         self.drawn = 0.0
         self._first_c, self._warmth = config.ambient_c, 0.0
-        self.wobble_v = self._cells * wobble_cell_v
+        self.wobble_v = self._cells * config.wobble_cell_v[size]
+        self._contact, self._walk = config.wobble_walk[size], config.resistance_walk
         self.evidence = 0.0
         self._noise = 4.0 * self._least
 
@@ -115,9 +118,14 @@ class BatteryFilter:
         self._first_c, self._warmth = warm, 0.0
         self._noise = 4.0 * self._least
 
-    def set_scale(self, sigma: float) -> None:
-        """Give the scale of the current the prior of a new source."""
+    def set_source(self, sigma: float, *, told: bool) -> None:
+        """Give the scale of the current the prior of a new source.
+
+        told: the source knows the load. What shakes the voltage then is the pack or its contacts,
+        and may stay: r walks; else it is the load.
+        """
         self._isolate(SCALE, 0.0, sigma)
+        self._walk = max(self._config.resistance_walk, self._contact if told else 0.0)
 
     def set_temperature(self, temperature_c: float) -> None:
         """Take a measured temperature [deg C]; from now on it is not predicted."""
@@ -138,7 +146,7 @@ class BatteryFilter:
         q = np.zeros(N)
         q[LEFT] = (1e-3 * step) ** 2 + 1e-12
         q[POLAR] = (0.05 * (self.x[POLAR] - f[POLAR, POLAR] * before[POLAR])) ** 2 + 1e-10
-        q[RES] = config.resistance_walk**2 * dt / 60.0 + self._warmth_doubt()
+        q[RES] = self._walk**2 * dt / 60.0 + self._warmth_doubt()
         q[TABLE] = config.table_cell_v**2 * (1.0 - f[TABLE, TABLE] ** 2)
         q[WOBBLE] = self.wobble_v**2 * (1.0 - f[WOBBLE, WOBBLE] ** 2)
         grown = math.exp(before[RES] + before[SCALE]) * self._growth(before)[0]
@@ -279,7 +287,7 @@ class BatteryFilter:
         """Return (vector, table, start) as believed, for ``discharge`` and ``endurance``.
 
         The table is that of the charge to come, under a load that goes on: b fades from it as it
-        does from the state, d stays.
+        does from the state, d stays. w fades, as does the polarisation, with which it starts.
         x: (10,) another state than the believed one, for derivatives.
         """
         x = self.x if x is None else x
@@ -289,7 +297,7 @@ class BatteryFilter:
         kind = x[KIND] * np.minimum(1.0, self._spread / max(here, 1e-9))
         table = self._table + kind + x[TABLE] * np.exp(-ahead) - x[SLOW] / self._cells
         table[0] = self._table[0] - x[SLOW] / self._cells  # where all charts end, by definition
-        return vector, table, np.array([drawn, x[POLAR], x[WARM]])
+        return vector, table, np.array([drawn, x[POLAR] - x[WOBBLE], x[WARM]])
 
     def chart_doubt(self) -> Array:
         """Return the sigma (m,) [V] of one cell's chart ahead that no state of now tells: m and b.
@@ -312,3 +320,21 @@ class BatteryFilter:
         """Return the pack's open-circuit voltage [V] by the file's table."""
         charge = (1.0 - self.x[LEFT]) * self._pack[model.CAPACITY_C]
         return model.ocv(self._pack, self._table, charge)
+
+
+def blend(bank: tuple[BatteryFilter, ...]) -> BatteryFilter:
+    """Return one filter with mean and covariance of all, each weighed by its evidence.
+
+    Moments of a mixture: Bar-Shalom, Li, Kirubarajan (2001), ch. 1.4.16. All else is that of
+    the likeliest.
+    """
+    told = np.array([one.evidence for one in bank])
+    share = np.exp(told - told.max())
+    share /= share.sum()
+    mixed = copy.copy(bank[int(np.argmax(told))])
+    mixed.x = sum((k * one.x for k, one in zip(share, bank, strict=True)), np.zeros(N))
+    mixed.p = np.zeros((N, N))
+    for k, one in zip(share, bank, strict=True):
+        mixed.p += k * (one.p + np.outer(one.x - mixed.x, one.x - mixed.x))
+    mixed.wobble_v = math.sqrt(float(share @ [one.wobble_v**2 for one in bank]))
+    return mixed

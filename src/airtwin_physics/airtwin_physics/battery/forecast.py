@@ -15,6 +15,29 @@ from airtwin_physics.battery.filter import SCALE, BatteryFilter, N
 SIGMAS_95 = 1.96
 
 
+class Load:
+    """Mean load [W] of the last ``memory_s`` at most, or since it became another (take-off).
+
+    Another it is where the mean of ``short_s`` differs by more than ``step`` of the larger.
+    """
+
+    def __init__(self, memory_s: float, short_s: float, step: float) -> None:
+        self.mean_w = 0.0
+        self._short_w, self._age_s = 0.0, 0.0
+        self._memory_s, self._short_s, self._step = memory_s, short_s, step
+
+    def on(self, power_w: float, dt_s: float) -> None:
+        """Take the mean power [W] of the next ``dt_s`` [s]."""
+        self._age_s = min(self._age_s + dt_s, self._memory_s)
+        self.mean_w += min(dt_s / self._age_s, 1.0) * (power_w - self.mean_w)
+        short_s = min(self._short_s, self._age_s)
+        self._short_w += min(dt_s / short_s, 1.0) * (power_w - self._short_w)
+        larger = max(abs(self._short_w), abs(self.mean_w))
+        if abs(self._short_w - self.mean_w) > self._step * larger:
+            self.mean_w = self._short_w = power_w
+            self._age_s = dt_s
+
+
 class Endurance(NamedTuple):
     """Time [s] and energy [J] at the terminals until empty; sigma and 95 % interval of the time.
 
