@@ -235,6 +235,7 @@ WING_AIRFRAMES: dict[str, dict[str, float]] = {
         "FW_T_SINK_MAX": 2.7,
         "FW_T_SINK_MIN": 2.2,
         "NAV_ACC_RAD": 5.0,
+        "VT_F_TRANS_THR": 0.75,
     },
 }
 
