@@ -16,14 +16,18 @@ from airtwin_core.types import Array
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.dynamics import GRAVITY_M_S2
 
-# A row of setpoints; NaN is not controlled, as in PX4's TrajectorySetpoint.
+# A row of setpoints; NaN is not controlled, as in PX4's TrajectorySetpoint. Limits of the phase of
+# flight: climb and sink rate [m/s], tilt [rad], least thrust; what the motors do.
 SP_POS, SP_VEL, SP_ACC = slice(0, 3), slice(3, 6), slice(6, 9)
 SP_YAW, SP_YAW_RATE = 9, 10
+SP_WANTED = slice(0, 11)  # all of the above
 SP_V_UP, SP_V_DOWN, SP_TILT, SP_THRUST_MIN, SP_MODE = 11, 12, 13, 14, 15
 N_SETPOINT = 16
 MOTORS_OFF, MOTORS_IDLE, FLY = 0.0, 1.0, 2.0  # SP_MODE
 
-# A row of the controllers' state.
+# A row of the controllers' state: integral [m/s^2], last value and filtered slope of the velocity
+# NED; the same of the rate FRD (its integral a torque [-]); attitude wanted; thrust wanted, its
+# part down (negative) and the thrust that hovers, 0 to 1; rate of the heading wanted [rad/s].
 C_VEL_INT, C_VEL_LAST, C_VEL_DOT = slice(0, 3), slice(3, 6), slice(6, 9)
 C_RATE_INT, C_RATE, C_RATE_DOT = slice(9, 12), slice(12, 15), slice(15, 18)
 C_Q, C_THRUST, C_HOVER, C_YAW_RATE, C_THRUST_DOWN = slice(18, 22), 22, 23, 24, 25
@@ -60,8 +64,8 @@ def new_control(params: Px4Params) -> Array:
 @numba.njit(cache=True)
 def reset_integrals(control: Array) -> None:
     """Forget what the integrators learnt: the aircraft stands."""
-    control[0:3] = 0.0
-    control[9:12] = 0.0
+    control[C_VEL_INT] = 0.0
+    control[C_RATE_INT] = 0.0
 
 
 @numba.njit(cache=True)
@@ -74,35 +78,35 @@ def position_control(
     gain_i = (p.mpc_xy_vel_i_acc, p.mpc_xy_vel_i_acc, p.mpc_z_vel_i_acc)
     gain_d = (p.mpc_xy_vel_d_acc, p.mpc_xy_vel_d_acc, p.mpc_z_vel_d_acc)
     smooth = 1.0 - np.exp(-2.0 * np.pi * p.mpc_veld_lp * dt_s)
+    integral, last, slope = control[C_VEL_INT], control[C_VEL_LAST], control[C_VEL_DOT]
+    wanted_pos, wanted_vel, wanted_acc = setpoint[SP_POS], setpoint[SP_VEL], setpoint[SP_ACC]
     for k in range(3):
-        raw = (vel[k] - control[3 + k]) / dt_s
-        control[6 + k] += smooth * (raw - control[6 + k])
-        control[3 + k] = vel[k]
+        slope[k] += smooth * ((vel[k] - last[k]) / dt_s - slope[k])
+        last[k] = vel[k]
 
     from_position = np.zeros(3)
     target = np.empty(3)
     for k in range(3):
-        wanted = setpoint[k] - pos[k]
-        if wanted == wanted:
-            from_position[k] = gain_p[k] * wanted
-        feed = setpoint[3 + k]
+        away = wanted_pos[k] - pos[k]
+        if away == away:
+            from_position[k] = gain_p[k] * away
+        feed = wanted_vel[k]
         target[k] = from_position[k] + (feed if feed == feed else 0.0)
     _limit_horizontal(target, from_position, p.mpc_xy_vel_max)
     # at the start of the take-off ramp the climb limit is a sink rate, and it rules
     target[2] = max(min(target[2], setpoint[SP_V_DOWN]), -setpoint[SP_V_UP])
 
-    control[2] = min(max(control[2], -GRAVITY_M_S2), GRAVITY_M_S2)
+    integral[2] = min(max(integral[2], -GRAVITY_M_S2), GRAVITY_M_S2)
     error = np.zeros(3)
     acc = np.zeros(3)
     for k in range(3):
-        controlled = setpoint[k] == setpoint[k] or setpoint[3 + k] == setpoint[3 + k]
-        if controlled:
+        if wanted_pos[k] == wanted_pos[k] or wanted_vel[k] == wanted_vel[k]:
             error[k] = target[k] - vel[k]
-            acc[k] = gain_v[k] * error[k] + control[k] - gain_d[k] * control[6 + k]
+            acc[k] = gain_v[k] * error[k] + integral[k] - gain_d[k] * slope[k]
         else:
-            control[k] = 0.0
-        if setpoint[6 + k] == setpoint[6 + k]:
-            acc[k] += setpoint[6 + k]
+            integral[k] = 0.0
+        if wanted_acc[k] == wanted_acc[k]:
+            acc[k] += wanted_acc[k]
 
     hover = control[C_HOVER]
     # direction of thrust: horizontal acceleration against gravity, tilt limited
@@ -132,7 +136,7 @@ def position_control(
             error[0] -= back * (acc[0] - made_x)
             error[1] -= back * (acc[1] - made_y)
     for k in range(3):
-        control[k] += gain_i[k] * error[k] * dt_s
+        integral[k] += gain_i[k] * error[k] * dt_s
 
     control[C_THRUST] = np.sqrt(tx * tx + ty * ty + tz * tz)
     control[C_THRUST_DOWN] = tz
@@ -186,7 +190,8 @@ def _attitude_of_thrust(control: Array, tx: float, ty: float, tz: float, yaw: fl
     else:
         s = 2.0 * np.sqrt(1.0 + zz - xx - yy)
         w, x, y, z = (xy - yx) / s, (zx + xz) / s, (zy + yz) / s, 0.25 * s
-    control[18], control[19], control[20], control[21] = w, x, y, z
+    wanted = control[C_Q]
+    wanted[0], wanted[1], wanted[2], wanted[3] = w, x, y, z
 
 
 @numba.njit(cache=True)
@@ -203,7 +208,7 @@ def multiply(a: Array, b: Array) -> Array:
 @numba.njit(cache=True)
 def attitude_control(control: Array, q: Array, p: Px4Params) -> Array:
     """Return the rate setpoint (3,) [rad/s] FRD: tilt first, heading by its weight."""
-    wanted = control[18:22]
+    wanted = control[C_Q]
     # body z axes in NED
     zx, zy = 2.0 * (q[1] * q[3] + q[0] * q[2]), 2.0 * (q[2] * q[3] - q[0] * q[1])
     zz = 1.0 - 2.0 * (q[1] ** 2 + q[2] ** 2)
@@ -255,18 +260,19 @@ def rate_control(
     gain_d = (p.mc_rollrate_d, p.mc_pitchrate_d, p.mc_yawrate_d)
     smooth = 1.0 - np.exp(-2.0 * np.pi * p.imu_gyro_cutoff * dt_s)
     smooth_dot = 1.0 - np.exp(-2.0 * np.pi * p.imu_dgyro_cutoff * dt_s)
+    integral, rate, slope = control[C_RATE_INT], control[C_RATE], control[C_RATE_DOT]
     torque = np.empty(3)
     for k in range(3):
-        last = control[12 + k]
-        control[12 + k] += smooth * (gyro[k] - last)
-        control[15 + k] += smooth_dot * ((control[12 + k] - last) / dt_s - control[15 + k])
-        error = wanted[k] - control[12 + k]
-        torque[k] = gain_p[k] * error + control[9 + k] - gain_d[k] * control[15 + k]
+        last = rate[k]
+        rate[k] += smooth * (gyro[k] - last)
+        slope[k] += smooth_dot * ((rate[k] - last) / dt_s - slope[k])
+        error = wanted[k] - rate[k]
+        torque[k] = gain_p[k] * error + integral[k] - gain_d[k] * slope[k]
         if flying:
             # PX4 fades the integral out above 400 deg/s of error
             fade = max(0.0, 1.0 - (error / np.radians(400.0)) ** 2)
-            total = control[9 + k] + fade * gain_i[k] * error * dt_s
-            control[9 + k] = min(max(total, -p.mc_rr_int_lim), p.mc_rr_int_lim)
+            total = integral[k] + fade * gain_i[k] * error * dt_s
+            integral[k] = min(max(total, -p.mc_rr_int_lim), p.mc_rr_int_lim)
     return torque
 
 
@@ -320,4 +326,5 @@ def learn_hover_thrust(control: Array, acceleration_down: float, dt_s: float) ->
     control[C_HOVER] = min(max(before + change, 0.1), 0.9)
     # keep the commanded thrust unchanged: the integral takes what the model gave up
     acc = (control[C_THRUST_DOWN] + before) * GRAVITY_M_S2 / before
-    control[2] += (acc - GRAVITY_M_S2) * before / control[C_HOVER] + GRAVITY_M_S2 - acc
+    integral = control[C_VEL_INT]
+    integral[2] += (acc - GRAVITY_M_S2) * before / control[C_HOVER] + GRAVITY_M_S2 - acc

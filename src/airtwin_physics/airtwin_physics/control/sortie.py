@@ -134,9 +134,9 @@ def guide(
     if phase == OFF:
         setpoint[law.SP_MODE] = law.MOTORS_OFF
     if phase in (SPOOL, RAMP):
-        setpoint[:11] = np.nan
+        setpoint[law.SP_WANTED] = np.nan
         setpoint[0], setpoint[1], setpoint[2] = state[0], state[1], legs[0, 2]
-        setpoint[3:5], setpoint[law.SP_YAW] = 0.0, state[track.G_YAW]
+        setpoint[law.SP_VEL][:2], setpoint[law.SP_YAW] = 0.0, state[track.G_YAW]
     elif phase in (AIR, CONTACT):
         down = sink_wanted(kind, -x[2], p)
         track.guide(state, setpoint, x[:3], legs, climb_wanted(kind, p), down, p, dt_s)

@@ -59,6 +59,12 @@ def in_hover_frame(q: Array) -> Array:
 
 
 @numba.njit(cache=True)
+def rates_in_hover_frame(rate: Array) -> Array:
+    """Return the turn rate (3,) in H for that in FRD."""
+    return np.array([rate[2], rate[1], -rate[0]])
+
+
+@numba.njit(cache=True)
 def _euler(pitch: float, yaw: float) -> Array:
     """Return the attitude (4,) without roll."""
     cp, sp, cy, sy = np.cos(pitch / 2), np.sin(pitch / 2), np.cos(yaw / 2), np.sin(yaw / 2)
@@ -120,8 +126,8 @@ def switch_mode(
         state[MODE], state[T_THRUST] = TO_HOVER, row[wing.W_THROTTLE]
         begin_transition(state, x, hover, row, False)
         law.reset_integrals(hover)
-        hover[3:6], hover[6:9], hover[15:18] = x[3:6], 0.0, 0.0
-        hover[12], hover[13], hover[14] = x[12], x[11], -x[10]
+        hover[law.C_VEL_LAST], hover[law.C_VEL_DOT], hover[law.C_RATE_DOT] = x[3:6], 0.0, 0.0
+        hover[law.C_RATE] = rates_in_hover_frame(x[10:13])
     elif mode != HOVER and (
         mode == TO_WING or pitch >= PITCH_TO_HOVER or state[TIME] > w.vt_b_trans_dur
     ):
@@ -179,15 +185,14 @@ def fly_upright(
     """Let the cascade of hover and transitions act once; see ``advance``."""
     upright = in_hover_frame(x[6:10])
     yaw = _pitch_yaw(upright)[1]
-    acceleration_down = (x[5] - hover[5]) / dt_s
+    acceleration_down = (x[5] - hover[law.C_VEL_LAST][2]) / dt_s
     law.position_control(hover, setpoint, x[:3], x[3:6], yaw, p, dt_s)
     if state[MODE] == HOVER:
         law.learn_hover_thrust(hover, acceleration_down, dt_s)
     else:
         ramp(state, hover, w)
     rates = law.attitude_control(hover, upright, p)
-    seen = np.array([x[12], x[11], -x[10]])
-    torque = law.rate_control(hover, rates, seen, True, p, dt_s)
+    torque = law.rate_control(hover, rates, rates_in_hover_frame(x[10:13]), True, p, dt_s)
     thrust = hover[law.C_THRUST]
     if state[MODE] == TO_HOVER:
         share = min(state[TIME] / THRUST_BLEND_S, 1.0)
@@ -240,12 +245,12 @@ def advance(
             if row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
                 dt = dt_s * wing_aircraft.GUIDE_TICKS
                 wing_path.guide(guide, path, x[:3], row[wing.W_BOUND], legs, w, dt)
-            hover[3:6] = x[3:6]
+            hover[law.C_VEL_LAST] = x[3:6]
             wing_aircraft.fly_wing(x, row, path, u, motors, shares, w, wind, dt_s)
             share = min(state[TIME] / vtol.BLEND_S, 1.0)
             throttle = share * row[wing.W_THROTTLE] + (1.0 - share) * state[T_THRUST]
             for i in range(motors.shape[0]):  # VT_FW_DIFTHR_EN 1: the motors yaw it
-                turn = w.vt_fw_difthr_s_y * row[19] * lift[i, 0]
+                turn = w.vt_fw_difthr_s_y * row[wing.W_TORQUE][2] * lift[i, 0]
                 u[motors[i]] = min(max(throttle + turn, 0.0), 1.0)
         elif state[MODE] == HOVER:
             fly_upright(
@@ -254,8 +259,10 @@ def advance(
         else:
             state[SINK] -= min(dt_s / vtol.SINK_S, 1.0) * state[SINK]
             own[:] = setpoint
-            own[:11] = np.nan
-            own[5], own[6], own[7], own[law.SP_YAW_RATE] = state[SINK], 0.0, 0.0, 0.0
+            own[law.SP_WANTED] = np.nan
+            own[law.SP_VEL][2] = state[SINK]
+            own[law.SP_ACC][:2] = 0.0
+            own[law.SP_YAW_RATE] = 0.0
             fly_upright(state, x, hover, row, own, u, motors, lift, shares, airspeed, p, w, dt_s)
         state[TIME] += dt_s
         for _ in range(substeps):

@@ -52,10 +52,10 @@ def tick(
     if setpoint[law.SP_MODE] != law.FLY:
         motors[:] = 0.0 if setpoint[law.SP_MODE] == law.MOTORS_IDLE else np.nan
         law.reset_integrals(control)
-        control[3:6] = x[3:6]
+        control[law.C_VEL_LAST] = x[3:6]
     else:
         yaw = np.arctan2(2 * (x[6] * x[9] + x[7] * x[8]), 1 - 2 * (x[8] ** 2 + x[9] ** 2))
-        acceleration_down = (x[5] - control[5]) / dt_s
+        acceleration_down = (x[5] - control[law.C_VEL_LAST][2]) / dt_s
         law.position_control(control, setpoint, x[:3], x[3:6], yaw, p, dt_s)
         if setpoint[law.SP_THRUST_MIN] > 0.0:  # not in the take-off's ramp: the ground carries
             law.learn_hover_thrust(control, acceleration_down, dt_s)
@@ -161,7 +161,7 @@ def in_flight(
     level[6:10], level[10:13] = (1.0, 0.0, 0.0, 0.0), 0.0
     motors = np.full(model.rotors.shape[0], command)
     drag = dynamics.derivative(level, motors, model, np.asarray(wind, dtype=np.float64))[3:6]
-    control[0:2] = -drag[:2]
+    control[law.C_VEL_INT][:2] = -drag[:2]
     return x, control
 
 

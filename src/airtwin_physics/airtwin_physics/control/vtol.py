@@ -96,7 +96,8 @@ def switch_mode(
     elif mode == WING:
         state[MODE], begun = TO_HOVER, True
         law.reset_integrals(hover)
-        hover[3:6], hover[6:9], hover[12:15], hover[15:18] = x[3:6], 0.0, x[10:13], 0.0
+        hover[law.C_VEL_LAST], hover[law.C_VEL_DOT] = x[3:6], 0.0
+        hover[law.C_RATE], hover[law.C_RATE_DOT] = x[10:13], 0.0
     elif mode == TO_WING:
         state[MODE], state[V_PUSHER] = HOVER, 0.0
     elif mode == TO_HOVER:
@@ -135,8 +136,8 @@ def transition(
     q = x[6:10]
     yaw = np.arctan2(2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2))
     state[SINK] -= min(dt_s / SINK_S, 1.0) * state[SINK]
-    setpoint[:11] = np.nan
-    setpoint[5], setpoint[law.SP_YAW_RATE] = state[SINK], 0.0
+    setpoint[law.SP_WANTED] = np.nan
+    setpoint[law.SP_VEL][2], setpoint[law.SP_YAW_RATE] = state[SINK], 0.0
     front = state[MODE] == TO_WING
     if front:
         tilt, bn, be = np.radians(w.fw_psp_off), -np.cos(yaw), -np.sin(yaw)
@@ -147,8 +148,8 @@ def transition(
         change = w.vt_b_dec_i * (w.vt_b_dec_mss - slowing) * dt_s
         state[V_TILT] = min(max(state[V_TILT] + change, 0.0), TILT_MOST)
         tilt = state[V_TILT]
-    setpoint[6] = np.tan(tilt) * GRAVITY_M_S2 * bn
-    setpoint[7] = np.tan(tilt) * GRAVITY_M_S2 * be
+    setpoint[law.SP_ACC][0] = np.tan(tilt) * GRAVITY_M_S2 * bn
+    setpoint[law.SP_ACC][1] = np.tan(tilt) * GRAVITY_M_S2 * be
     law.position_control(hover, setpoint, x[:3], x[3:6], yaw, p, dt_s)
     if row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
         wing.lateral_control(row, path, x[:3], x[3:6], wind, w, dt_s * wing_aircraft.GUIDE_TICKS)
@@ -179,10 +180,10 @@ def transition(
     row[wing.W_PITCH] = pitch
     cr, sr, cp, sp = np.cos(roll / 2), np.sin(roll / 2), np.cos(pitch / 2), np.sin(pitch / 2)
     cy, sy = np.cos(yaw / 2), np.sin(yaw / 2)
-    hover[18] = cr * cp * cy + sr * sp * sy
-    hover[19] = sr * cp * cy - cr * sp * sy
-    hover[20] = cr * sp * cy + sr * cp * sy
-    hover[21] = cr * cp * sy - sr * sp * cy
+    wanted[0] = cr * cp * cy + sr * sp * sy
+    wanted[1] = sr * cp * cy - cr * sp * sy
+    wanted[2] = cr * sp * cy + sr * cp * sy
+    wanted[3] = cr * cp * sy - sr * sp * cy
     rates = wing.attitude_control(q, roll, pitch, airspeed, w)
     wing.rate_control(row, rates, x[10:13], airspeed, w, dt_s)
 
@@ -217,7 +218,7 @@ def advance(
     n = model.rotors.shape[0]
     for _ in range(ticks):
         airspeed = airspeed_ahead(x, wind)
-        acceleration = (x[3:6] - hover[3:6]) / dt_s
+        acceleration = (x[3:6] - hover[law.C_VEL_LAST]) / dt_s
         switch_mode(state, x, hover, row, airspeed, p, w)
         mode = state[MODE]
         if mode != HOVER and row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
@@ -225,7 +226,7 @@ def advance(
             wing_path.guide(guide, path, x[:3], row[wing.W_BOUND], legs, w, dt)
         u[:] = np.nan
         if mode == WING:
-            hover[3:6] = x[3:6]
+            hover[law.C_VEL_LAST] = x[3:6]
             wing_aircraft.fly_wing(x, row, path, u, pushers, shares, w, wind, dt_s)
             if state[TIME] < BLEND_S:
                 share = state[TIME] / BLEND_S

@@ -250,15 +250,14 @@ def rate_control(
     scale = p.fw_airspd_trim / max(airspeed, p.fw_airspd_stall, 0.1)
     if p.fw_arsp_scale_en == 0.0:
         scale = 1.0
+    integral, out = control[W_RATE_INT], control[W_TORQUE]
     for k in range(3):
         error = wanted[k] - rate[k]
-        torque = gain_p[k] * error + control[14 + k] + gain_ff[k] / scale * wanted[k]
-        control[17 + k] = _clip((torque + trim[k]) * scale * scale, -1.0, 1.0)
+        torque = gain_p[k] * error + integral[k] + gain_ff[k] / scale * wanted[k]
+        out[k] = _clip((torque + trim[k]) * scale * scale, -1.0, 1.0)
         fade = max(0.0, 1.0 - (error / np.radians(400.0)) ** 2)
-        control[14 + k] = _clip(
-            control[14 + k] + fade * gain_i[k] * error * dt, -limit[k], limit[k]
-        )
-    control[19] = _clip(control[19] + p.fw_rll_to_yaw_ff * control[17], -1.0, 1.0)
+        integral[k] = _clip(integral[k] + fade * gain_i[k] * error * dt, -limit[k], limit[k])
+    out[2] = _clip(out[2] + p.fw_rll_to_yaw_ff * out[0], -1.0, 1.0)
 
 
 @numba.njit(cache=True)
@@ -270,8 +269,9 @@ def mix(u: Array, control: Array, motors: Indices, shares: Array, throttle: floa
     n = u.shape[0] - shares.shape[0]
     for i in motors:
         u[i] = throttle if throttle > 0.02 else np.nan
+    torque = control[W_TORQUE]
     for j in range(shares.shape[0]):
         total = 0.0
         for k in range(3):
-            total += shares[j, k] * control[17 + k]
+            total += shares[j, k] * torque[k]
         u[n + j] = _clip(total, -1.0, 1.0)

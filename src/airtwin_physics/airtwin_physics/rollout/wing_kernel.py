@@ -9,6 +9,7 @@ import numpy as np
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
 from airtwin_physics.control import convertible, sortie, track, vtol, wing_aircraft, wing_path
+from airtwin_physics.control import multirotor as law
 from airtwin_physics.control.px4_params import Px4Params, Px4WingParams
 from airtwin_physics.control.ticks import TICK_S
 from airtwin_physics.control.wing import Indices
@@ -157,8 +158,8 @@ def _leave_wing(x: Array, mode: Array, setpoint: Array, goal: Array, w: Px4WingP
     """Return the stage after the wing's: begun where it can still stop before ``goal``."""
     dn, de = goal[0] - x[0], goal[1] - x[1]
     if mode[convertible.MODE] == convertible.HOVER and mode[convertible.WANTED] == 0.0:
-        setpoint[:11] = np.nan  # the transition took too long: it stays
-        setpoint[0], setpoint[1], setpoint[2] = x[0], x[1], x[2]
+        setpoint[law.SP_WANTED] = np.nan  # the transition took too long: it stays
+        setpoint[law.SP_POS] = x[:3]
         return GAVE_UP
     if np.sqrt(dn * dn + de * de) < _stopping_m(x, w):
         mode[convertible.WANTED] = 0.0
