@@ -11,7 +11,7 @@ from rich.table import Table
 
 from airtwin_core import aircraft as aircraft_files
 from airtwin_physics.identify.fit import AXES
-from airtwin_record import identify
+from airtwin_record import identify, identify_report
 
 
 def run(
@@ -43,7 +43,7 @@ def show(outcome: identify.Outcome, console: Console) -> None:
         table.add_column(title, justify="left" if title in ("property", "unit") else "right")
     unknown: dict[str, list[str]] = {}
     for p in outcome.parameters:
-        name = p.name.replace("_", " ")
+        name = identify_report.row(p)["name"]
         if not p.known:
             unknown.setdefault(p.why, []).append(name)
             continue
@@ -52,6 +52,8 @@ def show(outcome: identify.Outcome, console: Console) -> None:
     console.print(table)
     for why, names in unknown.items():
         console.print(f"[bold]unknown:[/] {', '.join(names)} ({why})", highlight=False)
+    for note in outcome.notes:
+        console.print(f"[bold]seen in flight:[/] {note}", highlight=False)
     explained = ", ".join(
         f"{axis} {100.0 * share:.0f} %"
         for axis, share in zip(AXES, outcome.held_out[0], strict=True)

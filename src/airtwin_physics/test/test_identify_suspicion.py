@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from airtwin_core import aircraft
-from airtwin_physics.identify import rows
+from airtwin_physics.identify import prior, rows, verdict
 from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.suspicion import Suspicion
 
@@ -14,33 +15,93 @@ SIGMA = np.full(4, 0.03)
 LOST = np.array([0.0, -0.2, 0.0, 0.0])
 
 
-def watch(suspicion, misfit, seconds, at_s=10.0, effect=LOST):
-    for k in range(round(10 * seconds)):
-        suspicion.on(at_s + 0.1 * k, 0.1, misfit, effect, SIGMA)
+def watch(suspicion, misfit, seconds, effect=LOST):
+    for _ in range(round(10 * seconds)):
+        suspicion.on(0.1, misfit, effect, SIGMA)
     return suspicion.rotor
 
 
+def suspect(rotor=1):
+    suspicion = Suspicion(IdentifyConfig())
+    suspicion.changed(rotor, lost=True)
+    return suspicion
+
+
 def test_a_loss_that_goes_on_to_explain_the_flight_is_named_within_its_second():
-    suspicion = Suspicion(IdentifyConfig())
-    suspicion.changed(10.0, 1)
-    assert watch(suspicion, 1.0, 0.8) == -1
-    assert watch(suspicion, 1.0, 0.4, at_s=10.8) == 1
-    assert watch(suspicion, 1.0, 1.0, at_s=12.0, effect=0.1 * LOST) == -1
+    suspicion = suspect()
+    assert watch(suspicion, 1.0, 0.2) == -1
+    assert watch(suspicion, 1.0, 0.3) == 1
+    assert watch(suspicion, 1.0, 0.1, effect=0.1 * LOST) == -1
 
 
-def test_the_least_bad_hypothesis_is_not_named():
+def test_turns_that_nobody_foresaw_at_first_do_not_acquit():
+    suspicion = suspect()
+    watch(suspicion, 10.0, 0.4)
+    assert watch(suspicion, 1.0, 0.6) == 1
+
+
+def test_the_least_bad_hypothesis_is_not_named_and_makes_the_file_strange():
     """A wrong file: one rotor's filter wins, and predicts badly all the same."""
-    suspicion = Suspicion(IdentifyConfig())
-    suspicion.changed(10.0, 1)
+    suspicion = suspect()
     assert watch(suspicion, 10.0, 3.0) == -1
+    suspicion.changed(2, lost=True)
+    watch(suspicion, 10.0, 3.0)
+    assert suspicion.strange
 
 
-def test_a_model_that_changes_all_the_time_names_nobody():
+@pytest.mark.parametrize(("apart_s", "strange"), [(5.0, True), (90.0, False)])
+def test_rotors_that_change_again_and_again_are_another_aircrafts(apart_s, strange):
+    suspicion, sound = Suspicion(IdentifyConfig()), np.zeros(4)
+    for _ in range(3):
+        watch(suspicion, 1.0, apart_s, effect=sound)
+        suspicion.changed(1, lost=True)
+    watch(suspicion, 1.0, 2.0)
+    assert suspicion.strange is strange
+    assert suspicion.rotor == (-1 if strange else 1)
+    watch(suspicion, 1.0, 200.0)
+    assert not suspicion.strange
+
+
+def test_a_rotor_that_grows_is_no_rotors_doing():
+    suspicion = Suspicion(IdentifyConfig())
+    suspicion.changed(1, lost=False, grown=True)
+    watch(suspicion, 1.0, 0.1)
+    assert suspicion.strange
+
+
+def test_loads_may_come_and_go():
+    suspicion = Suspicion(IdentifyConfig())
+    for _ in range(5):
+        suspicion.changed(-1, lost=False)
+        watch(suspicion, 1.0, 1.0, effect=0.1 * LOST)
+    assert not suspicion.strange
+    suspicion.changed(1, lost=True)
+    assert watch(suspicion, 1.0, 0.5) == 1
+
+
+@pytest.mark.parametrize(
+    ("index", "value", "said"),
+    [
+        (rows.MASS, 0.6, ""),  # heavily loaded
+        (rows.MASS, -1.4, "mass"),
+        (rows.CENTRE_Y, 0.08, "centre of mass"),
+        (rows.EFFECT + 2, -0.5, ""),  # one weak rotor
+    ],
+)
+def test_what_no_aircraft_of_the_file_would_be_is_said(index, value, said):
     config = IdentifyConfig()
-    suspicion = Suspicion(config)
-    for k in range(int(config.changes_max) + 1):
-        suspicion.changed(10.0 + k, 1)
-    assert watch(suspicion, 1.0, 3.0, at_s=17.0) == -1
+    first = prior.covariance(config, rows.craft(aircraft.load("x500")))
+    theta = np.zeros(len(first))
+    theta[index] = value
+    assert verdict.contradicted(first, theta, 0.01 * first) == (said and verdict.STRANGE + said)
+
+
+def test_two_rotors_half_gone_are_another_aircraft():
+    config = IdentifyConfig()
+    first = prior.covariance(config, rows.craft(aircraft.load("octocopter")))
+    theta = np.zeros(len(first))
+    theta[rows.EFFECT : rows.EFFECT + 2] = -0.5
+    assert verdict.contradicted(first, theta, 0.01 * first) == verdict.STRANGE + "rotors"
 
 
 def test_only_rotors_that_push_up_count():

@@ -20,8 +20,8 @@ from airtwin_core.intake import Intake
 from airtwin_core.types import Array, Battery, Parameter
 from airtwin_physics.battery.estimator import BatteryEstimator
 from airtwin_physics.estimator import Estimator
+from airtwin_physics.identify import changes, prior, rows, verdict
 from airtwin_physics.identify import fit as fitting
-from airtwin_physics.identify import prior, rows, verdict
 from airtwin_physics.identify.aircraft_text import Change, rewritten
 from airtwin_physics.identify.blocks import HEIGHT_UNKNOWN, Blocks
 from airtwin_physics.identify.config import IdentifyConfig
@@ -50,6 +50,7 @@ class Outcome:
     held_out: Array  # (3, 6), see level_wind.explained
     held_out_how: str
     flown_s: float
+    notes: tuple[str, ...] = ()  # what changed in flight, and whether the file fits
 
 
 def run(
@@ -91,10 +92,12 @@ def run(
         raise UnusableFlight(f"no judged flight in free air: {causes}")
     progress(0.7, "fit")
     craft = rows.craft(aircraft)
+    seen = [changes.seen(f.blocks, aircraft, config) for f in usable]
+    changed = [one.changes for one in seen]
     try:
-        held, how = _held_out(usable, craft, config)
+        held, how, unlike = _held_out(usable, changed, craft, config)
         progress(0.85, "fit of all flights")
-        found = fitting.fit([f.blocks for f in usable], craft, config)
+        found = fitting.fit([f.blocks for f in usable], craft, config, changed)
     except fitting.NothingToFit as error:
         raise UnusableFlight(str(error)) from error
     flown_s = float(sum(f.blocks[:, rows.SPAN].sum() for f in usable))
@@ -102,22 +105,48 @@ def run(
     parameters = verdict.parameters(
         aircraft, config, first, found.theta, found.covariance, flown_s
     )
-    parameters = tuple(_trusted(p, held) for p in parameters)
+    strange = next((one.strange for one in seen if one.strange), "")
+    parameters = tuple(_trusted(p, held, strange, unlike.get(p.name, "")) for p in parameters)
     parameters += identify_battery.together([f.battery for f in usable])
-    changes = _changes(aircraft, aircraft_text, parameters, usable, mass_kg)
+    written = _changes(aircraft, aircraft_text, parameters, usable, mass_kg)
     headline = (
         f"Identified by airtwin identify from {', '.join(f.name for f in usable)} "
         f"({flown_s:.0f} s of flight).\nWhat could not be identified keeps value and source."
     )
     report_path = out.with_suffix(".html")
     out.parent.mkdir(parents=True, exist_ok=True)
-    _write(out, rewritten(aircraft_text, changes, headline))
+    _write(out, rewritten(aircraft_text, written, headline))
     page = identify_report.html(
-        aircraft, parameters, usable, found, held, how, craft, [c.key for c in changes]
+        aircraft,
+        parameters,
+        usable,
+        found,
+        held,
+        how,
+        craft,
+        [c.key for c in written],
+        _noted(usable, seen),
     )
     _write(report_path, page)
     progress(1.0, "done")
-    return Outcome(out, report_path, parameters, held, how, flown_s)
+    return Outcome(out, report_path, parameters, held, how, flown_s, _noted(usable, seen))
+
+
+def _noted(flights: list[FlightBlocks], seen: list[changes.Seen]) -> tuple[str, ...]:
+    """Return a line for each thing that changed in a flight, or speaks against the file."""
+    notes = []
+    for flight, one in zip(flights, seen, strict=True):
+        if one.strange:
+            notes.append(f"{flight.name}: {one.strange}")
+            continue
+        for change in one.changes:
+            at_s = flight.blocks[change.block, rows.STAMP]
+            what = "the load" if change.rotor < 0 else f"the thrust of rotor {change.rotor + 1}"
+            notes.append(
+                f"{flight.name}: {what} changed {at_s:.0f} s after the log's first sample; "
+                "told is what was so at the end"
+            )
+    return tuple(notes)
 
 
 def _one(path: Path, vehicle: str | None) -> VehicleLog:
@@ -189,37 +218,59 @@ def _date(log: VehicleLog) -> str:
 
 
 def _held_out(
-    flights: list[FlightBlocks], craft: rows.Craft, config: IdentifyConfig
-) -> tuple[Array, str]:
-    """Fit without a part, and judge on that part."""
+    flights: list[FlightBlocks],
+    changed: list[tuple[changes.Change, ...]],
+    craft: rows.Craft,
+    config: IdentifyConfig,
+) -> tuple[Array, str, dict[str, str]]:
+    """Fit without a part in which nothing changed; judge on that part.
+
+    Returns also by name what that part alone tells otherwise.
+    """
+    last, late = flights[-1].blocks, changed[-1]
+    begin, end = changes.longest(len(last), late)
     if len(flights) > 1:
-        train = [f.blocks for f in flights[:-1]]
-        judge, how = flights[-1].blocks, f"flight {flights[-1].name}"
+        cut, how = begin, f"flight {flights[-1].name}"
     else:
-        blocks = flights[0].blocks
-        cut = round(len(blocks) * (1.0 - _HELD_OUT))
-        train, judge, how = [blocks[:cut]], blocks[cut:], "the last third of the flight"
-    theta = fitting.fit(train, craft, config).theta
-    return explained(theta, [judge], craft, config), how
+        cut = round(end - (end - begin) * _HELD_OUT)
+        how = "the last third of the flight"
+    if late:
+        how += ", of its longest piece without a change"
+    before = tuple(change for change in late if change.block < cut)
+    train = [f.blocks for f in flights[:-1]] + ([last[:cut]] if cut else [])
+    first = fitting.fit(train, craft, config, [*changed[:-1], before][: len(train)])
+    judge = last[cut:end]
+    held = explained(first.theta, [judge], craft, config)
+    try:
+        # what had changed before may be anything for the judging part too
+        free = tuple(change._replace(block=0) for one in (*changed[:-1], before) for change in one)
+        alone = fitting.fit([judge], craft, config, [free])
+    except fitting.NothingToFit:
+        return held, how, {}
+    one, other = (first.theta, first.covariance), (alone.theta, alone.covariance)
+    return held, how, changes.unlike(one, other, len(craft.rotors))
 
 
-def _trusted(parameter: Parameter, held_out: Array) -> Parameter:
+def _trusted(parameter: Parameter, held_out: Array, strange: str, unlike: str) -> Parameter:
     """Return the parameter, as unknown where the model predicts far worse than the mean does.
 
     Force along the axis gives mass and all that is measured against it; forces along the discs
     give drag. Turns are not judged: commands logged seldom cannot predict them, and sigmas know.
+    ``strange``: why nothing can be known by this file, ``unlike``: why this is not; "": nothing.
     """
+    if strange:
+        return replace(parameter, known=False, why=strange)
     lift, level = float(held_out[0, 2]), float(np.max(held_out[0, :2]))
-    wrong = []
+    wrong, why = [], unlike
     if not lift >= _SHARE_LEAST and parameter.name.startswith(_BY_LIFT):
         wrong.append("force z")
     if not level >= _SHARE_LEAST and parameter.name.startswith(_BY_DRAG):
         wrong.append("force x and y")
-    if not wrong or not parameter.known:
+    if wrong:
+        axes = " and ".join(wrong)
+        why = f"the model predicts {axes} far worse than the mean does: is this the file?"
+    if not why or not parameter.known:
         return parameter
-    why = (
-        f"the model predicts {' and '.join(wrong)} far worse than the mean does: is this the file?"
-    )
     return replace(parameter, known=False, why=why)
 
 

@@ -45,6 +45,7 @@ def html(
     how: str,
     craft: rows.Craft,
     written: list[str],
+    notes: tuple[str, ...] = (),
 ) -> str:
     """Return the page."""
     charts = []
@@ -99,6 +100,7 @@ def html(
         held_out=table,
         worse=[r["axis"] for r in table if not r["explained"] >= 0.0],
         how=how,
+        notes=notes,
         written=written,
         data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         plotly=plotly_script(),

@@ -52,9 +52,11 @@ class IdentifyConfig:
     fault_rate: float = 1e-3  # [1/s] prior rate of any abrupt change
     decide: float = 0.999  # [-] probability at which a change is believed
     suspect_loss: float = 0.07  # [-] a rotor is suspect from this loss of thrust on
-    confirm_s: float = 1.0  # [s] for which the model must explain the flight with it weak
-    misfit_max: float = 3.0  # [-] mean normalised squared innovation meanwhile; 1 is a right model
-    changes_max: float = 5.0  # [-] abrupt changes in 30 s, beyond which the file is not this one's
+    # the file of another aircraft: how likely it is, and what it is known by
+    strange: float = 0.01  # [-] share of flights with such a file
+    strange_rate: float = 0.1  # [1/s] of abrupt changes that it seems to need
+    misfit_strange: float = 4.0  # [-] so many times larger squared innovations are after one
+    sure: float = 0.99  # [-] probability at which a rotor is named, or the file called strange
 
     # noise of one block beyond what the IMU's own spread says
     force_noise_m_s2: float = 0.03  # [m/s^2] floor
@@ -77,5 +79,6 @@ class IdentifyConfig:
             value = getattr(self, spec.name)
             if not 0.0 < value < 1e6:
                 raise ValueError(f"{spec.name} is {value}, expected above 0 and below 1e6")
-        if not self.decide < 1.0:
-            raise ValueError(f"decide is {self.decide}, expected a probability below 1")
+        for name in ("decide", "strange", "sure"):
+            if not getattr(self, name) < 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected below 1")

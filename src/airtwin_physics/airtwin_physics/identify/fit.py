@@ -2,20 +2,22 @@
 """One set of parameters for whole flights: the filter of the flight, over and over.
 
 The same model as in flight (gusts beside a mean wind, parameters that are only considered), but
-nothing walks, nothing jumps, and each pass is linear at what the last one found: at the end that
-is the most probable set of parameters (Gauss and Newton), with the covariance of all of them
-together, held ones included (Schmidt). Noise is what the innovations of the last pass show;
-innovations that hang together in time count as the few that they are.
+nothing walks, nothing jumps but what ``changes`` saw jump, and each pass is linear at what the
+last one found: at the end that is the most probable set of parameters (Gauss and Newton), with the
+covariance of all of them together, held ones included (Schmidt). Noise is what the innovations of
+the last pass show; innovations that hang together in time count as the few that they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from airtwin_core.types import Array
-from airtwin_physics.identify import bank, prior
+from airtwin_physics.identify import bank, changes, prior
+from airtwin_physics.identify.changes import Change
 from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.level_wind import MAD, level_wind
 from airtwin_physics.identify.rows import (
@@ -51,8 +53,16 @@ class Fit:
     blocks: int
 
 
-def fit(flights: list[Array], craft: Craft, config: IdentifyConfig | None = None) -> Fit:
+def fit(
+    flights: list[Array],
+    craft: Craft,
+    config: IdentifyConfig | None = None,
+    changed: Sequence[tuple[Change, ...]] = (),
+) -> Fit:
     """Fit all flights, each (blocks, width).
+
+    ``changed``: of each flight, what changed abruptly (none: nothing); told is what was so at the
+    end.
 
     Raises:
         NothingToFit: fewer than 50 blocks (5 s) of judged flight.
@@ -68,19 +78,24 @@ def fit(flights: list[Array], craft: Craft, config: IdentifyConfig | None = None
     first = prior.covariance(config, craft)
     learnt = prior.learnt(config, n)
     excited = [_drag_shows(flight, config) for flight in flights]
+    freed = [changes.freed(c, config, n) for c in changed or [()] * len(flights)]
     floor = np.repeat([config.force_noise_m_s2**2, config.turn_noise_rad_s2**2], 3)
     noise, repeats = 4.0 * floor, np.ones(6)
     at = np.zeros(first.shape[0])
     for k in range(_PASSES):
         theta, p = np.zeros(first.shape[0]), first.copy()
         seen = []
-        for flight, drag_shows in zip(flights, excited, strict=True):
+        for flight, drag_shows, free in zip(flights, excited, freed, strict=True):
             _new_air(theta, p, first)
             innovations, variances = np.empty((len(flight), 6)), np.empty((len(flight), 6))
-            bank.over_flight(
-                theta, p, at, flight, drag_shows, noise * repeats, craft, config.gate_sigma,
-                learnt, config.wind_walk_m_s**2, k > 0, innovations, variances,
-            )  # fmt: skip
+            edges = sorted({0, *free})
+            for a, b in zip(edges, [*edges[1:], len(flight)], strict=True):
+                p[np.diag_indices_from(p)] += free.get(a, 0.0)
+                bank.over_flight(
+                    theta, p, at, flight[a:b], drag_shows[a:b], noise * repeats, craft,
+                    config.gate_sigma, learnt, config.wind_walk_m_s**2, k > 0,
+                    innovations[a:b], variances[a:b],
+                )  # fmt: skip
             seen.append((innovations, variances, flight))
         at = theta
         noise, repeats = _shown(seen, floor)

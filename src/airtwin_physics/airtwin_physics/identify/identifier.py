@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from airtwin_core.aircraft import Aircraft
@@ -22,7 +24,6 @@ from airtwin_physics.identify.rows import (
 from airtwin_physics.identify.suspicion import Suspicion
 
 _CHANGE_SIGMA, _CHANGE_FLOOR = 5.0, 0.01
-_UNSETTLED_S = 0.1
 _PAYLOAD_MIN, _PAYLOAD_MIN_M = 0.02, 0.002
 
 
@@ -36,7 +37,7 @@ class Identifier:
     def __init__(self, aircraft: Aircraft, config: IdentifyConfig | None = None) -> None:
         self._config = c = config or IdentifyConfig()
         self._aircraft = aircraft
-        self._blocks = Blocks(aircraft, c, self._on_block)
+        self._blocks = Blocks(aircraft, c, lambda block, stamp, received: self.take(block))
         self._craft = self._blocks.craft
         n = aircraft.rotor_count
         self._first = prior.covariance(c, self._craft)
@@ -57,6 +58,7 @@ class Identifier:
         self._flights = 0
         self.flown_s = self._since_s = 0.0
         self._suspicion = Suspicion(c)
+        self._contradicted = ""
 
     @property
     def refused(self) -> dict[str, int]:
@@ -66,7 +68,17 @@ class Identifier:
     @property
     def suspect(self) -> int:
         """Return the rotor, from 0, that is named as weak; -1: none."""
-        return self._suspicion.rotor
+        return -1 if self.strange else self._suspicion.rotor
+
+    @property
+    def strange(self) -> str:
+        """Return by what the aircraft shows that the file is another's, "" if it does not.
+
+        What lies far from the file is looked at with each report.
+        """
+        if self._suspicion.strange:
+            return verdict.STRANGE + "abrupt changes again and again"
+        return self._contradicted
 
     @property
     def theta(self) -> Array:
@@ -100,13 +112,19 @@ class Identifier:
         return self.report(value.stamp_ns, value.received_ns)
 
     def report(self, stamp_ns: int, received_ns: int) -> Identification:
-        """Return what is believed now."""
+        """Return what is believed now; nothing is known by a file that is another aircraft's."""
+        theta, p = self.theta, self.covariance
         parameters = verdict.parameters(
-            self._aircraft, self._config, self._first, self.theta, self.covariance, self.flown_s
+            self._aircraft, self._config, self._first, theta, p, self.flown_s
         )
+        self._contradicted = verdict.contradicted(self._first, theta, p)
+        strange = self.strange
+        if strange:
+            parameters = tuple(replace(p, known=False, why=strange) for p in parameters)
         return Identification(stamp_ns, received_ns, parameters, self.suspect)
 
-    def _on_block(self, block: Array, stamp_ns: int, received_ns: int) -> None:
+    def take(self, block: Array) -> int:
+        """Take one judged block; return the filter whose abrupt change is believed in, 0: none."""
         c, dt = self._config, float(block[SPAN])
         if self._blocks.take_offs > self._flights:
             self._reload()
@@ -129,10 +147,12 @@ class Identifier:
             2.0 * dt / c.noise_memory_s,
         )
         self.flown_s += dt
-        self._decide()
         effect, sigma = self._theta[0, EFFECT:], np.sqrt(np.diag(self._p[0])[EFFECT:])
-        self._suspicion.on(self.flown_s, dt, misfit, effect, sigma)
+        self._suspicion.on(dt, misfit, effect, sigma)
+        # after that: the block that shows a change is not one that the change has to foresee
+        changed = self._decide()
         self._suppose(dt)
+        return changed
 
     def _suppose(self, dt: float) -> None:
         """Let hypotheses that have lost suppose a change that begins now."""
@@ -157,13 +177,19 @@ class Identifier:
         for index in (MASS, CENTRE_X, CENTRE_Y):
             self._p[:, index, index] += self._first[index, index]
 
-    def _decide(self) -> None:
+    def _decide(self) -> int:
         c = self._config
         best = int(np.argmax(self._weight))
-        if best > 0 and self._weight[best] >= c.decide and self._moved(best):
-            lost = best <= self._aircraft.rotor_count and self._lost(best - 1)
-            self._suspicion.changed(self.flown_s, best - 1 if lost else -1)
-            self._adopt(best)
+        if not (best > 0 and self._weight[best] >= c.decide and self._moved(best)):
+            return 0
+        if best <= self._aircraft.rotor_count:
+            grown = self._theta[best, EFFECT + best - 1] > c.suspect_loss
+            lost = self._change(best - 1)[0] < -c.suspect_loss
+            self._suspicion.changed(best - 1, lost=lost, grown=bool(grown))
+        else:
+            self._suspicion.changed(-1, lost=False)
+        self._adopt(best)
+        return best
 
     def _change(self, rotor: int) -> tuple[float, float]:
         """Return by how much the rotor's own filter has it changed, and the sigma of that.
@@ -176,10 +202,6 @@ class Identifier:
         more = max(self._p[own, index, index] - self._p[0, index, index], 0.0)
         change = self._theta[own, index] - self._theta[0, index]
         return float(change), float(np.sqrt(more + _CHANGE_FLOOR**2))
-
-    def _lost(self, rotor: int) -> bool:
-        change, sigma = self._change(rotor)
-        return change + 2.0 * sigma < -self._config.suspect_loss
 
     def _moved(self, best: int) -> bool:
         """Return whether that filter believes in a change that is worth the name."""
@@ -196,11 +218,12 @@ class Identifier:
 
     def _adopt(self, best: int) -> None:
         """Let all filters go on from the one that explains what happened."""
+        change = self._theta[best] - self._theta[0]
         self._theta[:] = self._theta[best].copy()
         p = self._p[best].copy()
         changed = self._walks[best] > self._walks[0]
-        # the blocks around the change hold some of both; what comes after may say it better
-        p[changed, changed] += self._walks[best][changed] * _UNSETTLED_S
+        # the block in which it began holds some of both, any share of it
+        p[changed, changed] += change[changed] ** 2 / 12.0
         self._p[:] = p
         self._weight[:] = self._config.fault_rate
         self._weight[0] = 1.0 - self._config.fault_rate * (self._weight.size - 1)

@@ -1,69 +1,96 @@
 # SPDX-License-Identifier: Apache-2.0
 """From changes that the filters believe in to a rotor that is named. Pure.
 
-A wrong aircraft file, or a manoeuvre that the model does not know, makes one filter of the bank
-beat the others too: the least bad one. So a rotor is named only if the model then goes on to
-explain the flight, with that rotor weak, for ``confirm_s``; and nobody is named where changes are
-believed in so often that the file cannot be this aircraft's.
+The file of another aircraft, or a manoeuvre that the model does not know, makes one filter of the
+bank beat the others too: the least bad one. So two hypotheses are held against each other, by the
+logarithm of their odds: the file is this aircraft's, or it is another's. Under the first, abrupt
+changes are rare and what comes after one is foreseen; under the other, changes are needed again
+and again (Poisson), and innovations stay large. A rotor is named as soon as that test is over for
+its loss (Wald, "Sequential tests of statistical hypotheses", Ann. Math. Stat. 16, 1945).
 """
 
 from __future__ import annotations
+
+import math
 
 from airtwin_core.types import Array
 from airtwin_physics.identify.config import IdentifyConfig
 
 _RECOVERED = 0.6  # of suspect_loss
 _STILL = 0.8  # of suspect_loss, to be left when it is named
-_MISFIT_CAP = 50.0
-_MEMORY_S = 30.0
 _CERTAIN = 4.0  # sigmas of a loss that nobody saw begin
+_ROWS = 4  # lift and three turns, that misfit is the mean of
+_TRIAL_S = 2.0  # within which a loss has to explain the flight
+_OUTLIERS = 0.02  # of blocks that may be anything, whatever the file
 
 
 class Suspicion:
-    """``rotor``: named as weak, counted from 0; -1: none."""
+    """``rotor``: named as weak, counted from 0; -1: none. ``strange``: the file is another's."""
 
     def __init__(self, config: IdentifyConfig) -> None:
-        self._config = config
+        self._config = c = config
         self.rotor = -1
+        self.strange = False
         self._candidate = -1
-        self._seen_s = self._misfit = 0.0
-        self._changes_s: list[float] = []
+        # since the candidate's loss: time, and logarithm of the odds by what came after it
+        self._trial_s = self._seen = 0.0
+        self._own = self._begin = -_logit(c.strange)  # likewise that the file is this aircraft's
+        self._change = math.log(c.strange_rate / c.fault_rate)
+        self._bound = _logit(c.sure)
+        # log of chi-square of 4 degrees over the same, stretched: 2 ln s - y / 2 (1 - 1 / s)
+        s = c.misfit_strange
+        self._stretch, self._slope = 0.5 * _ROWS * math.log(s), 0.5 * _ROWS * (1.0 - 1.0 / s)
 
     def accuse(self, rotor: int) -> None:
         """Take a rotor whose loss somebody believes in, from now on to be confirmed."""
-        self._candidate, self._seen_s, self._misfit = rotor, 0.0, 0.0
+        self._candidate, self._seen, self._trial_s = rotor, 0.0, 0.0
 
-    def changed(self, at_s: float, rotor: int) -> None:
-        """Take a change that was believed in at a time of flight; ``rotor`` -1: not a loss."""
-        self._changes_s.append(at_s)
+    def changed(self, rotor: int, *, lost: bool, grown: bool = False) -> None:
+        """Take a change that was believed in: of a rotor, from 0, or of the load, -1.
+
+        Loads are put on and dropped, and take up what wind does to a body that the model does not
+        know: their changes tell nothing of the file. Rotors fail once, and none grows beyond what
+        the file says (``grown``).
+        """
+        self._candidate = -1
         if rotor >= 0:
+            self._own -= 2.0 * self._change if grown else self._change
+        if lost:
             self.accuse(rotor)
-        else:
-            self._candidate = -1
 
-    def on(self, at_s: float, dt: float, misfit: float, effect: Array, sigma: Array) -> None:
+    def on(self, dt: float, misfit: float, effect: Array, sigma: Array) -> None:
         """Take one block.
 
         ``misfit``: mean of its normalised squared innovations, 1 where the model is right;
         ``effect``, ``sigma`` (n,): what is believed of each rotor.
         """
         c = self._config
-        self._changes_s = [s for s in self._changes_s if at_s - s < _MEMORY_S]
-        if len(self._changes_s) > c.changes_max:
-            self.rotor = self._candidate = -1
-            return
-        if self.rotor >= 0 and effect[self.rotor] > -_RECOVERED * c.suspect_loss:
+        self._own = min(self._own + dt * (c.strange_rate - c.fault_rate), self._begin)
+        if self._own < -self._bound:
+            self.strange = True
+        elif self._own > 0.0:
+            self.strange = False
+        if self.strange or (self.rotor >= 0 and effect[self.rotor] > -_RECOVERED * c.suspect_loss):
             self.rotor = -1
         if self._candidate < 0:
             worst = int(effect.argmin())
             if self.rotor < 0 and effect[worst] + _CERTAIN * sigma[worst] < -c.suspect_loss:
                 self.accuse(worst)
             return
-        self._seen_s += dt
-        self._misfit += dt * min(misfit, _MISFIT_CAP)
-        if self._seen_s < c.confirm_s:
-            return
-        explained = self._misfit <= c.misfit_max * self._seen_s
-        if explained and effect[self._candidate] < -_STILL * c.suspect_loss:
-            self.rotor = self._candidate
-        self._candidate = -1
+        self._trial_s += dt
+        ratio = math.exp(self._stretch - self._slope * misfit)
+        seen = self._seen + math.log((1.0 - _OUTLIERS) * ratio + _OUTLIERS)
+        # turns just after a loss are badly foreseen with any file: it may begin anew (Page)
+        self._seen = min(max(seen, 0.0), 2.0 * self._bound)
+        if self._own + self._seen > self._bound:
+            if effect[self._candidate] < -_STILL * c.suspect_loss:
+                self.rotor = self._candidate
+            self._candidate = -1
+        elif self._trial_s >= _TRIAL_S:
+            if self._seen < self._bound:
+                self._own -= self._bound
+            self._candidate = -1
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1.0 - share))

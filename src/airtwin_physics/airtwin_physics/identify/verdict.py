@@ -37,8 +37,32 @@ WHY = {
     YAW_TRIM: "hover; a rotor that is weak for ever looks alike",
     EFFECT: "several rotors can make up for each other: turn about all axes",
 }
+STRANGE = "the aircraft file does not fit: "
+_BEYOND = 4.0  # sigmas of the first belief, less two of its own
+_HELD = {
+    MASS: "mass",
+    CENTRE_X: "centre of mass",
+    CENTRE_Y: "centre of mass",
+    ROTOR_DRAG: "drag",
+    YAW_TRIM: "steady yaw torque",
+}
 _WEIGHED = "weighed, as told; no flight tells it"
 _RATIO = "hover in free air"
+
+
+def contradicted(first: Array, theta: Array, covariance: Array) -> str:
+    """Return what lies further from the file than aircraft of its kind do, "" if nothing.
+
+    ``first``, ``theta``, ``covariance`` as in ``parameters``. One rotor may be broken: the worst
+    does not count.
+    """
+    before, now = np.sqrt(np.diag(first)), np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    off = np.abs(theta) - 2.0 * now > _BEYOND * before
+    off[EFFECT + int(np.argmin(theta[EFFECT:]))] = False
+    names = [name for index, name in _HELD.items() if off[index]]
+    if off[EFFECT:].any():
+        names.append("rotors")
+    return STRANGE + ", ".join(dict.fromkeys(names)) if names else ""
 
 
 def parameters(
