@@ -252,3 +252,24 @@ def test_leaps_one_after_the_other_do_not_add_up(flight: simulate.Flight, good: 
     assert flown.estimator.resets == {}
     assert flown.cost_m(good) < 2.0 * COST_M
     assert not flown.said("taken by arrival")
+
+
+@pytest.mark.parametrize("rate", [4.0, 0.4])
+def test_a_simulation_that_runs_faster_or_slower_than_time_has_no_clock_fault(
+    flight: simulate.Flight, good: Flown, rate: float
+) -> None:
+    """Arrivals, scattered by 20 ms, say nothing then: at four times real time that is 0.08 s."""
+
+    def fault(samples: list[Sample]) -> list[Sample]:
+        late_s, out = np.random.default_rng(0).exponential(0.02, len(samples)), []
+        came: dict[type, int] = {}
+        for sample, late in zip(samples, late_s.tolist(), strict=True):
+            passed_s = (sample.received_ns - simulate.START_NS) * 1e-9
+            at_ns = max(_at(passed_s / rate + late), came.get(type(sample), 0))
+            came[type(sample)] = at_ns
+            out.append(replace(sample, received_ns=at_ns))
+        return out
+
+    flown = Flown(flight, fault)
+    _bounded(flown, good)
+    assert flown.estimator.clock_leaps == {}

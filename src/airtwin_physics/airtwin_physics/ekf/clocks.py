@@ -5,7 +5,8 @@ Stamps go first: what waits in a queue or on the link arrives late and is as old
 says. But clocks are set, drift apart and break, that of the whole vehicle or of one source. Of
 each kind of sample its usual lateness is kept: how much later it comes, by its stamp, than the
 promptest IMU sample would. A clock that leaps changes it at once and for good while arrivals go
-on evenly; a link that slows down shows in the arrivals. No sample comes from the future.
+on evenly; a link that slows down shows in the arrivals. No sample comes from the future. Where a
+simulation runs faster or slower than time, arrivals say nothing and the stamps are believed.
 """
 
 from __future__ import annotations
@@ -90,8 +91,11 @@ class Clocks:
 
     def age_ns(self, imu: Imu, sample: Sample) -> int:
         """Return how much older a sample is than the newest IMU sample; negative: younger."""
-        kind = self._kinds.get(type(sample))
         track = self._track
+        if not track.even:
+            self._kinds.clear()
+            return imu.stamp_ns - sample.stamp_ns
+        kind = self._kinds.get(type(sample))
         if kind is None:
             kind = self._kinds[type(sample)] = _Kind(seen_clock_ns=track.clock_ns)
         late = track.ahead_ns - (sample.stamp_ns - sample.received_ns)

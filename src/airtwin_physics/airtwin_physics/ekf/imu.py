@@ -19,6 +19,8 @@ _RATE_S = 0.1  # over which a smooth rate is taken
 _CREEP_NS = 2e7  # per s that PX4's clock shift may fall behind; its sawtooth: 0.2 s in 25 s
 _LEAP_NS = 50_000_000  # forward; less is the scatter of arrivals
 _FORGET_NS = 1e8  # per s, by which the longest wait is let go
+_PACE_NS = 2_000_000_000
+_SLOW, _FAST = 0.6, 1.5  # times real time: then arrivals say nothing of when a sample was true
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], ``kernel.IMPACT``
 _RATE_STEPS = 128
@@ -204,6 +206,8 @@ class ImuTrack:
         self.now_s = 0.0
         self._ahead_ns: int | None = None  # stamp less arrival of the least delayed of late
         self._behind_ns: int | None = None  # stamp of the last sample behind the newest
+        self.even = False  # whether the clock is known to run about as fast as that of arrivals
+        self._paced: tuple[int, int] | None = None  # stamp and arrival where that was last seen
         self.waited_ns = 0  # the longest lately on the link or in a queue
         self.clock_ns = 0  # by how much the stamps have leapt so far without time passing
         self.first = self.last = 0
@@ -263,10 +267,23 @@ class ImuTrack:
                 self._ahead_ns += leapt_ns
             ahead_ns = max(ahead_ns, self._ahead_ns - int(_CREEP_NS * step_s))
         self._ahead_ns = ahead_ns
+        self._pace(imu, offset_ns)
         self.waited_ns = max(ahead_ns - offset_ns, self.waited_ns - int(_FORGET_NS * step_s))
         if queue:
             self.last += 1
         return ""
+
+    def _pace(self, imu: Imu, offset_ns: int) -> None:
+        """Look how fast the clock runs: a simulation's may run several times as fast as time."""
+        at = (imu.stamp_ns - self.clock_ns, imu.received_ns)
+        if self._paced is not None:
+            stamped_ns, passed_ns = at[0] - self._paced[0], at[1] - self._paced[1]
+            if 0 <= passed_ns < _PACE_NS:
+                return
+            self.even = passed_ns < 0 or _SLOW * passed_ns < stamped_ns < _FAST * passed_ns
+            if not self.even:
+                self._ahead_ns, self.waited_ns = offset_ns, 0
+        self._paced = at
 
     def _runs_behind(self, stamp_ns: int) -> bool:
         """Return whether two in a row are in order, though behind the newest: the clock moved.
