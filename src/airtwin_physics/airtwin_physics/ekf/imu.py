@@ -267,13 +267,13 @@ class ImuTrack:
                 self._ahead_ns += leapt_ns
             ahead_ns = max(ahead_ns, self._ahead_ns - int(_CREEP_NS * step_s))
         self._ahead_ns = ahead_ns
-        self._pace(imu, offset_ns)
+        self._pace(imu)
         self.waited_ns = max(ahead_ns - offset_ns, self.waited_ns - int(_FORGET_NS * step_s))
         if queue:
             self.last += 1
         return ""
 
-    def _pace(self, imu: Imu, offset_ns: int) -> None:
+    def _pace(self, imu: Imu) -> None:
         """Look how fast the clock runs: a simulation's may run several times as fast as time."""
         at = (imu.stamp_ns - self.clock_ns, imu.received_ns)
         if self._paced is not None:
@@ -281,8 +281,6 @@ class ImuTrack:
             if 0 <= passed_ns < _PACE_NS:
                 return
             self.even = passed_ns < 0 or _SLOW * passed_ns < stamped_ns < _FAST * passed_ns
-            if not self.even:
-                self._ahead_ns, self.waited_ns = offset_ns, 0
         self._paced = at
 
     def _runs_behind(self, stamp_ns: int) -> bool:
