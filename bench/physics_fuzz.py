@@ -7,7 +7,8 @@ of that flight, about 30 samples of all kinds that the Estimator takes, spoilt a
 that are NaN, infinite, zero, saturated, wildly wrong or frozen; stamps that jump back, forward or
 into another epoch; samples missing, doubled, out of order; one kind dead or all broken. How much
 is spoilt is drawn anew for each sequence, from a twentieth to everything. The filter's horizon of
-0.2 s passes over what is spoilt within this sequence and the next.
+0.2 s passes over what is spoilt within this sequence and the next. In half of the chains up to
+three faults that last come over it, for some sequences each (``physics_fuzz_lasting``).
 
 After each sequence either the state has been lost and said so (``resets`` counts it), or the
 published state is finite, its covariance and the filter's whole covariance are finite, symmetric
@@ -54,6 +55,7 @@ from airtwin_physics.warm import warm_up
 from airtwin_sim.commander import Command
 from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Scenario, VehicleSpec
+from bench import physics_fuzz_lasting
 
 SEQUENCES = 1_000_000
 PER_CHAIN = 20
@@ -143,10 +145,16 @@ def chain(
     branch = branches()[which]
     estimator: Estimator = pickle.loads(branch.estimator)
     judged, lost, had = 0, 0, True
+    lasting: list[physics_fuzz_lasting.Change] = []
+    haunted = rng.random() < 0.5
     for at in range(PER_CHAIN):
+        if haunted:
+            lasting = _lasting(lasting, rng)
         resets = sum(estimator.resets.values())
         try:
             for sample in _sequence(branch.windows[at], spoilt[which][at], rng):
+                for change in lasting:
+                    sample = change(sample)
                 estimator.on(sample)
             state = estimator.state()
             said = sum(estimator.resets.values()) > resets
@@ -163,6 +171,16 @@ def chain(
         if what:
             return judged, lost, [(at, what)]
     return judged, lost, []
+
+
+def _lasting(
+    lasting: list[physics_fuzz_lasting.Change], rng: np.random.Generator
+) -> list[physics_fuzz_lasting.Change]:
+    """Return the faults of the next sequence: some of those before, and perhaps a new one."""
+    kept = [change for change in lasting if rng.random() < 0.8]
+    if len(kept) < 3 and rng.random() < 0.4:
+        kept.append(physics_fuzz_lasting.draw(rng))
+    return kept
 
 
 def flaw(state: TwinState, estimator: Estimator) -> str:

@@ -54,6 +54,34 @@ def _fly(samples: list[Sample], estimator: Estimator | None = None) -> list[Twin
     return [state for sample in samples if (state := estimator.on(sample)) is not None]
 
 
+@pytest.mark.parametrize("altitude_m", [1e30, float("nan"), -1e9])
+def test_an_origin_that_is_no_place_moves_nothing_however_often_it_comes(
+    altitude_m: float,
+) -> None:
+    anchor = Anchor(RECOVER_S)
+    for _ in range(2):
+        anchor.offer(simulate.ORIGIN)
+    for broken in (
+        replace(simulate.ORIGIN, altitude_amsl_m=altitude_m),
+        replace(simulate.ORIGIN, latitude_deg=altitude_m),
+        replace(simulate.ORIGIN, longitude_deg=altitude_m),
+    ):
+        assert [anchor.offer(broken) for _ in range(3)] == [None] * 3
+    assert anchor.origin == simulate.ORIGIN
+
+
+@pytest.mark.parametrize("arm_m", [float("nan"), float("inf"), 1e4])
+def test_a_fix_of_an_impossible_antenna_is_refused(arm_m: float) -> None:
+    flight = simulate.fly(np.random.default_rng(1), 6.0)
+    arm = np.array([0.0, arm_m, 0.0])
+    samples = [
+        replace(s, antenna_frd_m=arm) if isinstance(s, GnssFix) else s for s in flight.samples
+    ]
+    fusion = _fly(samples)[-1].fusions[0]
+    assert fusion.used == 0
+    assert fusion.rejected["impossible antenna"] > 20
+
+
 def _strays_m(flight: simulate.Flight, states: list[TwinState]) -> float:
     """Return by how much the difference to the truth ever moves from what it was at first."""
     missed = faults.misses(flight, states)

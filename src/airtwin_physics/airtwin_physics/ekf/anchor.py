@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from airtwin_core.geodesy import PX4_EARTH_RADIUS_M, px4_to_ned
+from airtwin_core.geodesy import PX4_EARTH_RADIUS_M, check_coordinates, px4_to_ned
 from airtwin_core.types import Array, GnssFix, LocalPosition, Origin
 from airtwin_physics.magnetic import declination_rad
 
@@ -53,8 +53,12 @@ class Anchor:
     def offer(self, origin: Origin) -> Array | None:
         """Consider PX4's origin; return the shift (3,) [m] of all positions if it is a new one.
 
-        It must come twice and lie near GNSS: one broken message moves nothing.
+        It must be a place, come twice and lie near GNSS: one broken message moves nothing.
         """
+        try:
+            check_coordinates(origin.latitude_deg, origin.longitude_deg, origin.altitude_amsl_m)
+        except ValueError:
+            return None
         seen, self._seen = self._seen, origin
         if origin != seen or origin == self.origin or not self._near_fix(origin):
             return None

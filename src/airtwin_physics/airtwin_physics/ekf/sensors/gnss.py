@@ -26,6 +26,7 @@ _SHUT_S = 1.0  # a barometer refused for so long contradicts
 _RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to judge receivers
 # A claim that falls is followed by the offset this quickly: sooner, a claim that only goes up and
 # down makes the filter conceited; in gnss_wander_s, a receiver that settles is not believed
+_ARM_MAX_M = 100.0  # from the IMU to an antenna: no aircraft is larger
 _CLAIM_S = 40.0
 ASTRAY = "receiver astray"
 FAR = "far from the origin"
@@ -106,7 +107,7 @@ class Gnss:
         struck = struck and at_s - self._struck_s < _RATTLE_S
         unusable = cause or self.speed_fault(fix) or (struck and "may be of before an impact")
         arm = fix.antenna_frd_m
-        lever = self._arm = None if arm is None else self._lever(arm, lag_s)
+        lever = self._arm = None if cause or arm is None else self._lever(arm, lag_s)
         measured = None if cause else self._anchor.to_ned(fix)
         if lever is not None:
             if fix.velocity_ned_m_s is not None:
@@ -326,6 +327,9 @@ def _fault(fix: GnssFix, config: EstimatorConfig) -> str:
         check_coordinates(fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
     except ValueError:
         return "impossible coordinates"
+    arm = fix.antenna_frd_m
+    if arm is not None and not square(arm) < _ARM_MAX_M**2:
+        return "impossible antenna"
     if not (fix.eph_m <= config.gnss_eph_max_m and fix.epv_m <= config.gnss_epv_max_m):
         return "accuracy too poor"
     return ""
