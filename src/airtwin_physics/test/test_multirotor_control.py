@@ -57,6 +57,19 @@ def test_speed_limits_are_px4s() -> None:
         assert row[control.C_THRUST] == pytest.approx(P.mpc_thr_hover, abs=1e-9)
 
 
+@pytest.mark.parametrize(("away_m", "velocity"), [(100.0, (12.0, 0.0)), (10.0, (9.5, 7.331439))])
+def test_the_way_to_the_place_goes_before_the_feed_forward(
+    away_m: float, velocity: tuple[float, float]
+) -> None:
+    """PX4's constrainXY: 12 m/s in all, of which the position's share, 0.95 / s, is kept."""
+    place = np.array([away_m, 0.0, 0.0])
+    setpoint = _setpoint(SP_POS=place, SP_VEL=np.array([0.0, 9.0, 0.0]), SP_YAW=0.0)
+    row = _controlled(setpoint, np.zeros(3), np.array([*velocity, 0.0]))
+    # it flies as it should: nothing more is asked for
+    np.testing.assert_allclose(row[control.C_VEL_INT], 0.0, atol=1e-6)
+    np.testing.assert_allclose(row[control.C_Q], [1.0, 0.0, 0.0, 0.0], atol=1e-6)
+
+
 def test_the_take_off_ramp_begins_without_thrust() -> None:
     sink = -9.80665 / P.mpc_z_vel_p_acc  # where PX4's ramp begins: a climb limit below zero
     setpoint = _setpoint(SP_POS=np.array([0.0, 0.0, -5.0]), SP_YAW=0.0)

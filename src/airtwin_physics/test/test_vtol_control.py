@@ -111,6 +111,17 @@ def test_without_thrust_it_gives_up_the_transition() -> None:
     assert np.linalg.norm(x[-1, :3] - (0.0, 0.0, -50.0)) < 0.5
 
 
+def test_the_rotors_stay_until_the_shortest_time_is_over(plane: vtol.VtolAircraft) -> None:
+    """Into a wind that already blows faster than VT_ARSP_BLEND."""
+    headwind = np.array([-9.0, 0.0, 0.0])
+    plane.start(np.array([0.0, 0.0, -50.0]))
+    plane.follow(np.array([_leg(1e4, 0.0, 50.0)]))
+    x, modes, _ = _fly(plane, P.vt_trans_min_tm - 0.1, headwind)
+    assert np.all(_airspeed(x, headwind) > P.vt_arsp_blend)
+    assert np.all(modes[:, convertible.MODE] == convertible.TO_WING)
+    assert np.all(modes[:, vtol.V_WEIGHT] == 1.0)
+
+
 def test_a_transition_can_be_called_off(plane: vtol.VtolAircraft) -> None:
     plane.start(np.array([0.0, 0.0, -50.0]), 1.0)
     plane.follow(np.array([_leg(1e4, 0.0, 50.0)]))

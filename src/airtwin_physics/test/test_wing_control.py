@@ -161,6 +161,28 @@ def test_energy_goes_where_it_is_missing() -> None:
     assert stalling[wing.W_PITCH] < even[wing.W_PITCH] - 0.1
 
 
+@pytest.mark.parametrize("above_m", [1000.0, -1000.0])
+def test_energy_is_not_summed_up_while_throttle_or_pitch_is_at_its_end(above_m: float) -> None:
+    """A minute that leads nowhere: what was learnt until the end was reached is all there is."""
+    row = wing.new_control(P, above_m, 0.0, P.fw_airspd_trim)
+    row[wing.W_AIRSPEED], row[wing.W_PITCH] = P.fw_airspd_trim, np.radians(P.fw_psp_off)
+    seen = []
+    for _ in range(3000):
+        wing.energy_control(row, 0.0, 0.0, P.fw_airspd_trim, 0.0, P, 0.02)
+        seen.append(row.copy())
+    rows = np.array(seen)
+    for out, integral, ends in (
+        (wing.W_THROTTLE, wing.W_THROTTLE_INT, (P.fw_thr_min, P.fw_thr_max)),
+        (wing.W_PITCH, wing.W_PITCH_INT, np.radians((P.fw_p_lim_min, P.fw_p_lim_max))),
+    ):
+        end = ends[1] if above_m > 0.0 else ends[0]
+        there = np.abs(rows[:, out] - end) < 1e-9
+        reached = int(np.argmax(there))
+        assert np.all(there[reached:])
+        assert reached < 2000
+        np.testing.assert_array_equal(rows[reached + 1 :, integral], rows[reached, integral])
+
+
 def test_surfaces_move_less_in_faster_air() -> None:
     slow, fast = wing.new_control(P, 0.0, 0.0, 20.0), wing.new_control(P, 0.0, 0.0, 20.0)
     steady = P._replace(fw_rr_ff=0.0)

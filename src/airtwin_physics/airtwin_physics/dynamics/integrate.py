@@ -7,7 +7,7 @@ import numba
 import numpy as np
 
 from airtwin_core.types import Array
-from airtwin_physics.dynamics.model import ROTOR, Model, member
+from airtwin_physics.dynamics.model import Model, member
 from airtwin_physics.dynamics.motion import derivative_into
 
 
@@ -16,7 +16,8 @@ def step_into(x: Array, u: Array, model: Model, wind: Array, dt_s: float, work: 
     """Advance ``x`` in place by one classical Runge-Kutta step; ``work``: (5, len(x))."""
     n = x.shape[0]
     point, slope, total = work[0], work[1], work[2]
-    point[:], total[:] = x, 0.0
+    for i in range(n):
+        point[i], total[i] = x[i], 0.0
     for stage in range(4):  # one place where the derivative is called, so that it is inlined
         derivative_into(slope, point, u, model, wind)
         share = dt_s / 3.0 if stage == 1 or stage == 2 else dt_s / 6.0
@@ -29,8 +30,6 @@ def step_into(x: Array, u: Array, model: Model, wind: Array, dt_s: float, work: 
     length = np.sqrt(x[6] ** 2 + x[7] ** 2 + x[8] ** 2 + x[9] ** 2)
     for i in range(6, 10):
         x[i] /= length
-    for i in range(ROTOR, ROTOR + model.rotors.shape[0]):
-        x[i] = max(x[i], 0.0)
 
 
 @numba.njit(cache=True)

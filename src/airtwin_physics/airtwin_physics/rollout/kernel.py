@@ -221,7 +221,8 @@ def _record(s: Array, out: Array, at: int, lost_s: Array, flights: Array) -> Non
     for lane in range(L):
         over = lost_s[lane] == lost_s[lane] or flights[lane, sortie.PHASE] == sortie.OFF
         if over and at > 0:
-            out[lane, at] = out[lane, at - 1]
+            for row in range(N_OUT):  # copying as a whole would compile for two seconds more
+                out[lane, at, row] = out[lane, at - 1, row]
             continue
         for row in range(10):
             out[lane, at, row] = s[lanes.POS + row * L + lane]
@@ -288,7 +289,7 @@ def fly_block(
             blow(s, gusts, normals, i // SLOW_STEPS, steady, strength)
         if i % SLOW_STEPS == 0 and rows > 0 and _all_over(lost_s, flights):
             for row in range(rows, out.shape[1]):
-                out[:, row] = out[:, rows - 1]
+                _record(s, out, row, lost_s, flights)
             return
         if i % every == 0:
             _record(s, out, rows, lost_s, flights)

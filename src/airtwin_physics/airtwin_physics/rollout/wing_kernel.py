@@ -51,7 +51,9 @@ def _left_the_model(x: Array) -> bool:
 
 @numba.njit(cache=True)
 def _write(out: Array, at: int, x: Array, energy: float) -> None:
-    out[at, :10], out[at, OUT_ENERGY] = x[:10], energy
+    for column in range(OUT_ENERGY):  # copying as a whole would compile for two seconds more
+        out[at, column] = x[column]
+    out[at, OUT_ENERGY] = energy
 
 
 @numba.njit(cache=True)
@@ -61,7 +63,8 @@ def _stay(out: Array, at: int, x: Array, energy: float) -> None:
         _write(out, 0, x, energy)
         at = 1
     for rest in range(at, out.shape[0]):
-        out[rest] = out[at - 1]
+        for column in range(out.shape[1]):
+            out[rest, column] = out[at - 1, column]
 
 
 @numba.njit(cache=True)
