@@ -131,8 +131,11 @@ class BatteryEstimator:
             self.refused["voltage far from what was expected"] += 1
             self._shut += dt
             if self._shut > self._config.shut_s:
-                self._restart("voltage jumped")
-                return
+                loaded = self._source == MEASURED
+                if not (loaded and all(b.blame_resistance(voltage, felt) for b in self._bank)):
+                    self._restart("voltage jumped")
+                    return
+                self._shut = 0.0
         self._load.on(voltage * current, dt)
 
     def _without_noise(self, current: float, dt: float) -> float:

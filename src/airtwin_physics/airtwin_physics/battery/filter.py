@@ -246,6 +246,24 @@ class BatteryFilter:
         self._bound()
         return True
 
+    def blame_resistance(self, voltage: float, told_a: float) -> bool:
+        """Take the resistance [Ohm] that a voltage [V] under load asks for; False if none does.
+
+        Nobody exchanges a pack while it gives current. Old, cold or badly joined ones have many
+        times the resistance of the file: more than ``_MOST`` allows is not asked of it.
+        """
+        expected, h = self.measurement(self.x, told_a)
+        sag = float(self.x[POLAR] - h[RES])
+        lacks = expected - voltage
+        if not (lacks > 0.0 and sag > 0.0):
+            return False
+        grown = math.log1p(lacks / sag)
+        if self.x[RES] + grown >= _MOST[RES]:
+            return False
+        self.x[POLAR] *= math.exp(grown)
+        self._isolate(RES, float(self.x[RES]) + grown, self._config.resistance_share)
+        return True
+
     def _weigh(self, nis: float, variance: float, dt: float) -> None:
         """Add a window's log-likelihood to the evidence, which fades."""
         self.evidence *= math.exp(-dt / self._config.evidence_s)
