@@ -23,11 +23,11 @@ UNKNOWN_PLACE_M = 1000.0
 
 # No standard deviation grows beyond these: position, velocity, attitude, gyro and accelerometer
 # bias, barometer offset, GNSS offset, heading offset, GNSS delay, wind, drag, scale, terrain,
-# gust.
+# gust, wash.
 _CAP = (
     np.repeat(
-        [1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0, 50.0, 1.0, 0.5, 1e4, 20.0],
-        [3, 3, 3, 3, 3, 1, 3, 1, 1, 2, 1, 1, 1, 2],
+        [1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0, 50.0, 1.0, 0.5, 1e4, 20.0, 10.0],
+        [3, 3, 3, 3, 3, 1, 3, 1, 1, 2, 1, 1, 1, 2, 1],
     )
     ** 2
 )
@@ -40,7 +40,7 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
 class Belief:
-    """``x`` (29,), ``p`` (28, 28), ``constants`` (49,) of ``kernel``; ``begun``: since alignment.
+    """``x`` (30,), ``p`` (29, 29), ``constants`` (52,) of ``kernel``; ``begun``: since alignment.
 
     ``watch`` (24,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
     last look at the acceleration; that (3,) [m/s^2] NED, smooth; since the last look at the drag
@@ -70,7 +70,8 @@ class Belief:
             c.airspeed_scale_walk,
             c.terrain_walk,
         ]
-        self.constants[kernel.TAU] = [c.gnss_wander_s] * 3 + [c.heading_wander_s] + [1.0] * 2
+        self.constants[kernel.TAU] = [c.gnss_wander_s] * 3 + [c.heading_wander_s] + [1.0] * 3
+        self.constants[kernel.TAU.start + 6] = __import__('os').environ.get('W_TAU') or c.barometer_wash_s
         self.constants[kernel.CAP] = _CAP
         self.start_over()
 
@@ -87,6 +88,7 @@ class Belief:
         self.p[:] = 0.0
         self.watch[:] = 0.0
         self.sigma[:] = 1.0
+        self.sigma[6] = float(__import__('os').environ.get('W_INIT') or self._config.barometer_wash_m)
         self.wind.start_over()
         self.gusts()
 
@@ -111,6 +113,7 @@ class Belief:
         variances[kernel.SCALE] = c.airspeed_scale_sigma**2
         variances[kernel.TERRAIN] = UNKNOWN_PLACE_M**2
         variances[kernel.GUST : kernel.GUST + 2] = self.sigma[4] ** 2
+        variances[kernel.WASH] = self.sigma[6] ** 2
         p[:] = np.diag(variances)
         p[6:9, 6:9] = first.covariance
         if still:
@@ -232,10 +235,14 @@ class Belief:
 
     def tie_barometer(self, residual_m: float) -> None:
         """Read the barometer's offset off the height."""
-        self.x[kernel.X_BARO] += residual_m
-        correction.forget(self.p, kernel.BARO, 1.0)
-        variance = self._config.barometer_noise_m**2
-        correction.place(self.p, kernel.BARO, kernel.POS + 2, 1.0, variance)
+        x, p, wash2 = self.x, self.p, float(self.sigma[6] ** 2)
+        x[kernel.X_BARO] += residual_m + x[kernel.X_WASH]
+        x[kernel.X_WASH] = 0.0
+        correction.forget(p, kernel.BARO, 1.0)
+        correction.forget(p, kernel.WASH, wash2)
+        variance = self._config.barometer_noise_m**2 + wash2
+        correction.place(p, kernel.BARO, kernel.POS + 2, 1.0, variance)
+        p[kernel.BARO, kernel.WASH] = p[kernel.WASH, kernel.BARO] = -wash2
 
     def take_velocity(self, measured: Array, variance: Array) -> None:
         """Take the velocity from GNSS as it is; measured, variance (3,).

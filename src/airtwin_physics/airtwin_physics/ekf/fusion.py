@@ -32,11 +32,11 @@ class Sensors:
         self._config = config
         self._belief = belief
         self.gnss = Gnss(config, belief, anchor, track)
-        self.height = Height(config, belief)
         self.heading = Heading(config, belief, anchor)
         self.motion = MotionHeading(track)
         self.contradicted = False
         self.rest = Rest(config, belief)
+        self.height = Height(config, belief, self.rest)
         self.air = AirData(config, belief)
         self.pose = Pose(config, belief, self.gnss, self.heading)
         others = (self.gnss.xy, self.gnss.velocity.gate, self.pose.position.gate)

@@ -67,7 +67,7 @@ class Gate:
         at_s: float,
         first: int = 0,
     ) -> tuple[bool, float]:
-        """Gate and fuse; return whether it passed and the statistic. h (m, 28), others (m,).
+        """Gate and fuse; return whether it passed and the statistic. h (m, 29), others (m,).
 
         first: errors before this one are left as they are (``correction.update``).
         """
@@ -160,7 +160,7 @@ class Source:
         stamp_ns: int,
         first: int = 0,
     ) -> bool:
-        """Gate, fuse and count; return whether it passed. h (m, 28), residual, variance (m,)."""
+        """Gate, fuse and count; return whether it passed. h (m, 29), residual, variance (m,)."""
         passed, nis = self.gate.judge(belief, h, residual, variance, at_s, first)
         self.tally.tested(nis, residual)
         if passed:
@@ -178,7 +178,7 @@ class Source:
         at_s: float,
         cause: str,
     ) -> None:
-        """Test and count, fuse nothing. h (m, 28), residual, variance (m,)."""
+        """Test and count, fuse nothing. h (m, 29), residual, variance (m,)."""
         nis = self.gate.refuse(belief, h, residual, variance, at_s)
         self.tally.tested(nis, residual)
         self.tally.refuse(cause)

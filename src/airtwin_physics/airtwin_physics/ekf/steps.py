@@ -7,7 +7,7 @@ looks at the air, and it is nine tenths of the cost. PX4's EKF2 likewise gathers
 its ``EKF2_PREDICT_US`` of 10 ms, but there the state too.
 
 ``ring`` (m, 13) holds the steps: what ``kernel.predict`` takes, time at the end [s], ``IMPACT``;
-``first`` to ``last`` are counted without wrapping. ``watch`` (24,): see ``belief.Belief``.
+``first`` to ``last`` are counted without wrapping. ``watch`` (25,): see ``belief.Belief``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from airtwin_physics.ekf.kernel import (
     predict_covariance,
 )
 
-N_WATCH = 24
+N_WATCH = 25
 FORCED_S, FORCED, FORCED_SHAKEN = 7, 8, 11  # in ``watch``: mean force since the last look at it
 STRUCK = 23  # in ``watch``: time [s] of the last impact
+SHAKEN = 24  # in ``watch``: what vibration has added to the variance of the speed [m^2/s^2]
 _ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
 _N_STEP = 11
 
@@ -87,7 +88,9 @@ def step_until(
         at = step[11]
         if at > target and last - first < size:
             break
-        watch[FORCED_SHAKEN] += _take(x, step, total)
+        shaken = _take(x, step, total)
+        watch[FORCED_SHAKEN] += shaken
+        watch[SHAKEN] += shaken
         first += 1
         if step[IMPACT]:
             watch[STRUCK] = at

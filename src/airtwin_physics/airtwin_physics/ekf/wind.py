@@ -89,7 +89,7 @@ def drag(x: Array, load: float, law: Array, h: Array, predicted: Array) -> None:
 
     -(c sqrt(load) + b_i |a_i|) a_i + accelerometer bias; c = exp(state) [1/s], load [-] thrust
     over weight (rotor drag goes with rotor speed, that with the root of thrust), a the velocity
-    through the air. h (2, 28): its rows without the gust.
+    through the air. h (2, 29): its rows without the gust.
 
     Source: Svacha, Mohta, Kumar, "Improving quadrotor trajectory tracking by compensating for
     aerodynamic effects", ICUAS 2017: drag proportional to rotor speed times air speed.
@@ -140,7 +140,7 @@ def drag(x: Array, load: float, law: Array, h: Array, predicted: Array) -> None:
 def drag_shown(
     x: Array, watch: Array, law: Array, noise: float, teaches: float, h: Array, residual: Array
 ) -> float:
-    """Write rows h (2, 28) and innovation (2,) [m/s^2] of the mean force since the last look.
+    """Write rows h (2, 29) and innovation (2,) [m/s^2] of the mean force since the last look.
 
     watch: see ``Belief``; noise [m/s^2] of it beside vibration; teaches [m/s]: slower motion
     teaches no drag, as it is the gusts' own doing, in full from 1 m/s more; below zero all does.
@@ -161,7 +161,7 @@ def drag_shown(
 def winds(x: Array, p: Array, law: Array, out: Array) -> None:
     """Write wind now (2,) [m/s] NE, its covariance (2, 2), mean wind (2,), its covariance (2, 2).
 
-    x (29,) or more, P (28, 28). out (12,) or more.
+    x (29,) or more, P (29, 29). out (12,) or more.
     """
     wind = np.empty(N_BLOWN)
     for k in range(2):

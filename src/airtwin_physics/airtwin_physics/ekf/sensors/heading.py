@@ -116,7 +116,7 @@ class Heading:
         *,
         may_turn: bool,
     ) -> None:
-        """Fuse how far a pose says that the heading is off; h (1, 28) is ``models.heading``'s.
+        """Fuse how far a pose says that the heading is off; h (1, 29) is ``models.heading``'s.
 
         ``may_turn``: it may take over from a compass, as nothing ties the position to true north.
         """

@@ -9,8 +9,11 @@ from airtwin_core.types import Barometer
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel, models
 from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.sensors.rest import Rest
 from airtwin_physics.ekf.source import Source
+from airtwin_physics.ekf.steps import SHAKEN
 from airtwin_physics.ekf.tally import NEVER_S
+from airtwin_physics.ekf.wash import Wash
 
 _FRESH_S = 1.0
 
@@ -18,9 +21,11 @@ _FRESH_S = 1.0
 class Height:
     """Fuses pressure altitudes."""
 
-    def __init__(self, config: EstimatorConfig, belief: Belief) -> None:
+    def __init__(self, config: EstimatorConfig, belief: Belief, rest: Rest) -> None:
         self._config = config
         self._belief = belief
+        self._rest = rest
+        self.wash = Wash(config.barometer_noise_m, config.barometer_wash_s)
         self.barometer = Source("barometer", 1, config)
         self.start_over()
 
@@ -28,6 +33,7 @@ class Height:
         """Forget all but the counts."""
         self._started = False
         self._altitude_m, self._seen_s = float("nan"), NEVER_S
+        self.wash.start_over()
         self.seconded_s = NEVER_S  # when GNSS last rose and sank as it does, unlike the filter
         self.barometer.start_over()
 
@@ -46,6 +52,7 @@ class Height:
         if source.unusable(at_s, lag_s, sample.altitude_m, belief):
             return
         self._altitude_m, self._seen_s = sample.altitude_m, at_s
+        self._learn(at_s, sample.altitude_m - belief.x.item(kernel.X_VEL + 2) * lag_s)
         h = np.empty((1, kernel.N))
         residual = sample.altitude_m - models.barometer(belief.x, lag_s, h[0])
         if not self._started:
@@ -62,3 +69,16 @@ class Height:
         if source.gate.shut_for_s(at_s) > c.recover_s:
             belief.tie_barometer(residual)
             source.take_back(at_s)
+
+    def show(self):
+        return {"wash": float(self._belief.sigma[6]), "white": self.wash._white2**.5}
+
+    def _learn(self, at_s: float, altitude_m: float) -> None:
+        """Learn from a pressure altitude of now how large the wash is."""
+        belief, watch = self._belief, self._belief.watch
+        noise = self._config.accel_noise**2 * at_s + watch.item(SHAKEN)
+        bias2 = belief.p.item(kernel.ACCEL_BIAS + 2, kernel.ACCEL_BIAS + 2)
+        sinks_m_s = watch.item(14) - watch.item(21)
+        flying = at_s - self._rest.passed_s > _FRESH_S
+        self.wash.take(at_s, altitude_m, sinks_m_s, noise, bias2, flying=flying)
+        belief.sigma[6] = self.wash.size_m
