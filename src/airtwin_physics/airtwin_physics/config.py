@@ -50,8 +50,7 @@ class EstimatorConfig:
     # Barometer, heading
     barometer_noise_m: float = 0.5  # [m] of one sample; 0.06 to 0.55 on 18 logs of PX4
     barometer_walk: float = 0.05  # [m/sqrt(s)] weather and warm-up
-    barometer_wash_m: float = 0.3  # [m] of air moving past it, before anything shows it
-    barometer_wash_s: float = 1.5  # [s] correlation time of that
+    barometer_wash_s: float = 1.5  # [s] an error by moving air lasts; its size is learnt
     barometer_period_s: float = 0.05  # [s] samples between are skipped: their noise is not new
     barometer_delay_s: float = 0.0  # [s]
     magnetometer_noise_rad: float = 0.05  # [rad] of the heading, new with each sample

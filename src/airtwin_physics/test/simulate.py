@@ -53,6 +53,8 @@ class Errors:
     delay_sigma_s: float = 0.04
     barometer_m: float = 0.5
     barometer_walk: float = 0.05
+    barometer_wash_m: float = 0.35
+    barometer_wash_s: float = 1.5
     heading_rad: float = 0.05
     heading_offset_rad: float = 0.15
 
@@ -247,9 +249,11 @@ def _barometer(rng: np.random.Generator, p: Array, e: Errors) -> list[tuple[floa
     every = RATE_HZ // 20 + 1
     steps = range(every, len(p), every)
     walk = np.cumsum(rng.normal(size=len(steps))) * e.barometer_walk * np.sqrt(every * DT_S)
+    size, lasts_s = np.array([e.barometer_wash_m]), e.barometer_wash_s
+    wash = _wander(rng.spawn(1)[0], len(steps), every * DT_S, lasts_s, size)[:, 0]
     out: list[tuple[float, int, Sample]] = []
     for i, k in enumerate(steps):
-        altitude = 500.0 - p[k, 2] + walk[i] + rng.normal() * e.barometer_m
+        altitude = 500.0 - p[k, 2] + walk[i] + wash[i] + rng.normal() * e.barometer_m
         out.append((k, 3, Barometer(stamp_ns(k), stamp_ns(k), float(altitude))))
     return out
 

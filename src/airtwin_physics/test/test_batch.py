@@ -21,6 +21,7 @@ FLIGHTS, SECONDS = 100, 14.0
 N = kernel.N
 NEVER = 1e9  # no gate: what is refused would bias the statistics
 ERRORS = simulate.Errors()
+WASH_M, WASH_S = 0.8, 1.5
 OFFSETS = np.sqrt(1 - ERRORS.white_share**2) * np.array([ERRORS.eph_m, ERRORS.eph_m, ERRORS.epv_m])
 FIX_SIGMA = np.concatenate(
     [
@@ -32,7 +33,7 @@ FIRST_SIGMA = np.concatenate(
     [
         np.repeat([2.0, 0.5, 0.05, 3e-3, 0.2], 3),
         [1.0, *OFFSETS, ERRORS.heading_offset_rad, 1e-6],
-        [6.0, 6.0, 0.5, 0.1, 10.0, 1.0, 1.0],
+        [6.0, 6.0, 0.5, 0.1, 10.0, 1.0, 1.0, WASH_M],
     ]
 )
 BLOCKS = {
@@ -49,8 +50,8 @@ def _constants() -> Array:
     constants = np.full(kernel.N_CONSTANTS, 1e12)
     walks = [ERRORS.gyro_bias_walk, ERRORS.accel_bias_walk, ERRORS.barometer_walk]
     constants[kernel.DENSITY] = [0.0, 0.0, *walks, 0.0, 0.0, 0.0, 0.0]
-    constants[kernel.SIGMA] = [*OFFSETS, ERRORS.heading_offset_rad, 1.0, 1.0]
-    constants[kernel.TAU] = [ERRORS.wander_s] * 3 + [100.0, 5.0, 5.0]
+    constants[kernel.SIGMA] = [*OFFSETS, ERRORS.heading_offset_rad, 1.0, 1.0, WASH_M]
+    constants[kernel.TAU] = [ERRORS.wander_s] * 3 + [100.0, 5.0, 5.0, WASH_S]
     return constants
 
 
@@ -66,6 +67,8 @@ def flown() -> tuple[Array, dict[str, Array]]:
     truth[:, 0:3], truth[:, 3:6], truth[:, 6:10] = p_true[0], v_true[0], q_true[0]
     drawn = rng.normal(size=(FLIGHTS, N)) * FIRST_SIGMA
     truth[:, 17:21] = rng.normal(size=(FLIGHTS, 4)) * constants[kernel.SIGMA][:4]
+    washed = rng.spawn(1)[0]
+    truth[:, kernel.X_WASH] = washed.normal(size=FLIGHTS) * WASH_M
     x = np.stack([reference.boxplus(t, -d) for t, d in zip(truth, drawn, strict=True)])
     p = np.repeat(np.diag(FIRST_SIGMA**2)[None], FLIGHTS, axis=0)
     shaken = np.array([(ERRORS.gyro_rad_s * dt) ** 2] * 3 + [(ERRORS.accel_m_s2 * dt) ** 2])
@@ -86,6 +89,8 @@ def flown() -> tuple[Array, dict[str, Array]]:
         truth[:, 16] += ERRORS.barometer_walk * walk[:, 6]
         size = constants[kernel.SIGMA][:4] * np.sqrt(1 - decay[:4] ** 2) / np.sqrt(dt)
         truth[:, 17:21] = truth[:, 17:21] * decay[:4] + size * walk[:, 7:11]
+        wash = WASH_M * np.sqrt(1 - decay[6] ** 2) * washed.normal(size=FLIGHTS)
+        truth[:, kernel.X_WASH] = truth[:, kernel.X_WASH] * decay[6] + wash
         if k % 50 == 0:
             fix = np.tile(np.concatenate([p_true[k], v_true[k]]), (FLIGHTS, 1))
             fix[:, :3] += truth[:, 17:20]
@@ -95,7 +100,7 @@ def flown() -> tuple[Array, dict[str, Array]]:
             batch.gnss(x, p, fixes, every, (NEVER, NEVER, NEVER), three)
             nis["gnss"].append(three.sum(axis=1))
         if k % 13 == 0:
-            altitude = -p_true[k, 2] + truth[:, 16]
+            altitude = -p_true[k, 2] + truth[:, 16] + truth[:, kernel.X_WASH]
             altitude += ERRORS.barometer_m * rng.normal(size=FLIGHTS)
             one = np.empty(FLIGHTS)
             noise = np.full(FLIGHTS, ERRORS.barometer_m**2)

@@ -21,8 +21,8 @@ from airtwin_physics.ekf.steps import (
 
 N = kernel.N
 DENSITY = np.array([1.5e-3, 3.5e-2, 1e-4, 3e-4, 0.05, 0.1, 0.005, 0.001, 0.5])
-SIGMA = np.array([0.8, 0.8, 1.2, 0.15, 1.5, 1.5])
-TAU = np.array([60.0, 60.0, 60.0, 100.0, 5.0, 5.0])
+SIGMA = np.array([0.8, 0.8, 1.2, 0.15, 1.5, 1.5, 0.7])
+TAU = np.array([60.0, 60.0, 60.0, 100.0, 5.0, 5.0, 1.5])
 CAP = np.full(N, 1e12)
 CONSTANTS = np.concatenate([DENSITY, SIGMA, TAU, CAP])
 
@@ -49,7 +49,7 @@ def _covariance(rng: np.random.Generator) -> Array:
         + [1.0] * 4
         + [0.1, 0.03]
         + [2.0] * 2
-        + [0.3, 0.1, 5.0, 1.0, 1.0]
+        + [0.3, 0.1, 5.0, 1.0, 1.0, 0.5]
     ).reshape(-1, 1)
     return a @ a.T / N + 1e-9 * np.eye(N)
 

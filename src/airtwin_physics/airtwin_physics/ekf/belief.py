@@ -42,12 +42,13 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 class Belief:
     """``x`` (30,), ``p`` (29, 29), ``constants`` (52,) of ``kernel``; ``begun``: since alignment.
 
-    ``watch`` (24,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
+    ``watch`` (25,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
     last look at the acceleration; that (3,) [m/s^2] NED, smooth; since the last look at the drag
     the time [s], the specific force times it (3,) [m/s] FRD, variance of that by vibration
     [m^2/s^2]; velocity (3,) [m/s] and attitude (4,) before corrections; sum of all corrections of
     the velocity (3,) [m/s], without which it is the IMU's alone, and of the sizes of those of the
-    attitude [rad]; time of the last impact [s]. The arrays live as long as the object:
+    attitude [rad]; time of the last impact [s]; all that vibration has added to the variance of
+    the speed [m^2/s^2]. The arrays live as long as the object:
     ``start_over`` clears them in place, so that sensors may keep it.
     """
 
@@ -70,14 +71,19 @@ class Belief:
             c.airspeed_scale_walk,
             c.terrain_walk,
         ]
-        self.constants[kernel.TAU] = [c.gnss_wander_s] * 3 + [c.heading_wander_s] + [1.0] * 3
-        self.constants[kernel.TAU.start + 6] = __import__('os').environ.get('W_TAU') or c.barometer_wash_s
+        self.constants[kernel.TAU] = [
+            *[c.gnss_wander_s] * 3,
+            c.heading_wander_s,
+            1.0,
+            1.0,
+            c.barometer_wash_s,
+        ]
         self.constants[kernel.CAP] = _CAP
         self.start_over()
 
     @property
     def sigma(self) -> Array:
-        """Sizes (6,) of the offsets of GNSS (3,) [m] and heading [rad], gust (2,) [m/s]."""
+        """Sizes (7,) of the offsets of GNSS (3,) [m], heading [rad], gust (2,) [m/s], wash [m]."""
         return self.constants[kernel.SIGMA]
 
     def start_over(self) -> None:
@@ -88,7 +94,6 @@ class Belief:
         self.p[:] = 0.0
         self.watch[:] = 0.0
         self.sigma[:] = 1.0
-        self.sigma[6] = float(__import__('os').environ.get('W_INIT') or self._config.barometer_wash_m)
         self.wind.start_over()
         self.gusts()
 
@@ -234,7 +239,7 @@ class Belief:
             correction.forget(self.p, kernel.WIND + i, self._config.wind_sigma_m_s**2)
 
     def tie_barometer(self, residual_m: float) -> None:
-        """Read the barometer's offset off the height."""
+        """Read the barometer's offset off the height; no wash is taken to be in what it shows."""
         x, p, wash2 = self.x, self.p, float(self.sigma[6] ** 2)
         x[kernel.X_BARO] += residual_m + x[kernel.X_WASH]
         x[kernel.X_WASH] = 0.0

@@ -20,9 +20,9 @@ Layout (everything in the filter goes by these names; append, never renumber)::
     X_GUST     27:29  GUST       26:28  what blows beside the wind now NE [m/s]
     X_WASH        29  WASH       28     what the air around it adds to the barometer now [m]
 
-``R_true = R @ exp(skew(error))``; ``P`` (29, 29) is the error's covariance; the first 15 are those
-of ``types.TwinState``. The offsets of GNSS and heading, gust and wash wander and come
-back: first-order Gauss-Markov processes; barometer, wind, drag, scale and terrain walk; the delay is a
+``R_true = R @ exp(skew(error))``; ``P`` (29, 29) is the error's covariance; the first 15 are
+those of ``types.TwinState``. The offsets of GNSS and heading, gust and wash wander and come back:
+first-order Gauss-Markov processes; barometer, wind, drag, scale and terrain walk; the delay is a
 constant.
 A state that nothing observes keeps its prior and costs little: ``predict`` multiplies only the
 rows that move (position, velocity, attitude) and ``correction.update`` only where h is not zero.

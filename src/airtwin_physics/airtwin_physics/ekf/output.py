@@ -51,11 +51,11 @@ def present(
     row: Array,
     covariance: Array,
 ) -> None:
-    """Write the state of now into row (47,) and covariance (15, 15) of its first errors.
+    """Write the state of now into row (48,) and covariance (15, 15) of its first errors.
 
     x to constants: as of ``forecast``. imu (6,): angular rate [rad/s] and specific force
     [m/s^2] of now, FRD. aside (3, 3) [m^2]: doubt of the position that P does not hold.
-    row: nominal state (29,), q with w >= 0; rate (3,) [rad/s] FRD; acceleration (3,) [m/s^2] NED;
+    row: nominal state (30,), q with w >= 0; rate (3,) [rad/s] FRD; acceleration (3,) [m/s^2] NED;
     then what ``wind.winds`` writes; law (5,): as there.
     """
     cov = np.empty((_N_ERRORS, _N_ERRORS))

@@ -29,8 +29,9 @@ from airtwin_physics.ekf.kernel import (
 
 N_WATCH = 25
 FORCED_S, FORCED, FORCED_SHAKEN = 7, 8, 11  # in ``watch``: mean force since the last look at it
+BEFORE, CORRECTED = 12, 19  # in ``watch``: velocity before corrections; sum of its corrections
 STRUCK = 23  # in ``watch``: time [s] of the last impact
-SHAKEN = 24  # in ``watch``: what vibration has added to the variance of the speed [m^2/s^2]
+SHAKEN = 24  # in ``watch``: what noise and vibration have added to the variance of the speed
 _ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
 _N_STEP = 11
 
@@ -140,7 +141,7 @@ def forecast(
     now: Array,
     cov: Array,
 ) -> None:
-    """Carry copies of x and P from the filter's horizon to now; write them to now (29,), cov."""
+    """Carry copies of x and P from the filter's horizon to now; write them to now (30,), cov."""
     now[:] = x
     cov[:, :] = p
     total = np.zeros(_N_STEP)

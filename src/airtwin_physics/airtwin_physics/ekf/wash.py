@@ -1,44 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much the air that moves past a barometer adds to what it shows, held against the IMU.
+"""How much moving air adds to what a barometer shows: held against the IMU, and nothing else.
 
-Rotors, gusts and the ground below make a pressure error that lasts for a second or two. The filter
-has a state for it, an Ornstein-Uhlenbeck process; how large it is differs by aircraft from nothing
-(a simulator, a shielded sensor) to a metre, and is learnt here. Over spans T the second difference
+Rotors, gusts and the ground below make an error of pressure that lasts for a second or two. The
+filter has a state for it (``kernel.WASH``), an Ornstein-Uhlenbeck process. Its size is the
+aircraft's, from nothing (a simulator, a sheltered sensor) to a metre, and is learnt here. The
+second difference over spans T
 
-    D(T) = r(t) - 2 r(t - T) + r(t - 2 T)        r = pressure altitude - height gained by the IMU
+    D(T) = r(t) - 2 r(t - T) + r(t - 2 T)        r = pressure altitude + what the IMU says it sank
 
-knows neither height nor speed, and little of the filter, its GNSS and its corrections:
+knows neither height nor speed, so neither GNSS nor what the filter makes of it matter:
 
-    mean D(T)^2 = 6 white^2 + wash^2 g(T) + what the IMU errs       g = 6 - 8 e^(-T/tau) + 2 e^(-2T/tau)
+    mean D(T)^2 = 6 white^2 + g(T) wash^2 + what the IMU errs
+    g(T) = 6 - 8 exp(-T/tau) + 2 exp(-2 T/tau)
 
-so that a long span less a short one leaves the wash. A minute of flight tells it only within some
-half of the white noise, so ahead of it stands a guess: air that makes one makes the other.
+Long spans less the shortest leave the wash. A minute of flight tells its variance only within some
+half of the white one's, so it begins with a guess (air that makes one makes the other), from which
+it goes only as far as it is sure.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections import deque
+from bisect import bisect_left
 from typing import NamedTuple
 
-_KEPT_S = 0.19  # between two samples that are kept: the short span
-_SHORT_MAX_S = 0.6
+_KEPT_S = 0.19  # between two samples that are kept: the shortest span
+_SHORT_MAX_S = 0.6  # samples further apart tell nothing
 _SPANS_S = (0.8, 1.6)
 _NEAR = 0.25  # a span may differ from that by this share
-_SHARE = float(os.environ.get('W_SHARE', '0.5'))  # wash^2 over white^2 to begin with
-_SPREAD = 4.5  # [sqrt(s)] of one comparison, over white^2, times the root of how long it lasts
-_SURE = 2.0  # standard errors from which on what is seen counts more than the guess
-_MEMORY_S = float(os.environ.get('W_MEM', '60'))  # of flight that is remembered
-_WHITE_S = 10.0  # over which white noise is learnt
-_ROBUST = 9.0  # no span counts for more than three sigmas
+_OLDEST_S = 2.0 * (1.0 + _NEAR) * _SPANS_S[-1]
+_SHARE = 0.5  # guess of wash^2 / white^2: mean of 16 flights of real multirotors
+_WHITE_S, _GUESS_S = 10.0, 0.4  # over which the white noise is learnt; worth of its first guess
+_MEMORY_S = 60.0  # of flight, over which the wash is
+_SPREAD = 4.5  # [sqrt(s)] standard error of the wash^2 that 1 s of flight shows, over white^2
+_SURE = 2.0  # standard errors from which on what is seen counts for more than the guess
+_ROBUST = 9.0  # no D(T) counts for more than three sigmas
 _LEAST_M, _MOST_M = 0.03, 1.5
 
 
-class _Sample(NamedTuple):
+class Sample(NamedTuple):
+    """A pressure altitude, and what the IMU says without any correction.
+
+    ``shaken``: sum of what noise has added to the variance of the speed [m^2/s^2].
+    """
+
     at_s: float
-    left_m: float  # r
-    shaken: float  # what noise has added to the variance of the speed [m^2/s^2]
+    altitude_m: float
+    sinks_m_s: float
+    shaken: float
+
+
+class _Kept(NamedTuple):
+    at_s: float
+    r_m: float
+    shaken: float
 
 
 class Wash:
@@ -51,87 +66,82 @@ class Wash:
 
     def start_over(self) -> None:
         """Go by the first guess."""
-        self._white2, self._white_s = self._first_m**2, 1.0
+        self._white2, self._white_s = self._first_m**2, _GUESS_S
         self._seen2, self._flown_s = 0.0, 0.0
         self.size_m = self._first_m * math.sqrt(_SHARE)
-        self._kept: deque[_Sample] = deque()
-        self._last = (math.nan, 0.0)  # time, speed down by the IMU
+        self._kept: list[_Kept] = []  # the last spans, and the times of these
+        self._times: list[float] = []
+        self._last: Sample | None = None
         self._sunk_m = 0.0
 
-    def grown(self, span_s: float) -> float:
-        """Return g [-]."""
-        share = math.exp(-span_s / self._lasts_s)
-        return 6.0 - 8.0 * share + 2.0 * share * share
+    def take(self, sample: Sample, bias_m_s2: float, *, flying: bool) -> None:
+        """Take a pressure altitude; bias_m_s2: how unsure the accelerometer's bias is.
 
-    def take(
-        self,
-        at_s: float,
-        altitude_m: float,
-        down_m_s: float,
-        shaken: float,
-        bias2: float,
-        *,
-        flying: bool,
-    ) -> None:
-        """Take a pressure altitude and the speed down [m/s] that the IMU alone has integrated.
-
-        shaken: sum of what the IMU's noise has added to the variance of the speed [m^2/s^2];
-        bias2: variance of what its bias adds to the acceleration down [m^2/s^4].
+        Not flying, only the white noise is learnt.
         """
-        before_s, before = self._last
-        self._last = (at_s, down_m_s)
-        kept = self._kept
-        if at_s - before_s < _SHORT_MAX_S:
-            self._sunk_m += 0.5 * (before + down_m_s) * (at_s - before_s)
+        at_s, last, kept = sample.at_s, self._last, self._kept
+        self._last = sample
+        if last is not None and at_s - last.at_s < _SHORT_MAX_S:
+            self._sunk_m += 0.5 * (last.sinks_m_s + sample.sinks_m_s) * (at_s - last.at_s)
         else:
             kept.clear()
+            self._times.clear()
         if kept and at_s - kept[-1].at_s < _KEPT_S:
             return
-        kept.append(_Sample(at_s, altitude_m + self._sunk_m, shaken))
-        while at_s - kept[0].at_s > 2.0 * (1.0 + _NEAR) * _SPANS_S[-1]:
-            kept.popleft()
+        kept.append(_Kept(at_s, sample.altitude_m + self._sunk_m, sample.shaken))
+        self._times.append(at_s)
+        while at_s - self._times[0] > _OLDEST_S:
+            del kept[0], self._times[0]
         if len(kept) < 3:
             return
         every_s = at_s - kept[-2].at_s
-        bend2 = self._bend2(kept[-2], kept[-3], every_s)[0]
-        size2, grown = self.size_m**2, self.grown(every_s)
+        short2, _ = self._bend2(kept[-2], kept[-3], every_s, 0.0)
         self._white_s = min(self._white_s + every_s, _WHITE_S)
-        now2 = (bend2 - grown * size2) / 6.0
-        self._white2 += every_s / self._white_s * (now2 - self._white2)
-        self._white2 = max(self._white2, 0.1 * _LEAST_M**2)
+        white2 = (short2 - self._grown(every_s) * self.size_m**2) / 6.0
+        self._white2 += every_s / self._white_s * (white2 - self._white2)
+        self._white2 = max(self._white2, _LEAST_M**2)
         if flying:
-            self._compare(bend2, grown, every_s, bias2)
-        guess2 = _SHARE * self._white2
-        beyond2 = self._seen2 - guess2
-        error4 = (_SPREAD * self._white2) ** 2 / max(self._flown_s, 1.0)
-        told2 = guess2 + beyond2 * beyond2**2 / (beyond2**2 + _SURE**2 * error4)
-        self.size_m = math.sqrt(min(max(told2, _LEAST_M**2), _MOST_M**2))
+            self._compare(short2, every_s, bias_m_s2)
+        self._conclude()
 
-    def _compare(self, bend2: float, grown: float, every_s: float, bias2: float) -> None:
-        """Hold long spans against the short one."""
-        now, found = self._kept[-1], []
+    def _compare(self, short2: float, every_s: float, bias_m_s2: float) -> None:
+        """Hold long spans against the shortest."""
+        now, seen2 = self._kept[-1], 0.0
         for span_s in _SPANS_S:
             middle, first = self._near(now.at_s - span_s), self._near(now.at_s - 2.0 * span_s)
             half_s = 0.5 * (now.at_s - first.at_s)
             if abs(half_s - span_s) > _NEAR * span_s or middle is first or middle is now:
                 return
-            long2, erred2 = self._bend2(middle, first, half_s, bias2)
-            found.append((long2 - erred2 - bend2) / (self.grown(half_s) - grown))
+            long2, erred2 = self._bend2(middle, first, half_s, bias_m_s2)
+            grown = self._grown(half_s) - self._grown(every_s)
+            seen2 += (long2 - erred2 - short2) / grown / len(_SPANS_S)
         self._flown_s = min(self._flown_s + every_s, _MEMORY_S)
-        seen2 = sum(found) / len(found)
         self._seen2 += every_s / self._flown_s * (seen2 - self._seen2)
 
-    def _bend2(
-        self, middle: _Sample, first: _Sample, span_s: float, bias2: float = 0.0
-    ) -> tuple[float, float]:
-        """Return D(T)^2, at most so many sigmas, and how much of it the IMU errs [m^2]."""
-        now = self._kept[-1]
-        share = (now.at_s - middle.at_s) / (middle.at_s - first.at_s)
-        bend = now.left_m - middle.left_m - share * (middle.left_m - first.left_m)
-        erred2 = (now.shaken - first.shaken) * span_s**2 / 3.0 + bias2 * span_s**4
-        expected2 = 6.0 * self._white2 + self.grown(span_s) * self.size_m**2 + erred2
-        bend2 = bend * bend * 3.0 / (1.0 + share + share * share)  # as with equal spans
-        return min(bend2, _ROBUST * expected2), erred2
+    def _conclude(self) -> None:
+        guess2 = _SHARE * self._white2
+        beyond2 = self._seen2 - guess2 if self._flown_s else 0.0
+        error2 = _SPREAD * self._white2 / math.sqrt(max(self._flown_s, 1.0))
+        sure = beyond2**2 / (beyond2**2 + (_SURE * error2) ** 2)
+        self.size_m = math.sqrt(min(max(guess2 + sure * beyond2, _LEAST_M**2), _MOST_M**2))
 
-    def _near(self, at_s: float) -> _Sample:
-        return min(self._kept, key=lambda sample: abs(sample.at_s - at_s))
+    def _bend2(
+        self, middle: _Kept, first: _Kept, span_s: float, bias_m_s2: float
+    ) -> tuple[float, float]:
+        """Return D(T)^2 as with equal spans, and how much of it the IMU errs [m^2]."""
+        now = self._kept[-1]
+        ratio = (now.at_s - middle.at_s) / (middle.at_s - first.at_s)
+        bend = now.r_m - middle.r_m - ratio * (middle.r_m - first.r_m)
+        erred2 = (now.shaken - first.shaken) * span_s**2 / 3.0 + bias_m_s2**2 * span_s**4
+        expected2 = 6.0 * self._white2 + self._grown(span_s) * self.size_m**2 + erred2
+        return min(bend * bend * 3.0 / (1.0 + ratio + ratio**2), _ROBUST * expected2), erred2
+
+    def _grown(self, span_s: float) -> float:
+        """Return g [-]."""
+        share = math.exp(-span_s / self._lasts_s)
+        return 6.0 - 8.0 * share + 2.0 * share * share
+
+    def _near(self, at_s: float) -> _Kept:
+        after = min(bisect_left(self._times, at_s), len(self._times) - 1)
+        nearer = after > 0 and at_s - self._times[after - 1] < self._times[after] - at_s
+        return self._kept[after - 1 if nearer else after]

@@ -161,7 +161,7 @@ def drag_shown(
 def winds(x: Array, p: Array, law: Array, out: Array) -> None:
     """Write wind now (2,) [m/s] NE, its covariance (2, 2), mean wind (2,), its covariance (2, 2).
 
-    x (29,) or more, P (29, 29). out (12,) or more.
+    x (30,) or more, P (29, 29). out (12,) or more.
     """
     wind = np.empty(N_BLOWN)
     for k in range(2):
@@ -196,7 +196,7 @@ def gusts(
 ) -> None:
     """Let gusts be as strong and as quick as the wind and the speed through it make them.
 
-    Writes SIGMA and TAU of the gust into ``constants`` (49,). intensity [-] multiplies the gusts
+    Writes SIGMA and TAU of the gust into ``constants`` (52,). intensity [-] multiplies the gusts
     of MIL-F-8785C. shown [s]: for so long drag has shown gusts since the last call. Their size is
     held against what was seen of them in the last ``_GUSTS_S`` by one step of expectation and
     maximisation (Shumway, Stoffer 1982): the variance of a gust is the mean of its square and of

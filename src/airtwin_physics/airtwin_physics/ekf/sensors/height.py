@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The barometer: height with an offset that walks."""
+"""The barometer: height with an offset that walks, and air that moves past its port."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -11,11 +13,12 @@ from airtwin_physics.ekf import kernel, models
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.sensors.rest import Rest
 from airtwin_physics.ekf.source import Source
-from airtwin_physics.ekf.steps import SHAKEN
+from airtwin_physics.ekf.steps import BEFORE, CORRECTED, SHAKEN
 from airtwin_physics.ekf.tally import NEVER_S
-from airtwin_physics.ekf.wash import Wash
+from airtwin_physics.ekf.wash import Sample, Wash
 
 _FRESH_S = 1.0
+_WASH = kernel.WANDER.index(kernel.WASH)  # its place in ``sigma``
 
 
 class Height:
@@ -34,6 +37,7 @@ class Height:
         self._started = False
         self._altitude_m, self._seen_s = float("nan"), NEVER_S
         self.wash.start_over()
+        self._belief.sigma[_WASH] = self.wash.size_m
         self.seconded_s = NEVER_S  # when GNSS last rose and sank as it does, unlike the filter
         self.barometer.start_over()
 
@@ -70,15 +74,16 @@ class Height:
             belief.tie_barometer(residual)
             source.take_back(at_s)
 
-    def show(self):
-        return {"wash": float(self._belief.sigma[6]), "white": self.wash._white2**.5}
-
     def _learn(self, at_s: float, altitude_m: float) -> None:
         """Learn from a pressure altitude of now how large the wash is."""
         belief, watch = self._belief, self._belief.watch
-        noise = self._config.accel_noise**2 * at_s + watch.item(SHAKEN)
-        bias2 = belief.p.item(kernel.ACCEL_BIAS + 2, kernel.ACCEL_BIAS + 2)
-        sinks_m_s = watch.item(14) - watch.item(21)
+        sample = Sample(
+            at_s,
+            altitude_m,
+            watch.item(BEFORE + 2) - watch.item(CORRECTED + 2),
+            self._config.accel_noise**2 * at_s + watch.item(SHAKEN),
+        )
+        bias_m_s2 = math.sqrt(belief.p.item(kernel.ACCEL_BIAS + 2, kernel.ACCEL_BIAS + 2))
         flying = at_s - self._rest.passed_s > _FRESH_S
-        self.wash.take(at_s, altitude_m, sinks_m_s, noise, bias2, flying=flying)
-        belief.sigma[6] = self.wash.size_m
+        self.wash.take(sample, bias_m_s2, flying=flying)
+        belief.sigma[_WASH] = self.wash.size_m
