@@ -53,7 +53,7 @@ class Errors:
     delay_sigma_s: float = 0.04
     barometer_m: float = 0.5
     barometer_walk: float = 0.05
-    barometer_wash_m: float = 0.35
+    barometer_wash_m: float = 0.0  # of moving air; what lasts
     barometer_wash_s: float = 1.5
     heading_rad: float = 0.05
     heading_offset_rad: float = 0.15
