@@ -18,7 +18,6 @@ _LONG = 1.2  # times the integration time: beyond that samples are missing
 _RATE_S = 0.1  # over which a smooth rate is taken
 _CREEP_NS = 2e7  # per s that PX4's clock shift may fall behind; its sawtooth: 0.2 s in 25 s
 _LEAP_NS = 50_000_000  # forward; less is the scatter of arrivals
-_FORGET_NS = 1e8  # per s, by which the longest wait is let go
 _PACE_NS = 2_000_000_000
 _SLOW, _FAST = 0.6, 1.5  # times real time: then arrivals say nothing of when a sample was true
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
@@ -207,7 +206,7 @@ class ImuTrack:
         self._ahead_ns: int | None = None  # stamp less arrival of the least delayed of late
         self._behind_ns: int | None = None  # stamp of the last sample behind the newest
         self.even = False  # whether the clock is known to run about as fast as that of arrivals
-        self._paced: tuple[int, int] | None = None  # stamp and arrival where that was last seen
+        self._stamped_ns, self._paced_ns = 0, -1  # stamp and arrival where that was last seen
         self.waited_ns = 0  # the longest lately on the link or in a queue
         self.clock_ns = 0  # by how much the stamps have leapt so far without time passing
         self.first = self.last = 0
@@ -267,8 +266,10 @@ class ImuTrack:
                 self._ahead_ns += leapt_ns
             ahead_ns = max(ahead_ns, self._ahead_ns - int(_CREEP_NS * step_s))
         self._ahead_ns = ahead_ns
-        self._pace(imu)
-        self.waited_ns = max(ahead_ns - offset_ns, self.waited_ns - int(_FORGET_NS * step_s))
+        if ahead_ns - offset_ns > self.waited_ns:
+            self.waited_ns = ahead_ns - offset_ns
+        if not 0 <= imu.received_ns - self._paced_ns < _PACE_NS:
+            self._pace(imu)
         if queue:
             self.last += 1
         return ""
@@ -276,12 +277,11 @@ class ImuTrack:
     def _pace(self, imu: Imu) -> None:
         """Look how fast the clock runs: a simulation's may run several times as fast as time."""
         at = (imu.stamp_ns - self.clock_ns, imu.received_ns)
-        if self._paced is not None:
-            stamped_ns, passed_ns = at[0] - self._paced[0], at[1] - self._paced[1]
-            if 0 <= passed_ns < _PACE_NS:
-                return
+        if self._paced_ns >= 0:
+            stamped_ns, passed_ns = at[0] - self._stamped_ns, at[1] - self._paced_ns
             self.even = passed_ns < 0 or _SLOW * passed_ns < stamped_ns < _FAST * passed_ns
-        self._paced = at
+            self.waited_ns //= 4
+        self._stamped_ns, self._paced_ns = at
 
     def _runs_behind(self, stamp_ns: int) -> bool:
         """Return whether two in a row are in order, though behind the newest: the clock moved.
