@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from airtwin_core import frames
 from airtwin_core.types import Attitude, Imu, Magnetometer, Sample, TwinState
@@ -86,3 +87,45 @@ def test_what_was_learnt_of_a_compass_is_not_taken_off_px4s_heading() -> None:
     states = run(Estimator(), samples)
     assert _off_rad(flight, states[0]) > 0.5
     assert max(_off_rad(flight, state) for state in states if seconds(state) > 34.0) < 0.15
+
+
+def _late_compass(flight: simulate.Flight, off_rad: float) -> list[Sample]:
+    """Return the flight from 12 s on, its compass turned and silent for the first 13 s of that."""
+    turn = frames.rotation_from_quat(frames.quat_from_euler(0.0, 0.0, off_rad))
+    samples: list[Sample] = []
+    for sample in flight.samples:
+        at_s = (sample.stamp_ns - simulate.START_NS) * 1e-9
+        if isinstance(sample, Magnetometer):
+            sample = replace(sample, field_frd_gauss=turn @ sample.field_frd_gauss)
+        if at_s > 12.0 and (at_s > 25.0 or not isinstance(sample, Magnetometer)):
+            samples.append(sample)
+    return samples
+
+
+@pytest.mark.parametrize("off_rad", [0.0, 1.0, 2.5])
+def test_a_compass_that_first_speaks_in_flight_is_held_against_the_heading_so_far(
+    off_rad: float,
+) -> None:
+    """No attitude of PX4 either: GNSS and IMU alone have shown north by then."""
+    flight = simulate.fly(np.random.default_rng(9), 45.0)
+    states = run(Estimator(), _late_compass(flight, off_rad))
+    late = [s for s in states if seconds(s) > 24.0]
+    assert max(_heading_error_rad(flight, s) for s in late) < 0.3
+    assert "contradicted" not in " ".join(s.notice for s in late)
+    compass = next(f for f in late[-1].fusions if f.source == "magnetometer")
+    assert compass.rejected["on probation"] > 50
+    assert (compass.used > 100) is not bool(off_rad)
+
+
+def test_a_compass_that_first_speaks_on_the_ground_is_believed_at_once() -> None:
+    flight = simulate.fly(np.random.default_rng(9), 12.0, rest_s=8.0)
+    samples = [
+        s
+        for s in flight.samples
+        if not isinstance(s, Magnetometer) or s.stamp_ns > simulate.START_NS + int(5e9)
+    ]
+    states = run(Estimator(), samples)
+    assert not next(s for s in states if seconds(s) > 4.5).heading_valid
+    found = next(s for s in states if seconds(s) > 5.6)
+    assert found.heading_valid
+    assert _heading_error_rad(flight, found) < 0.4

@@ -219,28 +219,18 @@ class ImuTrack:
         Returns why it was not taken, "" if it was: a cause in ``BROKEN`` asks to start over and to
         take it again as the first; all others are counted in ``refused``.
         """
-        c, before = self._config, self.newest
+        before = self.newest
         if not 0.0 < imu.dt_s <= 0.5:
             return self._refuse("impossible integration time")
         step_s, leapt_ns = imu.dt_s, 0
         if before is not None:
             stamped_ns = imu.stamp_ns - before.stamp_ns
             step_s = stamped_ns * 1e-9
-            if not 0.0 < step_s <= c.stamp_jump_s:
-                passed_s = self._passed_s(before, imu)
-                if step_s <= 0.0 and not self._runs_behind(imu.stamp_ns):
-                    if passed_s < -c.gap_max_s:
-                        return WENT_BACK  # in both clocks
-                    return self._refuse(
-                        "same time stamp twice" if stamped_ns == 0 else "time runs backwards"
-                    )
-                passed_s = max(passed_s, imu.dt_s)
-                if step_s <= 0.0 and passed_s > c.gap_max_s:
-                    return WENT_BACK
-                step_s = min(step_s, passed_s) if step_s > 0.0 else passed_s
+            if not 0.0 < step_s <= self._config.stamp_jump_s:
+                cause, step_s = self._uneven(before, imu, step_s)
+                if cause:
+                    return cause
                 leapt_ns = stamped_ns - int(step_s * 1e9)
-            if step_s > c.gap_max_s:
-                return GAP
         now_s = self.now_s + step_s
         size = take(
             self.ring,
@@ -273,6 +263,22 @@ class ImuTrack:
         if queue:
             self.last += 1
         return ""
+
+    def _uneven(self, before: Imu, imu: Imu, stamped_s: float) -> tuple[str, float]:
+        """Return why a sample that does not follow the one before is not taken, and its step."""
+        most_s = self._config.gap_max_s
+        passed_s = self._passed_s(before, imu)
+        back = stamped_s <= 0.0
+        if back and not self._runs_behind(imu.stamp_ns):
+            if passed_s < -most_s:
+                return WENT_BACK, 0.0  # in both clocks
+            twice = stamped_s == 0.0
+            return self._refuse("same time stamp twice" if twice else "time runs backwards"), 0.0
+        step_s = max(passed_s, imu.dt_s)
+        step_s = step_s if back else min(stamped_s, step_s)
+        if step_s > most_s:
+            return WENT_BACK if back else GAP, 0.0
+        return "", step_s
 
     def _pace(self, imu: Imu) -> None:
         """Look how fast the clock runs: a simulation's may run several times as fast as time."""

@@ -27,6 +27,7 @@ _LEVEL_MIN = 0.5  # of a line between antennas: steeper than 60 deg it shows no 
 MOTION = "motion"  # who is in charge, beside the names of the sources
 _OFF_MAX_RAD = 0.5  # of PX4's heading from that of motion
 _NO_OFFSET_RAD = 1e-3  # of a source whose heading has no lasting error of its own
+_FOUND_RAD = 0.25  # a heading known better than this is no mere guess
 _DISTURBED_RAD = 0.5  # a compass that may be turned by so much shows no north
 _TURN_RAD = 0.1  # steps in which a turn is followed
 
@@ -190,11 +191,14 @@ class Heading:
             tally.refuse("field is disturbed")
             self._compass_since_s = at_s
             return
-        if self.using in ("heading", MOTION):
-            # another took over: a compass that agrees with it for a while may come back
-            wide = np.array([variance + c.magnetometer_offset_rad**2])
-            statistic = correction.statistic(belief.p, h, np.array([residual]), wide)
-            if not statistic <= gate.limit:
+        found = self._found_without(h)
+        if self.using in ("heading", MOTION) or found:
+            # another has the word: a compass that agrees with it for a while may take it
+            wide = np.array([variance - now2 * found + c.magnetometer_offset_rad**2])
+            row = h.copy()
+            row[0, kernel.HEADING] *= not found  # nobody's offset yet
+            statistic = correction.statistic(belief.p, row, np.array([residual]), wide)
+            if not statistic <= gate.limit or self._compass_since_s == NEVER_S:
                 self._compass_since_s = at_s
             if at_s - self._compass_since_s < c.recover_s:
                 tally.refuse("on probation")
@@ -205,6 +209,16 @@ class Heading:
         self._allow_for(lasting2)
         left, noise = np.array([residual]), np.array([variance])
         source.judge(belief, h, left, noise, at_s, sample.stamp_ns)
+
+    def _found_without(self, h: Array) -> bool:
+        """Return whether motion or antennas have shown north before any compass spoke.
+
+        h (1, 28): of the compass. A pose's north may be its own, so it does not count.
+        """
+        row = h[0].copy()
+        row[kernel.HEADING] = 0.0
+        found = self.using in ("", self.antennas.tally.source)
+        return found and correction.spread(self._belief.p, row) < _FOUND_RAD**2
 
     def _disturbed(self, field_frd: Array, known2: float) -> tuple[float, float]:
         """Note the field (3,); return how far [rad^2] it may turn the heading for long, and now.
