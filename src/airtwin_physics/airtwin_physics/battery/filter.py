@@ -67,7 +67,7 @@ class BatteryFilter:
         self.x = np.zeros(N)
         self.p = np.eye(N)
         self.measured_c = False
-        self.drawn = 0.0
+        self.drawn, self._sag = 0.0, 0.0
         self._first_c, self._warmth = config.ambient_c, 0.0
         self.wobble_v = self._cells * config.wobble_cell_v[size]
         self._contact, self._walk = config.wobble_walk[size], config.resistance_walk
@@ -114,7 +114,7 @@ class BatteryFilter:
                 (config.slow_share * pack[model.RESISTANCE] * factor * current) ** 2,
             ]
         )
-        self.drawn = 0.0
+        self.drawn, self._sag = 0.0, pack[model.RESISTANCE] * factor * current
         self._first_c, self._warmth = warm, 0.0
         self._noise = 4.0 * self._least
 
@@ -145,12 +145,15 @@ class BatteryFilter:
         step = float(before[LEFT] - self.x[LEFT])
         q = np.zeros(N)
         q[LEFT] = (1e-3 * step) ** 2 + 1e-12
-        q[POLAR] = (0.05 * (self.x[POLAR] - f[POLAR, POLAR] * before[POLAR])) ** 2 + 1e-10
+        swing = self.x[POLAR] - f[POLAR, POLAR] * before[POLAR]
+        q[POLAR] = (config.step_share * swing) ** 2 + 1e-10
         q[RES] = self._walk**2 * dt / 60.0 + self._warmth_doubt()
         q[TABLE] = config.table_cell_v**2 * (1.0 - f[TABLE, TABLE] ** 2)
-        q[WOBBLE] = self.wobble_v**2 * (1.0 - f[WOBBLE, WOBBLE] ** 2)
         grown = math.exp(before[RES] + before[SCALE]) * self._growth(before)[0]
-        slow = config.slow_share * self._pack[model.RESISTANCE] * grown * told_a
+        sag = self._pack[model.RESISTANCE] * grown * told_a
+        q[WOBBLE] = self.wobble_v**2 * (1.0 - f[WOBBLE, WOBBLE] ** 2)
+        q[WOBBLE] += (config.step_share * (sag - self._sag)) ** 2
+        self._sag, slow = sag, config.slow_share * sag
         more = self._spread_at(self.x[LEFT]) ** 2 - self._spread_at(before[LEFT]) ** 2
         q[KIND] = max(more, 0.0)
         q[SLOW] = slow**2 * (1.0 - f[SLOW, SLOW] ** 2)
