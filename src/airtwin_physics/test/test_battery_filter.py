@@ -13,7 +13,7 @@ from airtwin_core.aircraft import BatteryCoefficients
 from airtwin_core.types import Battery
 from airtwin_physics import battery
 from airtwin_physics.battery import BatteryConfig, BatteryEstimator, model
-from airtwin_physics.battery.filter import LEFT, RES, WARM, BatteryFilter, N, blend
+from airtwin_physics.battery.filter import LEFT, RES, WARM, WOBBLE, BatteryFilter, N, blend
 from airtwin_physics.battery.forecast import Load
 
 NAN = float("nan")
@@ -164,6 +164,21 @@ def test_what_shakes_a_voltage_may_stay(
     for _ in range(120):
         one.predict(0.0, 0.5)
     assert one.p[RES, RES] - before == pytest.approx(walk**2, rel=0.01)
+
+
+def test_a_step_of_the_load_is_modelled_to_a_twentieth(coefficients: BatteryCoefficients) -> None:
+    config = BatteryConfig()
+    variances = []
+    for after in (10.0, 60.0):
+        one = BatteryFilter(coefficients, config, 0)
+        one.begin(15.5, 10.0)
+        one.predict(after, 1e-3)
+        variances.append(one.p[WOBBLE, WOBBLE])
+    sag = coefficients.resistance_ohm * 50.0
+    warm = model.growth(battery.pack(coefficients)[0], 0.0, 25.0)
+    assert variances[0] == pytest.approx((0.003 * coefficients.cells) ** 2, rel=1e-3)
+    gained = variances[1] - variances[0]
+    assert gained == pytest.approx((config.step_share * sag * warm) ** 2, rel=0.02)
 
 
 @pytest.mark.parametrize("hover", [220.0, 60.0])

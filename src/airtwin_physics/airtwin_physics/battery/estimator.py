@@ -61,6 +61,7 @@ class BatteryEstimator:
         self._c = coefficients
         self._config = config or BatteryConfig()
         self._bank = self._filters()
+        self._mixed: BatteryFilter | None = None  # until the next sample
         self.refused: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
         self._source = ""
@@ -85,13 +86,16 @@ class BatteryEstimator:
     @property
     def filter(self) -> BatteryFilter:
         """What all filters believe together, each weighed by its evidence."""
-        return blend(self._bank)
+        if self._mixed is None:
+            self._mixed = blend(self._bank)
+        return self._mixed
 
     def on(self, sample: Battery, power_w: float = NAN) -> BatteryBelief | None:
         """Take one sample; return the belief once a window is full, else None.
 
         power_w: [W] predicted for the motors and all else, taken where no current is measured.
         """
+        self._mixed = None
         cause = self._flaw(sample)
         if cause:
             self.refused[cause] += 1
