@@ -158,7 +158,7 @@ def test_what_shakes_a_voltage_may_stay(
 ) -> None:
     """The resistance walks with the wobble, not where it may be the load that nobody measures."""
     one = BatteryFilter(coefficients, BatteryConfig(), size)
-    one.set_source(0.03, told=told)
+    one.set_source(0.03, told=told, step=0.0)
     one.begin(15.5, 10.0)
     before = one.p[RES, RES]
     for _ in range(120):
@@ -166,11 +166,14 @@ def test_what_shakes_a_voltage_may_stay(
     assert one.p[RES, RES] - before == pytest.approx(walk**2, rel=0.01)
 
 
-def test_a_step_of_the_load_is_modelled_to_a_twentieth(coefficients: BatteryCoefficients) -> None:
+def test_a_predicted_step_of_the_load_is_known_to_a_twentieth(
+    coefficients: BatteryCoefficients,
+) -> None:
     config = BatteryConfig()
     variances = []
     for after in (10.0, 60.0):
         one = BatteryFilter(coefficients, config, 0)
+        one.set_source(0.25, told=True, step=0.05)
         one.begin(15.5, 10.0)
         one.predict(after, 1e-3)
         variances.append(one.p[WOBBLE, WOBBLE])
@@ -178,7 +181,7 @@ def test_a_step_of_the_load_is_modelled_to_a_twentieth(coefficients: BatteryCoef
     warm = model.growth(battery.pack(coefficients)[0], 0.0, 25.0)
     assert variances[0] == pytest.approx((0.003 * coefficients.cells) ** 2, rel=1e-3)
     gained = variances[1] - variances[0]
-    assert gained == pytest.approx((config.step_share * sag * warm) ** 2, rel=0.02)
+    assert gained == pytest.approx((0.05 * sag * warm) ** 2, rel=0.02)
 
 
 @pytest.mark.parametrize("hover", [220.0, 60.0])

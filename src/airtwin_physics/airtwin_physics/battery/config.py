@@ -25,7 +25,8 @@ class BatteryConfig:
     # [-/sqrt(min)] least walk of r with each of them: what shakes a voltage may as well stay
     wobble_walk: tuple[float, ...] = (0.005, 0.03, 0.1)
     evidence_s: float = 30.0  # [s] over which the evidence for one of them fades
-    step_share: float = 0.05  # [-] of a change of sag or polarisation that the model has wrong
+    step_share: float = 0.05  # [-] of a change of polarisation that the model has wrong
+    step_predicted: float = 0.05  # [-] the same of the sag where the load is only predicted
     resistance_share: float = 0.5  # [-] prior sigma of r: age
     resistance_walk: float = 0.02  # [-/sqrt(min)] how fast r may change
     warmth_predicted: float = (

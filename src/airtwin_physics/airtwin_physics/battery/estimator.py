@@ -219,7 +219,11 @@ class BatteryEstimator:
         self._calm, self._stir = NAN, 0.0
         sigma = {MEASURED: config.scale_measured, PREDICTED: config.scale_predicted}
         for one in self._bank:
-            one.set_source(sigma.get(source, config.scale_assumed), told=source in sigma)
+            one.set_source(
+                sigma.get(source, config.scale_assumed),
+                told=source in sigma,
+                step=config.step_predicted if source == PREDICTED else 0.0,
+            )
 
     def scale(self) -> float:
         """Return true over told current [-] as believed: what predicted power is multiplied by."""

@@ -67,7 +67,7 @@ class BatteryFilter:
         self.x = np.zeros(N)
         self.p = np.eye(N)
         self.measured_c = False
-        self.drawn, self._sag = 0.0, 0.0
+        self.drawn, self._sag, self._step = 0.0, 0.0, 0.0
         self._first_c, self._warmth = config.ambient_c, 0.0
         self.wobble_v = self._cells * config.wobble_cell_v[size]
         self._contact, self._walk = config.wobble_walk[size], config.resistance_walk
@@ -118,14 +118,16 @@ class BatteryFilter:
         self._first_c, self._warmth = warm, 0.0
         self._noise = 4.0 * self._least
 
-    def set_source(self, sigma: float, *, told: bool) -> None:
+    def set_source(self, sigma: float, *, told: bool, step: float) -> None:
         """Give the scale of the current the prior of a new source.
 
         told: the source knows the load. What shakes the voltage then is the pack or its contacts,
         and may stay: r walks; else it is the load.
+        step: share by which a change of the sag is wrong.
         """
         self._isolate(SCALE, 0.0, sigma)
         self._walk = max(self._config.resistance_walk, self._contact if told else 0.0)
+        self._step = step
 
     def set_temperature(self, temperature_c: float) -> None:
         """Take a measured temperature [deg C]; from now on it is not predicted."""
@@ -152,7 +154,7 @@ class BatteryFilter:
         grown = math.exp(before[RES] + before[SCALE]) * self._growth(before)[0]
         sag = self._pack[model.RESISTANCE] * grown * told_a
         q[WOBBLE] = self.wobble_v**2 * (1.0 - f[WOBBLE, WOBBLE] ** 2)
-        q[WOBBLE] += (config.step_share * (sag - self._sag)) ** 2
+        q[WOBBLE] += (self._step * (sag - self._sag)) ** 2
         self._sag, slow = sag, config.slow_share * sag
         more = self._spread_at(self.x[LEFT]) ** 2 - self._spread_at(before[LEFT]) ** 2
         q[KIND] = max(more, 0.0)
