@@ -11,7 +11,12 @@ import pytest
 
 from airtwin_core import frames
 from airtwin_core.types import Array, Attitude, GnssFix, Magnetometer, Sample, TwinState
+from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf import kernel
+from airtwin_physics.ekf.anchor import Anchor
+from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.disturbance import Disturbance
+from airtwin_physics.ekf.sensors.heading import Heading
 from airtwin_physics.estimator import Estimator
 
 import aided  # isort: skip
@@ -88,6 +93,30 @@ def test_a_compass_with_iron_beside_it_is_doubted_as_far_as_it_errs() -> None:
         ratios.append(np.sqrt(np.mean((off / sigma) ** 2)))
         assert np.max(np.abs(off) / sigma) < 4.0
     assert np.mean(ratios) < 1.6
+
+
+def test_iron_is_another_offset_at_another_heading() -> None:
+    config = EstimatorConfig()
+    belief = Belief(config)
+    heading = Heading(config, belief, Anchor(config.recover_s))
+    belief.x[6:10] = frames.quat_from_euler(0.0, 0.0, 0.0)
+    belief.p[:] = 1e-6 * np.eye(kernel.N)
+    lasting2 = 0.04
+
+    def doubted2(yaw_rad: float) -> float:
+        belief.x[6:10] = frames.quat_from_euler(0.1, -0.2, yaw_rad)
+        heading._allow_for(lasting2)
+        return float(belief.p[kernel.HEADING, kernel.HEADING])
+
+    straight = doubted2(0.0)
+    assert straight == pytest.approx(lasting2, rel=0.01)
+    turned = doubted2(0.3)
+    assert turned - straight == pytest.approx(2.0 * lasting2 * 0.3, rel=1e-6)
+    assert doubted2(0.3) == turned  # who flies straight on meets nothing new
+    about = max(doubted2(k) for k in np.arange(0.3, 40.0, 0.3))
+    assert about == pytest.approx(config.magnetometer_offset_rad**2 + 2.0 * lasting2)
+    others = np.delete(np.delete(belief.p, kernel.HEADING, 0), kernel.HEADING, 1)
+    np.testing.assert_array_equal(others, 1e-6 * np.eye(kernel.N - 1))
 
 
 def test_currents_that_drown_the_field_leave_the_heading_to_px4() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,11 +64,15 @@ def _fly(node: PhysicsNode, flight: simulate.Flight, from_s: float, to_s: float)
 
 
 def test_a_node_started_anew_counts_from_where_the_one_before_did(
-    context: Context, tmp_path: Path
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flight = simulate.fly(np.random.default_rng(9), 26.0)
     first = _node(context, tmp_path)
+    said: list[str] = []
+    monkeypatch.setattr(first, "_audit", said.append)
     before = _fly(first, flight, 0.0, 11.0)
+    assert said[-1] == ""  # odometry is sent, and said to be
+    assert all(a != b for a, b in itertools.pairwise(said))  # only where it changes
     assert first._odometry is not None
     assert first._odometry.withheld == ""
     first.destroy_node()

@@ -182,3 +182,22 @@ def test_what_is_no_flight_is_refused() -> None:
     with pytest.raises(ValueError, match="legs to follow"):
         flown.advance_along(0.004)
     assert flown.setpoint[law.SP_MODE] == law.FLY
+
+
+def _on_the_ground(
+    flight: Array, seconds: float, *, turning: float = 0.0, down: float = 0.0
+) -> float:
+    """Let time pass for a landing whose motors idle."""
+    for _ in range(round(seconds / 0.02)):
+        sortie.advance(flight, track.LAND, 0.12, 0.6, 0.7, 0.0, down, turning, P, 0.02)
+    return float(flight[sortie.PHASE])
+
+
+def test_ground_felt_is_a_landing_only_once_it_neither_rolls_nor_falls() -> None:
+    flight = np.array([sortie.CONTACT, 0.0, 0.0])
+    assert _on_the_ground(flight, 3.0, turning=np.radians(25.0)) == sortie.CONTACT
+    assert _on_the_ground(flight, 0.6) == sortie.CONTACT
+    assert _on_the_ground(flight, 0.1) == sortie.LANDED
+    assert _on_the_ground(flight, P.com_disarm_land + 0.1) == sortie.OFF
+    fallen = np.array([sortie.CONTACT, 0.0, 0.0])
+    assert _on_the_ground(fallen, 0.02, down=0.5) == sortie.AIR
