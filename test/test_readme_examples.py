@@ -36,6 +36,15 @@ def test_the_first_page_estimates_and_foretells() -> None:
     assert 0.9 < futures.reached_left[:, 2].min() < 0.96
 
 
+def test_the_page_of_the_dynamics_flies_into_a_wind() -> None:
+    left = _run("airtwin_physics/dynamics/README.md")
+    assert left["cruise"].balanced
+    assert 500.0 < left["cruise"].power_w < 900.0
+    north, east, _ = left["x"][left["dynamics"].VEL]
+    assert 20.0 < north < 24.0
+    assert 0.2 < east < 3.0  # it is blown along, and no faster than the wind
+
+
 def test_the_page_of_the_control_laws_flies_a_wing_to_its_goal() -> None:
     x = _run("airtwin_physics/control/README.md")["plane"].x
     assert np.hypot(x[0] - 800.0, x[1] - 400.0) < 160.0  # on the circle of 150 m

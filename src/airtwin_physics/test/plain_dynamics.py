@@ -42,10 +42,10 @@ def battery(x: Array, a: Aircraft) -> tuple[float, float, float, float]:
     return inner - res * current, current, swing, warming
 
 
-def thrust(a: Aircraft, i: int, speed: float, axial: float, cushion: float) -> float:
+def thrust(a: Aircraft, i: int, speed: float, axial: float, near: float) -> float:
     """Return the thrust of rotor ``i`` [N]."""
     c = a.rotor(i)
-    force = c.thrust_n_s2 * speed**2 * a.rotor_effectiveness[i] * cushion
+    force = c.thrust_n_s2 * speed**2 * a.rotor_effectiveness[i] * near
     force -= c.inflow_n_s2_m * speed * axial + c.inflow_square_n_s2_m2 * max(axial, 0.0) ** 2
     return max(force, 0.0)
 

@@ -116,7 +116,7 @@ def test_the_aerosonde_has_the_derivatives_of_its_table(
 
 
 def test_yaw_torque_rolls_the_aerosonde_as_its_product_of_inertia_says() -> None:
-    """Gamma_3, Gamma_4 and Gamma_8 of Beard and McLain (3.13), with the table's inertia."""
+    """Gamma_3, Gamma_4 and Gamma_8 of Beard and McLain, chapter 3, by the table's inertia."""
     j_x, j_z, j_xz = 0.8244, 1.759, 0.1204
     expected = np.array([[j_z, j_xz], [j_xz, j_x]]) / (j_x * j_z - j_xz**2)
     inverse = np.linalg.inv(AIRCRAFT["aerosonde"].inertia_frd_kg_m2)[np.ix_([0, 2], [0, 2])]

@@ -93,7 +93,7 @@ def test_who_comes_to_the_ground_is_lost_there() -> None:
     assert np.all(fan.position_ned_m[:, :, 2] < 0.05)
     assert np.all((fan.lowest_down_m > 0.0) & (fan.lowest_down_m < 0.1))  # within 40 ms
     assert fan.leaves(Corridor()) == fan.descends_below(2.0) == 1.0
-    # without a ground the same flights go on, and until then only its cushion tells them apart
+    # without a ground the same flights go on, and until then only its effect tells them apart
     assert free.kept.all()
     assert not free.touched.any()
     assert np.all(free.lowest_down_m > 1.0)

@@ -110,7 +110,8 @@ def derivative_into(out: Array, x: Array, u: Array, model: Model, wind_ned_m_s: 
         axial = vx * bx + vy * by + vz * bz
         hub = height - (r20 * rx + r21 * ry + r22 * rz)
         upright = -(r20 * bx + r21 * by + r22 * bz)
-        push = rotors.thrust(blades, i, w, axial, rotors.cushion(blades[i, RADIUS], hub, upright))
+        near = rotors.ground_effect(blades[i, RADIUS], hub, upright)
+        push = rotors.thrust(blades, i, w, axial, near)
         # in the disc's plane
         vx, vy, vz = vx - axial * bx, vy - axial * by, vz - axial * bz
         drag, roll = blades[i, K_DRAG] * w, blades[i, K_ROLL] * w
@@ -137,7 +138,7 @@ def derivative_into(out: Array, x: Array, u: Array, model: Model, wind_ned_m_s: 
             wanted = clipped * servos[j, MOST] if clipped > 0.0 else -clipped * servos[j, LEAST]
         out[ROTOR + n + j] = (wanted - x[ROTOR + n + j]) / servos[j, TAU_SERVO]
     if model.surfaces.shape[0] > 0:
-        sx, sy, sz, tx, ty, tz = lift(x, model, ax, ay, az, height, r20, r21, r22)
+        sx, sy, sz, tx, ty, tz = surfaces(x, model, ax, ay, az, height, r20, r21, r22)
         fx, fy, fz = fx + sx, fy + sy, fz + sz
         mx, my, mz = mx + tx, my + ty, mz + tz
     fn = r00 * fx + r01 * fy + r02 * fz
@@ -169,7 +170,7 @@ def derivative_into(out: Array, x: Array, u: Array, model: Model, wind_ned_m_s: 
 
 
 @numba.njit(cache=True, error_model="numpy")
-def lift(
+def surfaces(
     x: Array,
     model: Model,
     ax: float,
@@ -214,7 +215,7 @@ def lift(
             deflection = row[GAIN] * x[ROTOR + n + int(row[SERVO])]
         place = height - (r20 * px + r21 * py + r22 * pz)
         c_lift, c_drag, c_moment = wings.coefficients(
-            row, np.arctan2(sink, ahead), deflection, wings.floating(row, place)
+            row, np.arctan2(sink, ahead), deflection, wings.ground_effect(row, place)
         )
         speed = np.sqrt(square)
         pressure = 0.5 * AIR_DENSITY_KG_M3 * speed * row[AREA]

@@ -28,28 +28,28 @@ from airtwin_physics.dynamics.model import (
 
 
 @numba.njit(cache=True, error_model="numpy")
-def thrust(rotors: Array, i: int, speed: float, axial_m_s: float, cushion: float) -> float:
+def thrust(rotors: Array, i: int, speed: float, axial_m_s: float, near: float) -> float:
     """Return the thrust [N] along the axis, never negative.
 
     k w^2 e g - k_1 w v - k_2 max(v, 0)^2; v: air-relative speed along the axis [m/s], g:
-    ``cushion`` of the ground [-].
+    ``near``, of ``ground_effect`` [-].
     """
-    lift = rotors[i, K_THRUST] * speed * speed * rotors[i, EFFECT] * cushion
+    lift = rotors[i, K_THRUST] * speed * speed * rotors[i, EFFECT] * near
     ahead = max(axial_m_s, 0.0)
     loss = rotors[i, K_INFLOW] * speed * axial_m_s + rotors[i, K_INFLOW_2] * ahead * ahead
     return float(max(lift - loss, 0.0))
 
 
 @numba.njit(cache=True, error_model="numpy")
-def cushion(radius_m: float, height_m: float, upright: float) -> float:
+def ground_effect(radius_m: float, height_m: float, upright: float) -> float:
     """Return by how much the ground's nearness multiplies thrust [-].
 
     1 / (1 - (R / 4 h)^2), Cheeseman and Bennett (1955), for a level rotor, h not below R;
     ``upright``: the axis' share upwards, which scales R / 4 h (estimate: a rotor that blows
-    along the ground has no cushion).
+    along the ground has none).
     """
-    far, near = 4.0 * max(height_m, radius_m), radius_m * max(upright, 0.0)
-    return far * far / (far * far - near * near)
+    far, level = 4.0 * max(height_m, radius_m), radius_m * max(upright, 0.0)
+    return far * far / (far * far - level * level)
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -44,15 +44,16 @@ def separated(angle: float, stall: float, sharpness: float) -> float:
 
 @numba.njit(cache=True)
 def coefficients(
-    surface: Array, angle: float, deflection: float, float_factor: float
+    surface: Array, angle: float, deflection: float, induced_share: float
 ) -> tuple[float, float, float]:
     """Return lift, drag and pitching moment [-] at an angle of attack [rad] in (-pi, pi].
 
-    ``deflection`` [rad] of its flap, ``float_factor``: what is left of the induced drag.
+    ``deflection`` [rad] of its flap, ``induced_share`` [-]: what ``ground_effect`` leaves of the
+    induced drag.
     """
     tilted = angle + surface[FLAP] * deflection
     lift = surface[LIFT_0] + surface[LIFT_SLOPE] * tilted
-    drag = surface[DRAG_0] + float_factor * surface[INDUCED] * lift * lift
+    drag = surface[DRAG_0] + induced_share * surface[INDUCED] * lift * lift
     moment = surface[MOMENT_0] + surface[FLAP_MOMENT] * deflection
     share = separated(tilted, surface[STALL], surface[SHARPNESS])
     sine, cosine = np.sin(tilted), np.cos(tilted)
@@ -70,7 +71,7 @@ def coefficients(
 
 
 @numba.njit(cache=True)
-def floating(surface: Array, height_m: float) -> float:
+def ground_effect(surface: Array, height_m: float) -> float:
     """Return the share of induced drag left near the ground [-], 1 far from it.
 
     (16 h / b)^2 / (1 + (16 h / b)^2): McCormick, Aerodynamics, Aeronautics and Flight Mechanics.

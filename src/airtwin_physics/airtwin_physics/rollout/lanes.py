@@ -29,7 +29,7 @@ X, Y, Z = L, 2 * L, 3 * L  # of a quaternion, w first
 (MASS, DRAG, TORQUE) = (75 * L, 76 * L, 79 * L)
 (LOW, HIGH, KEEP, SHARE, DROP) = (82 * L, 83 * L, 84 * L, 85 * L, 86 * L)
 (ROT, AIR, FORCE, MOMENT, SPIN) = (87 * L, 96 * L, 99 * L, 102 * L, 105 * L)
-Q_WANTED, TURNING, CUSHION = 106 * L, 110 * L, 113 * L
+Q_WANTED, TURNING, GROUND_EFFECT = 106 * L, 110 * L, 113 * L
 ROWS = 114
 
 # rows of r[i]

@@ -7,7 +7,7 @@ constants are laid out in ``lanes``. Conditions are selections, a divisor that m
 away from it, NaN is carried, not hidden.
 
 Differences to the plain ones are those of rounding, except: the rigid body is integrated by
-the midpoint rule, rotors by the exact exponential, the ground's cushion is that of the middle of
+the midpoint rule, rotors by the exact exponential, the ground effect is that of the middle of
 the rotors, and who stands on the ground stands still (``stand``).
 """
 
@@ -27,12 +27,12 @@ from airtwin_physics.rollout.lanes import (
     AVIONICS_W,
     CHARGE,
     COMMAND,
-    CUSHION,
     DRAG,
     DROP,
     ENERGY,
     FORCE,
     GROUND,
+    GROUND_EFFECT,
     HIGH,
     HUB,
     IN_PLANE,
@@ -137,7 +137,7 @@ def mix_yaw_share(s: Array, r: Array, k: Array) -> None:
 
 @vector
 def body(s: Array, k: Array, dt: float) -> None:
-    """Turn to the middle of the step; air, drag of the body, the ground's cushion; clear sums.
+    """Turn to the middle of the step; air, drag of the body, the ground effect; clear sums.
 
     Velocity and attitude are those half a step ahead, by the last acceleration and the rate.
     """
@@ -166,7 +166,7 @@ def body(s: Array, k: Array, dt: float) -> None:
         s[AIR + i], s[AIR + E + i], s[AIR + D + i] = ax, ay, az
         height = ground - s[POS + D + i] - r22 * hub
         near = 0.25 * radius * max(r22, 0.0) / max(height, radius)
-        s[CUSHION + i] = 1.0 / (1.0 - near * near)
+        s[GROUND_EFFECT + i] = 1.0 / (1.0 - near * near)
         s[FORCE + i] = -half_rho * s[DRAG + i] * abs(ax) * ax
         s[FORCE + E + i] = -half_rho * s[DRAG + E + i] * abs(ay) * ay
         s[FORCE + D + i] = -half_rho * s[DRAG + D + i] * abs(az) * az
@@ -200,7 +200,7 @@ def rotor(s: Array, r: Array, k: Array, spin_inertia: float, dt: float) -> None:
         vz = s[AIR + D + i] + p * ry - q * rx
         climb = max(-vz, 0.0)
         loss = square * climb * climb - r[INFLOW + i] * w * vz
-        thrust = max(r[LIFT + i] * s[CUSHION + i] * w * w - loss, 0.0)
+        thrust = max(r[LIFT + i] * s[GROUND_EFFECT + i] * w * w - loss, 0.0)
         dx, dy = -r[IN_PLANE + i] * w * vx, -r[IN_PLANE + i] * w * vy
         s[FORCE + i] += dx
         s[FORCE + E + i] += dy
