@@ -54,7 +54,7 @@ class Blocks:
         self,
         aircraft: Aircraft,
         config: IdentifyConfig,
-        take: Callable[[Array, int, int], None],
+        take: Callable[[Array, int, int], object],
         *,
         ground_m: float | None = None,
     ) -> None:
