@@ -105,6 +105,10 @@ class Estimator:
         """Go on in the frame of the twin before; call it before the first sample."""
         self._anchor.remember(origin)
 
+    def doubt_file(self, why: str) -> None:
+        """Know of the air around the aircraft what is known without its file; ``why``: said."""
+        self._sensors.air.doubt_file(why)
+
     def reset(self, reason: str) -> None:
         """Forget the state and align again from the next samples; counts and origin stay.
 

@@ -167,8 +167,12 @@ class PhysicsNode(Node):
             self._send_odometry(self._odometry, state)
 
     def _identify(self, value: Sample | State) -> None:
-        found = None if self._slow is None else self._slow.on(value)
+        if self._slow is None:
+            return
+        found = self._slow.on(value)
         if found is not None:
+            if self._slow.strange:
+                self._estimator.doubt_file(self._slow.strange)
             self._parameters.publish(convert.identification_msg(found, self._vehicle))
 
     def _on_report(self, msg: ConsistencyReport) -> None:

@@ -23,6 +23,11 @@ class SlowProperties:
         self._battery = BatteryEstimator(aircraft.battery)
         self._belief: BatteryBelief | None = None
 
+    @property
+    def strange(self) -> str:
+        """Why the file is another aircraft's, "" if nothing says so."""
+        return self._identifier.strange
+
     def on(self, value: Sample | TwinState) -> Identification | None:
         """Take one value; return what is known of the aircraft now and then."""
         if isinstance(value, Battery):

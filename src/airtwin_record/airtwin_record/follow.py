@@ -76,7 +76,7 @@ def follow(
             for sink in outputs:
                 sink.on_state(state)
         if slow is not None:
-            _identify(slow, (sample, state), outputs)
+            _identify(slow, (sample, state), outputs, estimator)
         if count % _PROGRESS_EVERY == 0:
             progress(count / total)
     report, changed = monitor.tick(tick_ns)
@@ -92,9 +92,12 @@ def _identify(
     slow: SlowProperties,
     values: tuple[Sample | TwinState | None, ...],
     outputs: tuple[Sink, ...],
+    estimator: Estimator,
 ) -> None:
     for value in values:
         found = None if value is None else slow.on(value)
         if found is not None:
             for sink in outputs:
                 sink.on_identification(found)
+    if slow.strange:
+        estimator.doubt_file(slow.strange)

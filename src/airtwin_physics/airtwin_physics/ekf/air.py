@@ -19,12 +19,13 @@ class Air:
 
     ``drag_1_s``: c of f = -c v at hover, ``drag_sigma`` [-] of its logarithm. ``quadratic_1_m``
     (2,): of f = -b |v| v along FRD x and y. What an aircraft's file does not say, because it has
-    no lift rotors or no coefficient for their drag, is as broad as without a file.
+    no lift rotors or no coefficient for their drag, is as broad as without a file; ``by_file``: it
+    said so.
     """
 
     def __init__(self, config: EstimatorConfig, aircraft: Aircraft | None = None) -> None:
         c = config
-        self.drag_1_s, self.drag_sigma = c.drag_1_s, c.drag_sigma
+        self.drag_1_s, self.drag_sigma, self.by_file = c.drag_1_s, c.drag_sigma, False
         self.quadratic_1_m: Array = np.full(2, c.drag_quadratic_1_m)
         if aircraft is None:
             return
@@ -33,5 +34,5 @@ class Air:
         if count and rotor.drag_n_s2_m > 0.0:
             hover_rad_s = np.sqrt(mass * GRAVITY_M_S2 / (count * rotor.thrust_n_s2))
             self.drag_1_s = float(count * rotor.drag_n_s2_m * hover_rad_s / mass)
-            self.drag_sigma = c.drag_file_sigma
+            self.drag_sigma, self.by_file = c.drag_file_sigma, True
         self.quadratic_1_m = 0.5 * AIR_DENSITY_KG_M3 * aircraft.drag_area_frd_m2[:2] / mass

@@ -139,6 +139,8 @@ class Sensors:
         receiver = self.gnss.receiver
         if receiver.torn:
             words.append(f"GNSS doubted: {receiver.torn}")
+        if self.air.strange:
+            words.append(f"{self.air.strange}; drag is learnt without it")
         if self.bridged(at_s):
             passed_s = max(self.gnss.xy.passed_s, self.gnss.velocity.gate.passed_s)
             since = "the start" if passed_s == NEVER_S else f"{passed_s:.1f} s of its time"

@@ -27,6 +27,10 @@ _CLIMB_MAX_M_S = (
     5.0  # beyond (PX4 climbs with 3 at most) it falls, and no disc is blown from ahead
 )
 _LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight within which the drag model is believed
+# an optimal filter's corrections of ln drag have the variance that they took off (Kailath, "An
+# innovations approach to least-squares estimation", IEEE Trans. AC-13, 1968): from so many sigmas
+# on their sum is no chance, the drag is far from the file's
+_STRANGE = 5.0
 
 
 class Flying(enum.Enum):
@@ -54,6 +58,7 @@ class AirData:
         self.sideslip = Source("sideslip", 1, config, least=1.0)
         self.flying = Flying.NOTHING
         self.first = 0
+        self.strange = ""  # by what the aircraft's file was found not to fit
         self.start_over()
 
     def start_over(self) -> None:
@@ -61,6 +66,7 @@ class AirData:
         self._slip_s = self._carried_s = NEVER_S
         self._guess = np.zeros(4)  # time [s], force times it (3,) [m/s]
         self._guessed = False
+        self._taught, self._taught2 = 0.0, 0.0
         for source in (self.drag, self.airspeed, self.sideslip):
             source.start_over()
 
@@ -107,10 +113,26 @@ class AirData:
         law = belief.wind.law
         level2 = wind.drag_shown(belief.x, belief.watch, law, noise, teaches, h, residual)
         variance = np.array([level2, level2])
+        before, doubt2 = belief.x.item(kernel.X_DRAG), belief.p.item(kernel.DRAG, kernel.DRAG)
         if source.judge(belief, h, residual, variance, at_s, stamp_ns, self.first):
+            self._taught += belief.x.item(kernel.X_DRAG) - before
+            self._taught2 += max(doubt2 - belief.p.item(kernel.DRAG, kernel.DRAG), 0.0)
+            if self._taught * self._taught > _STRANGE**2 * self._taught2 > 0.0:
+                self.doubt_file("the aircraft file does not fit: drag")
             return True
         self._recover(source, at_s)
         return False
+
+    def doubt_file(self, why: str) -> None:
+        """Learn drag as without an aircraft file; ``why``: said, by what it is contradicted."""
+        belief, c = self._belief, self._config
+        if self.strange or not belief.air.by_file:
+            return
+        self.strange = why
+        more = c.drag_sigma**2 - belief.air.drag_sigma**2
+        belief.air.drag_sigma = c.drag_sigma
+        if belief.begun:
+            belief.widen(kernel.DRAG, more)
 
     def _guess_wind(self, seconds: float) -> bool:
         """Place the wind where a second of force puts it; the filter's slopes are good there.
