@@ -42,14 +42,10 @@ class Change(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """The changes of one flight; ``strange``: why the file is another aircraft's, "": it is not.
-
-    ``weak``: the rotor that was named at its end, from 0; -1: none.
-    """
+    """The changes of one flight; ``strange``: why the file is another aircraft's, "": it isn't."""
 
     changes: tuple[Change, ...]
     strange: str
-    weak: int
 
 
 def seen(flight: Array, aircraft: Aircraft, config: IdentifyConfig) -> Seen:
@@ -60,8 +56,9 @@ def seen(flight: Array, aircraft: Aircraft, config: IdentifyConfig) -> Seen:
         if changed > 0:
             rotor = changed - 1 if changed <= aircraft.rotor_count else -1
             found.append(Change(index, rotor))
-    identifier.report(0, 0)
-    return Seen(tuple(found), identifier.strange, identifier.suspect)
+    for _ in range(2):
+        identifier.report(0, 0)  # what lies far from the file is said by the second
+    return Seen(tuple(found), identifier.strange)
 
 
 def freed(changes: tuple[Change, ...], config: IdentifyConfig, rotors: int) -> Mapping[int, Array]:

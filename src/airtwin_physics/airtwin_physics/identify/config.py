@@ -58,6 +58,8 @@ class IdentifyConfig:
     misfit_strange: float = 4.0  # [-] so many times larger squared innovations are after one
     sure: float = 0.99  # [-] probability at which a rotor is named, or the file called strange
 
+    damaged: float = 0.01  # [-] share of rotors that were weak before anybody looked
+
     # noise of one block beyond what the IMU's own spread says
     force_noise_m_s2: float = 0.03  # [m/s^2] floor
     turn_noise_rad_s2: float = 0.05  # [rad/s^2] floor

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from airtwin_core.types import Array
-from airtwin_physics.identify import bank, changes, prior
+from airtwin_physics.identify import bank, changes, damage, prior
 from airtwin_physics.identify.changes import Change
 from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.level_wind import MAD, level_wind
 from airtwin_physics.identify.rows import (
     GUST,
+    K_THRUST,
     SPREAD,
     TURN_SPREAD,
     VELOCITY,
@@ -99,6 +100,8 @@ def fit(
             seen.append((innovations, variances, flight))
         at = theta
         noise, repeats = _shown(seen, floor)
+    before = first + np.diag(sum((v for free in freed for v in free.values()), np.zeros(len(p))))
+    theta, p = damage.told(theta, p, before, np.flatnonzero(craft.rotors[:, K_THRUST]), config)
     covariance = p + np.diag(prior.left_out(config, n) ** 2)
     winds = tuple(level_wind(theta, flight, craft, config) for flight in flights)
     return Fit(theta, covariance, winds, np.sqrt(noise), total)

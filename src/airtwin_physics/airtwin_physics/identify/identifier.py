@@ -9,7 +9,7 @@ import numpy as np
 
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array, Identification, Sample, TwinState
-from airtwin_physics.identify import bank, prior, verdict
+from airtwin_physics.identify import bank, damage, prior, verdict
 from airtwin_physics.identify.blocks import Blocks
 from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.rows import (
@@ -20,6 +20,7 @@ from airtwin_physics.identify.rows import (
     ROTOR_DRAG,
     SPAN,
     VELOCITY,
+    lifting,
 )
 from airtwin_physics.identify.suspicion import Suspicion
 
@@ -50,6 +51,9 @@ class Identifier:
         self._weight = np.full(count, c.fault_rate)
         self._weight[0] = 1.0 - c.fault_rate * (count - 1)
         self._learnt = prior.learnt(c, n)
+        self._lifting = np.flatnonzero(lifting(aircraft))
+        self._jumps = prior.jumps(c, n)
+        self._freed = np.zeros(self._first.shape[0])  # variance by changes that were believed in
         self._usual_m_s = np.zeros(2)
         floor = np.repeat([c.force_noise_m_s2**2, c.turn_noise_rad_s2**2], 3)
         self._floor = floor
@@ -58,7 +62,7 @@ class Identifier:
         self._flights = 0
         self.flown_s = self._since_s = 0.0
         self._suspicion = Suspicion(c)
-        self._contradicted = ""
+        self._contradicted, self._doubted = "", False
 
     @property
     def refused(self) -> dict[str, int]:
@@ -74,7 +78,7 @@ class Identifier:
     def strange(self) -> str:
         """Return by what the aircraft shows that the file is another's, "" if it does not.
 
-        What lies far from the file is looked at with each report.
+        What lies far from the file is looked at with each report, and said by the second.
         """
         if self._suspicion.strange:
             return verdict.STRANGE + "abrupt changes again and again"
@@ -83,16 +87,27 @@ class Identifier:
     @property
     def theta(self) -> Array:
         """Return the estimate (N,), as in ``rows``: the mean over what may have changed."""
-        return np.asarray(self._weight @ self._theta)
+        return self._told()[0]
 
     @property
     def covariance(self) -> Array:
-        """Return the covariance of ``theta`` (N, N): of each filter, and between them."""
-        apart = self._theta - self.theta
-        return np.asarray(
-            np.einsum("f,fij->ij", self._weight, self._p)
-            + np.einsum("f,fi,fj->ij", self._weight, apart, apart)
+        """Return the covariance of ``theta`` (N, N): of each hypothesis, and between them."""
+        return self._told()[1]
+
+    def _told(self) -> tuple[Array, Array]:
+        """Return mean and covariance over all filters.
+
+        In the first, any rotor may have been weak from the start; the others say what changed.
+        """
+        first = self._first + np.diag(self._freed + self._walks[0] * self.flown_s)
+        means, within = self._theta.copy(), self._p.copy()
+        means[0], within[0] = damage.told(
+            self._theta[0], self._p[0], first, self._lifting, self._config
         )
+        theta = np.asarray(self._weight @ means)
+        apart = means - theta
+        p = np.einsum("f,fij->ij", self._weight, within)
+        return theta, p + np.einsum("f,fi,fj->ij", self._weight, apart, apart)
 
     @property
     def weights(self) -> Array:
@@ -113,11 +128,15 @@ class Identifier:
 
     def report(self, stamp_ns: int, received_ns: int) -> Identification:
         """Return what is believed now; nothing is known by a file that is another aircraft's."""
-        theta, p = self.theta, self.covariance
+        theta, p = self._told()
+        self._suspicion.look(theta[EFFECT:], np.sqrt(np.diag(p)[EFFECT:]))
         parameters = verdict.parameters(
             self._aircraft, self._config, self._first, theta, p, self.flown_s
         )
-        self._contradicted = verdict.contradicted(self._first, theta, p)
+        if self._weight[0] > 0.5:
+            # while something seems to change nothing is said of the file; twice running is enough
+            found = verdict.contradicted(self._first, theta, p)
+            self._contradicted, self._doubted = (found if self._doubted else ""), bool(found)
         strange = self.strange
         if strange:
             parameters = tuple(replace(p, known=False, why=strange) for p in parameters)
@@ -161,11 +180,10 @@ class Identifier:
         if self._since_s < c.suppose_s or self._weight[0] < 0.5:
             return
         self._since_s = 0.0
-        jumps = prior.jumps(c, self._aircraft.rotor_count)
         for f in range(1, self._weight.size):
             if self._weight[f] < c.fault_rate:
                 self._theta[f] = self._theta[0]
-                self._p[f] = self._p[0] + np.diag(jumps[f])
+                self._p[f] = self._p[0] + np.diag(self._jumps[f])
                 self._weight[f] = c.fault_rate * c.suppose_s
         self._weight /= self._weight.sum()
 
@@ -176,6 +194,7 @@ class Identifier:
             return
         for index in (MASS, CENTRE_X, CENTRE_Y):
             self._p[:, index, index] += self._first[index, index]
+            self._freed[index] += self._first[index, index]
 
     def _decide(self) -> int:
         c = self._config
@@ -219,6 +238,7 @@ class Identifier:
     def _adopt(self, best: int) -> None:
         """Let all filters go on from the one that explains what happened."""
         change = self._theta[best] - self._theta[0]
+        self._freed += self._jumps[best]
         self._theta[:] = self._theta[best].copy()
         p = self._p[best].copy()
         changed = self._walks[best] > self._walks[0]

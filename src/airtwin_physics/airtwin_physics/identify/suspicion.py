@@ -58,6 +58,13 @@ class Suspicion:
         if lost:
             self.accuse(rotor)
 
+    def look(self, effect: Array, sigma: Array) -> None:
+        """Accuse a rotor whose loss is certain, though nobody saw it begin; (n,) as in ``on``."""
+        worst = int(effect.argmin())
+        idle = self._candidate < 0 and self.rotor < 0
+        if idle and effect[worst] + _CERTAIN * sigma[worst] < -self._config.suspect_loss:
+            self.accuse(worst)
+
     def on(self, dt: float, misfit: float, effect: Array, sigma: Array) -> None:
         """Take one block.
 
@@ -73,9 +80,7 @@ class Suspicion:
         if self.strange or (self.rotor >= 0 and effect[self.rotor] > -_RECOVERED * c.suspect_loss):
             self.rotor = -1
         if self._candidate < 0:
-            worst = int(effect.argmin())
-            if self.rotor < 0 and effect[worst] + _CERTAIN * sigma[worst] < -c.suspect_loss:
-                self.accuse(worst)
+            self.look(effect, sigma)
             return
         self._trial_s += dt
         ratio = math.exp(self._stretch - self._slope * misfit)
