@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from airtwin_core.types import Array
+from airtwin_core.types import Array, GnssFix
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel
 from airtwin_physics.ekf.belief import Belief
@@ -120,3 +120,16 @@ def test_speed_down_is_as_good_as_claimed(wash_m: float, least_m: float, most_m:
         assert least_m < estimator._sensors.height.wash.size_m < most_m
     assert np.sqrt(np.mean(np.square(off))) < 0.15
     assert np.mean(nees) < 1.5
+
+
+def test_without_doppler_the_barometer_is_believed_at_least_as_claimed() -> None:
+    errors = simulate.Errors(barometer_m=0.2, barometer_wash_m=1.2)
+    flight = simulate.fly(np.random.default_rng(3), 50.0, errors)
+    estimator, sizes = Estimator(), []
+    for sample in flight.samples:
+        at_s = (sample.stamp_ns - simulate.START_NS) * 1e-9
+        if not (isinstance(sample, GnssFix) and at_s > 40.0):
+            estimator.on(sample)
+        sizes.append((at_s, float(estimator._belief.sigma[6])))
+    assert min(size for at_s, size in sizes if 35.0 < at_s < 44.0) > 0.6
+    assert {size for at_s, size in sizes if at_s > 46.0} == {EstimatorConfig().barometer_noise_m}

@@ -95,6 +95,8 @@ class Sensors:
             at_s - self.air.passed_s < _UNAIDED_S,
         )
         self.gnss.fuse(fix, at_s, lag_s, others)
+        if self.gnss.velocity.gate.passed_s == at_s:
+            height.climb_s = at_s
         if self.gnss.seconds_barometer:
             height.seconded_s = at_s
 

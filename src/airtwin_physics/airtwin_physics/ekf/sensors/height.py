@@ -38,6 +38,7 @@ class Height:
         self._altitude_m, self._seen_s = float("nan"), NEVER_S
         self.wash.start_over()
         self._belief.sigma[_WASH] = self.wash.size_m
+        self.climb_s = NEVER_S  # when something else last showed the speed down
         self.seconded_s = NEVER_S  # when GNSS last rose and sank as it does, unlike the filter
         self.barometer.start_over()
 
@@ -86,4 +87,8 @@ class Height:
         bias_m_s2 = math.sqrt(belief.p.item(kernel.ACCEL_BIAS + 2, kernel.ACCEL_BIAS + 2))
         flying = at_s - self._rest.passed_s > _FRESH_S
         self.wash.take(sample, bias_m_s2, flying=flying)
-        belief.sigma[_WASH] = self.wash.size_m
+        size_m = self.wash.size_m
+        if at_s - self.climb_s > self._config.valid_s:
+            # nothing else holds the speed down: of two evils the barometer is the lesser
+            size_m = min(size_m, self._config.barometer_noise_m)
+        belief.sigma[_WASH] = size_m
