@@ -16,6 +16,7 @@ moves by P g delta. The odds against no shift: exp(s^2 b^2 / 2) / sqrt(1 + v a).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from airtwin_physics.identify.rows import EFFECT, MASS, THRUST
 
 
 def told(
-    theta: Array, p: Array, first: Array, lifting: Array, config: IdentifyConfig
+    theta: Array, p: Array, first: Array, lifting: Sequence[int], config: IdentifyConfig
 ) -> tuple[Array, Array]:
     """Return theta (N,) and P (N, N) as they are if any rotor may have been weak from the start.
 

@@ -101,7 +101,8 @@ def fit(
         at = theta
         noise, repeats = _shown(seen, floor)
     before = first + np.diag(sum((v for free in freed for v in free.values()), np.zeros(len(p))))
-    theta, p = damage.told(theta, p, before, np.flatnonzero(craft.rotors[:, K_THRUST]), config)
+    lifting: list[int] = np.flatnonzero(craft.rotors[:, K_THRUST]).tolist()
+    theta, p = damage.told(theta, p, before, lifting, config)
     covariance = p + np.diag(prior.left_out(config, n) ** 2)
     winds = tuple(level_wind(theta, flight, craft, config) for flight in flights)
     return Fit(theta, covariance, winds, np.sqrt(noise), total)

@@ -51,7 +51,7 @@ class Identifier:
         self._weight = np.full(count, c.fault_rate)
         self._weight[0] = 1.0 - c.fault_rate * (count - 1)
         self._learnt = prior.learnt(c, n)
-        self._lifting = np.flatnonzero(lifting(aircraft))
+        self._lifting: list[int] = np.flatnonzero(lifting(aircraft)).tolist()
         self._jumps = prior.jumps(c, n)
         self._freed = np.zeros(self._first.shape[0])  # variance by changes that were believed in
         self._usual_m_s = np.zeros(2)
