@@ -129,3 +129,22 @@ def test_a_compass_that_first_speaks_on_the_ground_is_believed_at_once() -> None
     found = next(s for s in states if seconds(s) > 5.6)
     assert found.heading_valid
     assert _heading_error_rad(flight, found) < 0.4
+
+
+def test_a_compass_that_speaks_just_after_px4_is_believed_at_once() -> None:
+    """As in many logs: PX4's attitude begins the heading, the first field comes a little later.
+
+    On probation for 7 s, a flight whose motors drown the compass was left to PX4's heading.
+    """
+    flight = simulate.fly(np.random.default_rng(9), 12.0, rest_s=8.0)
+    first_ns = simulate.START_NS + int(2.5e9)
+    samples = [
+        s
+        for s in simulate.with_px4_attitudes(flight)
+        if not isinstance(s, Magnetometer) or s.stamp_ns > first_ns
+    ]
+    states = run(Estimator(), samples)
+    compass = next(f for f in states[-1].fusions if f.source == "magnetometer")
+    assert "on probation" not in compass.rejected
+    early = next(s for s in states if seconds(s) > 5.0)
+    assert next(f for f in early.fusions if f.source == "magnetometer").used > 10

@@ -198,7 +198,8 @@ class Heading:
             row = h.copy()
             row[0, kernel.HEADING] *= not found  # nobody's offset yet
             statistic = correction.statistic(belief.p, row, np.array([residual]), wide)
-            if not statistic <= gate.limit or self._compass_since_s == NEVER_S:
+            first = found and self._compass_since_s == NEVER_S
+            if first or not statistic <= gate.limit:
                 self._compass_since_s = at_s
             if at_s - self._compass_since_s < c.recover_s:
                 tally.refuse("on probation")
