@@ -162,6 +162,18 @@ def test_endurance_is_where_the_discharge_meets_the_cut_off(
     assert 300.0 < time < 1200.0
 
 
+@pytest.mark.parametrize("power", [180.0, 200.0, 220.0, 240.0, 260.0])
+def test_endurance_does_not_depend_on_the_step(
+    coefficients: BatteryCoefficients, power: float
+) -> None:
+    """The end lies between two steps: to the next one it would be up to five seconds more."""
+    vector, table = model.pack(coefficients)
+    start = np.array([0.0, 0.0, 25.0])
+    coarse, _ = battery.endurance(vector, table, start, power, 25.0, 5.0, 1e5)
+    fine, _ = battery.endurance(vector, table, start, power, 25.0, 0.1, 1e5)
+    assert coarse == pytest.approx(fine, abs=0.7)
+
+
 def test_endurance_ends_where_it_must(coefficients: BatteryCoefficients) -> None:
     vector, table = battery.pack(coefficients)
     fresh, empty = np.array([0.0, 0.0, 25.0]), np.array([18_000.0, 0.0, 25.0])

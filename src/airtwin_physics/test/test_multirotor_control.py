@@ -57,7 +57,9 @@ def test_speed_limits_are_px4s() -> None:
         assert row[control.C_THRUST] == pytest.approx(P.mpc_thr_hover, abs=1e-9)
 
 
-@pytest.mark.parametrize(("away_m", "velocity"), [(100.0, (12.0, 0.0)), (10.0, (9.5, 7.331439))])
+@pytest.mark.parametrize(
+    ("away_m", "velocity"), [(100.0, (12.0, 0.0)), (15.0, (12.0, 0.0)), (10.0, (9.5, 7.331439))]
+)
 def test_the_way_to_the_place_goes_before_the_feed_forward(
     away_m: float, velocity: tuple[float, float]
 ) -> None:
