@@ -121,7 +121,7 @@ def test_drag_lies_within_its_own_95_percent(windy):
         last = identifier.on(value) or last
     drag = next(p for p in last.parameters if p.name == "rotor_drag")
     assert abs(drag.value / (1.4 * X500.rotors.drag_n_s2_m) - 1.0) < 1.96 * drag.sigma / drag.value
-    assert drag.known or (windy and drag.sigma < 0.2 * drag.value)
+    assert drag.known or (windy and drag.sigma < 0.22 * drag.value)
 
 
 def test_a_step_of_wind_is_no_drag():
