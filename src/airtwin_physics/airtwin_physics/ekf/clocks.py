@@ -43,6 +43,7 @@ _NS = 1_000_000_000
 _USUAL_MAX_NS = 500_000_000  # no sensor is later
 _USUAL_NS = 50_000_000  # of a kind whose clock is another one from the start
 _CREEP_NS = 5_000_000  # per sample, by which the least lateness is let go
+_LEARN = 20  # samples of a kind, in which the least late may still be to come
 _OFF_NS = 100_000_000  # beyond it a stamp is looked at
 _AGREE_NS = 50_000_000
 _RUN, _RUN_NS = 3, 200_000_000  # so many in a row, over so long, are a clock that leapt
@@ -58,9 +59,10 @@ class _Kind:
     shift_ns: what its lateness has too much, by a leap of either clock; usual_ns: the least lately
     without that; stamp_ns, received_ns: of its last; period_ns: of its arrivals. Of the run that
     is off: how many, stamp and lateness of its first, whether that one came late. shifted: how
-    many samples the shift has lasted.
+    many samples the shift has lasted; seen: how many there were.
     """
 
+    seen: int = 0
     usual_ns: int | None = None
     shift_ns: int = 0
     seen_clock_ns: int = 0
@@ -109,6 +111,9 @@ class Clocks:
         else:
             kind.shifted += 1
         late -= kind.shift_ns
+        kind.seen += 1
+        if kind.seen <= _LEARN and -_USUAL_NS <= late < usual:
+            usual = late  # the first were late
         off = late - usual
         if abs(off) <= _OFF_NS:
             kind.count = 0
