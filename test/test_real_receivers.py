@@ -44,5 +44,5 @@ def test_the_glitch_of_a_real_receiver_is_withstood() -> None:
     published = physics_flights.states(Estimator(), data.samples)
     figures = physics_datasets.glitch_figures(data, published)
     assert figures["rejected"], figures
-    assert figures["refused"] >= figures["bad_fixes"] - 2, figures
+    assert figures["refused"] >= 0.9 * figures["bad_fixes"], figures
     assert figures["resets"] == 0, figures

@@ -43,8 +43,10 @@ class EstimatorConfig:
     gnss_epv_max_m: float = 40.0  # [m] likewise
     gnss_speed_min_m_s: float = 0.25  # [m/s] no speed accuracy below this is believed
     gnss_speed_max_m_s: float = 5.0  # [m/s] above this the velocity is not used
-    gnss_white_share: float = 0.6  # [-] of a claim that is new each fix; the rest wanders
-    gnss_wander_s: float = 60.0  # [s] correlation time of what wanders
+    gnss_white_share: float = 0.2  # [-] of a claim that is new each fix; the rest wanders
+    gnss_wander_s: float = 120.0  # [s] correlation time of what wanders
+    gnss_jitter_s: float = 0.02  # [s] by which the age of one fix differs from the others'
+    gnss_doubt_s: float = 60.0  # [s] for so long at most a torn receiver has to be of one piece
     gnss_fix_min: int = 3  # [-] PX4's fix_type, 3 is 3D
 
     # Barometer, heading

@@ -120,7 +120,7 @@ def _from(samples: list[Sample], from_s: float, to_s: float, change: Any) -> lis
 
 @pytest.mark.parametrize("gyro", [True, False])
 def test_flow_and_range_bridge_an_outage_of_gnss(gyro: bool) -> None:
-    flight, rng = _fly(11)
+    flight, rng = _fly(12)
     out = aided.outage(flight, 15.0, 36.0)
     more = aided.flows(flight, rng, gyro=gyro) + aided.distances(flight, rng)
     flown = [_run(aided.merged(out, more)), _run(out)]

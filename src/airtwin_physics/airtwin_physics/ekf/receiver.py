@@ -148,7 +148,7 @@ class Receiver:
         self.torn_s = self._doubted_s = NEVER_S  # the last tear, the first of those unforgiven
         self.level = False  # its height runs as the barometer's
         self._whole_s = NEVER_S
-        self._record_s = 0.0  # for how long it was believed, at most gnss_wander_s
+        self._record_s = 0.0  # for how long it was believed, at most gnss_doubt_s
         self._patience_s = 0.0  # that record at the tear
         self._credit_s = 0.0  # for how long it agreed with the filter since
         self._at_s, self._step_s = NEVER_S, 0.0  # of the newest fix
@@ -223,7 +223,7 @@ class Receiver:
 
         turned_m_s: change of Doppler since the last fix.
         """
-        usual_s = self._config.gnss_wander_s / 3.0 if look.doppler else _LAST_S
+        usual_s = self._config.gnss_doubt_s / 3.0 if look.doppler else _LAST_S
         if self._followed_s == 0.0:
             self._home, self._claim = [place[i] - self._path[i] for i in range(3)], claim
         off = [place[i] - self._path[i] - self._home[i] for i in range(3)]
@@ -259,9 +259,9 @@ class Receiver:
         if not self.level and look.outvoted:
             self._apart_s = min(self._apart_s, look.when_s)
             # a height that stays wrong for longer leaves the rest in doubt no more
-            return _LAST_S <= look.when_s - self._apart_s < self._config.gnss_wander_s
+            return _LAST_S <= look.when_s - self._apart_s < self._config.gnss_doubt_s
         self._apart_s = math.inf
-        share = min(self._step_s / (self._config.gnss_wander_s / 3.0), 1.0)
+        share = min(self._step_s / (self._config.gnss_doubt_s / 3.0), 1.0)
         self._above_m += share * (above - self._above_m)
         return False
 
@@ -288,7 +288,7 @@ class Receiver:
         A step of the speed alone is forgiven for speeds that agree: where the filter is
         elsewhere then, it went astray meanwhile. A place that jumped is not.
         """
-        self._record_s = min(self._record_s + self._step_s, self._config.gnss_wander_s)
+        self._record_s = min(self._record_s + self._step_s, self._config.gnss_doubt_s)
         if self.torn and (place or self.torn == BY_IMU):
             self._credit_s += self._step_s
             if self._credit_s >= self._config.recover_s:
@@ -315,4 +315,4 @@ class Receiver:
         """
         if not self.torn or at_s - self.torn_s >= self._config.recover_s:
             return False
-        return not (exhausted and at_s - self._doubted_s >= self._config.gnss_wander_s)
+        return not (exhausted and at_s - self._doubted_s >= self._config.gnss_doubt_s)

@@ -36,13 +36,17 @@ class Gate:
     (r^2 - h P h^T) / claim over what has passed, in the bounds of the configuration (variance
     matching: Mehra, "Approaches to adaptive filtering", IEEE TAC 17(5), 1972). A refused
     innovation teaches nothing, and none counts for more than three sigmas, so a jump stays one.
-    ``least``: no factor of sigma below it.
+    ``least``: no factor of sigma below it. ``trusted``: the sensor begins as so much better than
+    claimed, in sigma; an innovation that says otherwise takes that back at once.
     """
 
-    def __init__(self, dof: int, config: EstimatorConfig, *, least: float = 0.0) -> None:
+    def __init__(
+        self, dof: int, config: EstimatorConfig, *, least: float = 0.0, trusted: float = 1.0
+    ) -> None:
         c = config
         self.limit = stats.chi2_limit(dof, c.gate_probability)
-        least, most = max(least, c.adapt_min) ** 2, c.adapt_max**2
+        self._trusted = trusted
+        least, most = max(least, c.adapt_min) ** 2, (c.adapt_max / trusted) ** 2
         self._bounds = np.array([least, most, c.adapt_samples, _MOVING_M_S**2])
         self.start_over()
 
@@ -55,8 +59,13 @@ class Gate:
 
     @property
     def scale(self) -> float:
-        """The factor of the claimed variance [-]."""
+        """The factor of the variance handed over [-]."""
         return float(self._noise[0])
+
+    @property
+    def factor(self) -> float:
+        """Sigma of the noise over the sigma claimed [-]."""
+        return self._trusted * math.sqrt(self._noise[0])
 
     def judge(
         self,
@@ -71,6 +80,20 @@ class Gate:
 
         first: errors before this one are left as they are (``correction.update``).
         """
+        nis = self._fuse(belief, h, residual, variance, first)
+        if nis > self.limit and self.factor < 1.0 and self._trusted < 1.0:
+            self._noise[:2] = 1.0 / self._trusted**2  # it is no better than it claims
+            nis = self._fuse(belief, h, residual, variance, first)
+        if nis <= self.limit:
+            self.open(at_s)
+            return True, nis
+        if self.shut_since_s is None:
+            self.shut_since_s = at_s
+        return False, nis
+
+    def _fuse(
+        self, belief: Belief, h: Array, residual: Array, variance: Array, first: int
+    ) -> float:
         nis: float = correction.gate(
             belief.x,
             belief.p,
@@ -82,12 +105,7 @@ class Gate:
             self._noise,
             self._bounds,
         )
-        if nis <= self.limit:
-            self.open(at_s)
-            return True, nis
-        if self.shut_since_s is None:
-            self.shut_since_s = at_s
-        return False, nis
+        return nis
 
     def refuse(
         self, belief: Belief, h: Array, residual: Array, variance: Array, at_s: float
@@ -95,7 +113,8 @@ class Gate:
         """Fuse nothing, whatever the statistic; return it."""
         if self.shut_since_s is None:
             self.shut_since_s = at_s
-        return correction.statistic(belief.p, h, residual, variance * self.scale)
+        scale = max(self.scale, 1.0 / self._trusted**2) if self._trusted < 1.0 else self.scale
+        return correction.statistic(belief.p, h, residual, variance * scale)
 
     def shut_for_s(self, at_s: float) -> float:
         """Return for how long nothing has passed although samples came [s]."""
@@ -192,18 +211,17 @@ class Source:
         """Return whether its innovations look as expected: gate open, noise up to ``factor``."""
         gate = self.gate
         steady = gate.shut_for_s(at_s) <= _SHUT_S and at_s - gate.recovered_s > RECOVERED_S
-        return steady and gate.scale < factor**2
+        return steady and gate.factor < factor
 
     def health(self, at_s: float, *gates: Gate) -> SensorHealth:
         """Return how the source fares; ``gates`` in place of its own, the worst counts."""
         c = self._config
         shut = recovered = False
-        scale = 0.0
+        factor = 0.0
         for gate in gates or (self.gate,):
             shut = shut or gate.shut_for_s(at_s) > _SHUT_S
             recovered = recovered or at_s - gate.recovered_s < RECOVERED_S
-            scale = max(scale, gate.scale)
-        factor = math.sqrt(scale)
+            factor = max(factor, gate.factor)
         if at_s - self.seen_s > c.valid_s:
             health = Health.MISSING
         elif self._is_stuck:

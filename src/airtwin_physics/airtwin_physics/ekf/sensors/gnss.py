@@ -28,6 +28,7 @@ _RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to 
 # down makes the filter conceited; in gnss_wander_s, a receiver that settles is not believed
 _ARM_MAX_M = 100.0  # from the IMU to an antenna: no aircraft is larger
 _CLAIM_S = 40.0
+_NEW_AT_MOST = 0.6  # of a claim, if the receiver is no better than it says
 ASTRAY = "receiver astray"
 FAR = "far from the origin"
 
@@ -73,7 +74,8 @@ class Gnss:
         self._track = track
         self.position = Source("gnss_position", 3, config)
         self.velocity = Source("gnss_velocity", 3, config)
-        self.xy, self.z = Gate(2, config), Gate(1, config)
+        trusted = config.gnss_white_share / _NEW_AT_MOST
+        self.xy, self.z = Gate(2, config, trusted=trusted), Gate(1, config, trusted=trusted)
         self.receiver = Receiver(config)
         self.start_over()
 
@@ -199,7 +201,7 @@ class Gnss:
         whole_s = receiver.whole_for_s(at_s)
         if exhausted:
             return whole_s >= c.recover_s
-        wanted_s = c.gnss_wander_s if others.speed_backed else receiver.wanted_s
+        wanted_s = c.gnss_doubt_s if others.speed_backed else receiver.wanted_s
         return whole_s >= wanted_s
 
     def _may_lift(self, at_s: float, others: Others) -> bool:
@@ -210,7 +212,7 @@ class Gnss:
         """
         c, receiver = self._config, self.receiver
         if others.height_backed and not (
-            receiver.level and receiver.whole_for_s(at_s) >= c.gnss_wander_s
+            receiver.level and receiver.whole_for_s(at_s) >= c.gnss_doubt_s
         ):
             return False
         lost = float(self._belief.p[2, 2]) > c.gnss_epv_max_m**2
@@ -226,8 +228,8 @@ class Gnss:
         kept = math.exp(-max(at_s - self._claimed_s, 0.0) / _CLAIM_S) if self.started else 0.0
         belief.expect_gnss((lasts * eph, lasts * eph, lasts * epv), kept)
         self._claimed_s = at_s
-        level2, down2 = (c.gnss_white_share * eph) ** 2, (c.gnss_white_share * epv) ** 2
-        variance = np.array([level2, level2, down2])
+        new, late = c.gnss_white_share, c.gnss_jitter_s * belief.x[3:6]
+        variance = np.array([new * eph, new * eph, new * epv]) ** 2 + late * late
         if not self.started:
             belief.place(measured, variance, lag_s, (0, 1, 2))
             self.started = True
@@ -240,8 +242,7 @@ class Gnss:
         if self._arm is not None:
             h[:, kernel.ATT : kernel.ATT + 3] = self._arm.place_by_turn
         residual = measured - predicted
-        level2, down2 = level2 * self.xy.scale, down2 * self.z.scale
-        noise = np.array([level2, level2, down2])
+        noise = variance * [self.xy.scale, self.xy.scale, self.z.scale]
         tally.tested(correction.statistic(belief.p, h, residual, noise), residual)
         xy, z = slice(0, 2), slice(2, 3)
         if self._astray(at_s):
