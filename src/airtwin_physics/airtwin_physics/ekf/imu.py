@@ -249,12 +249,14 @@ class ImuTrack:
         self.newest = imu
         self.now_s = now_s
         self._behind_ns = None
-        offset_ns = ahead_ns = imu.stamp_ns - imu.received_ns
-        if self._ahead_ns is not None:
+        offset_ns, ahead_ns = imu.stamp_ns - imu.received_ns, self._ahead_ns
+        if ahead_ns is not None:
             if leapt_ns < 0 or leapt_ns > _LEAP_NS:
                 self.clock_ns += leapt_ns
-                self._ahead_ns += leapt_ns
-            ahead_ns = max(ahead_ns, self._ahead_ns - int(_CREEP_NS * step_s))
+                ahead_ns += leapt_ns
+            ahead_ns -= int(_CREEP_NS * step_s)
+        if ahead_ns is None or offset_ns > ahead_ns:
+            ahead_ns = offset_ns
         self._ahead_ns = ahead_ns
         if ahead_ns - offset_ns > self.waited_ns:
             self.waited_ns = ahead_ns - offset_ns

@@ -26,29 +26,29 @@ class Tally:
     nis: float = float("nan")
     innovation: Array = field(default_factory=lambda: np.full(1, np.nan))
     rejected: dict[str, int] = field(default_factory=dict)
-    _fusion: Fusion | None = None
+    latest: Fusion | None = None  # as last built; None after a change
 
     def fused(self, stamp_ns: int) -> None:
         """Count one that was used, wholly or in part."""
         self.used += 1
         self.used_stamp_ns = stamp_ns
-        self._fusion = None
+        self.latest = None
 
     def tested(self, nis: float, innovation: Array) -> None:
         """Remember an innovation, before the gate judges it."""
         self.nis = nis
         self.innovation = innovation
-        self._fusion = None
+        self.latest = None
 
     def refuse(self, cause: str) -> None:
         """Count one that was not used."""
         self.rejected[cause] = self.rejected.get(cause, 0) + 1
-        self._fusion = None
+        self.latest = None
 
     def fusion(self) -> Fusion:
         """Return the counts as a value; built anew only after a change."""
-        if self._fusion is None:
-            self._fusion = Fusion(
+        if self.latest is None:
+            self.latest = Fusion(
                 self.source,
                 self.used,
                 dict(self.rejected),
@@ -57,4 +57,4 @@ class Tally:
                 self.innovation,
                 self.used_stamp_ns,
             )
-        return self._fusion
+        return self.latest
