@@ -87,6 +87,16 @@ def test_holes_and_uneven_samples_teach_nothing_false() -> None:
     assert wash.size_m < 0.35
 
 
+@pytest.mark.parametrize("gaps_s", [(0.1, 0.55), (0.55,), (0.1, 0.1, 0.1, 0.59), (0.18, 0.45)])
+def test_spans_as_short_as_the_shortest_tell_nothing(gaps_s: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(4)
+    wash, at = Wash(0.5, LASTS_S), 0.0
+    for k in range(400):
+        at += gaps_s[k % len(gaps_s)]
+        wash.take(Sample(at, 0.3 * rng.normal(), 0.0, 0.0), 0.0, flying=True)
+    assert wash.size_m < 0.35
+
+
 def test_the_tied_barometer_knows_no_wash() -> None:
     belief = Belief(EstimatorConfig())
     rng = np.random.default_rng(0)

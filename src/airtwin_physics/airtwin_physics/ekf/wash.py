@@ -28,6 +28,7 @@ _KEPT_S = 0.19  # between two samples that are kept: the shortest span
 _SHORT_MAX_S = 0.6  # samples further apart tell nothing
 _SPANS_S = (0.8, 1.6)
 _NEAR = 0.25  # a span may differ from that by this share
+_LONGER = 1.25  # times the shortest, or nothing of the wash is left in the difference
 _OLDEST_S = 2.0 * (1.0 + _NEAR) * _SPANS_S[-1]
 _SHARE = 0.5  # guess of wash^2 / white^2: mean of 16 flights of real multirotors
 _WHITE_S, _GUESS_S = 10.0, 0.4  # over which the white noise is learnt; worth of its first guess
@@ -110,7 +111,9 @@ class Wash:
         for span_s in _SPANS_S:
             middle, first = self._near(now.at_s - span_s), self._near(now.at_s - 2.0 * span_s)
             half_s = 0.5 * (now.at_s - first.at_s)
-            if abs(half_s - span_s) > _NEAR * span_s or middle is first or middle is now:
+            if abs(half_s - span_s) > _NEAR * span_s or half_s < _LONGER * every_s:
+                return
+            if middle is first or middle is now:
                 return
             long2, erred2 = self._bend2(middle, first, half_s, bias_m_s2)
             grown = self._grown(half_s) - self._grown(every_s)
