@@ -42,6 +42,7 @@ def test_one_fix_that_trust_cannot_explain_takes_the_trust_back() -> None:
 def test_what_the_claim_cannot_explain_stays_outside() -> None:
     gate = Gate(1, CONFIG, trusted=TRUSTED)
     assert not _judged(gate, 4.0)
+    assert gate.factor == pytest.approx(1.0)  # refused, but trusted no more
     plain = Gate(1, CONFIG)
     assert not _judged(plain, 2.0)  # nothing was trusted, so nothing is taken back
     assert plain.factor == pytest.approx(1.0)

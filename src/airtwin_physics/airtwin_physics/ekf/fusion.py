@@ -60,7 +60,6 @@ class Sensors:
             self.heading.pose,
         )
         self._found: tuple[Source, ...] = self._always
-        self._tallies = [source.tally for source in self._found]
 
     def start_over(self) -> None:
         """Forget all but the counts, and what motion shows: it owes the filter nothing."""
@@ -114,7 +113,7 @@ class Sensors:
 
     def fusions(self) -> tuple[Fusion, ...]:
         """Return how each source fares of those that the last ``health`` found."""
-        return tuple([tally.latest or tally.fusion() for tally in self._tallies])
+        return tuple([source.tally.latest or source.tally.fusion() for source in self._found])
 
     def health(self, at_s: float) -> tuple[SensorHealth, ...]:
         """Return the health of each source; optional ones as soon as they said something."""
@@ -124,7 +123,6 @@ class Sensors:
             if source.seen_s > NEVER_S or source.tally.used or source.tally.rejected
         ]
         self._found = (*self._always, *fitted)
-        self._tallies = [source.tally for source in self._found]
         gnss = self.gnss
         return (
             gnss.position.health(at_s, gnss.xy, gnss.z),

@@ -46,15 +46,14 @@ class Tally:
         self.latest = None
 
     def fusion(self) -> Fusion:
-        """Return the counts as a value; built anew only after a change."""
-        if self.latest is None:
-            self.latest = Fusion(
-                self.source,
-                self.used,
-                dict(self.rejected),
-                self.nis,
-                self.dof,
-                self.innovation,
-                self.used_stamp_ns,
-            )
+        """Build ``latest`` anew and return it."""
+        self.latest = Fusion(
+            self.source,
+            self.used,
+            dict(self.rejected),
+            self.nis,
+            self.dof,
+            self.innovation,
+            self.used_stamp_ns,
+        )
         return self.latest

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from operator import attrgetter
 from typing import NamedTuple
 
 _KEPT_S = 0.19  # between two samples that are kept: the shortest span
@@ -57,6 +58,9 @@ class _Kept(NamedTuple):
     shaken: float
 
 
+_TIME = attrgetter("at_s")
+
+
 class Wash:
     """``size_m``: standard deviation of the wash [m]."""
 
@@ -70,8 +74,7 @@ class Wash:
         self._white2, self._white_s = self._first_m**2, _GUESS_S
         self._seen2, self._flown_s = 0.0, 0.0
         self.size_m = self._first_m * math.sqrt(_SHARE)
-        self._kept: list[_Kept] = []  # the last spans, and the times of these
-        self._times: list[float] = []
+        self._kept: list[_Kept] = []  # of the last spans
         self._last: Sample | None = None
         self._sunk_m = 0.0
 
@@ -86,13 +89,11 @@ class Wash:
             self._sunk_m += 0.5 * (last.sinks_m_s + sample.sinks_m_s) * (at_s - last.at_s)
         else:
             kept.clear()
-            self._times.clear()
         if kept and at_s - kept[-1].at_s < _KEPT_S:
             return
         kept.append(_Kept(at_s, sample.altitude_m + self._sunk_m, sample.shaken))
-        self._times.append(at_s)
-        while at_s - self._times[0] > _OLDEST_S:
-            del kept[0], self._times[0]
+        while at_s - kept[0].at_s > _OLDEST_S:
+            del kept[0]
         if len(kept) < 3:
             return
         every_s = at_s - kept[-2].at_s
@@ -145,6 +146,7 @@ class Wash:
         return 6.0 - 8.0 * share + 2.0 * share * share
 
     def _near(self, at_s: float) -> _Kept:
-        after = min(bisect_left(self._times, at_s), len(self._times) - 1)
-        nearer = after > 0 and at_s - self._times[after - 1] < self._times[after] - at_s
-        return self._kept[after - 1 if nearer else after]
+        kept = self._kept
+        after = min(bisect_left(kept, at_s, key=_TIME), len(kept) - 1)
+        nearer = after > 0 and at_s - kept[after - 1].at_s < kept[after].at_s - at_s
+        return kept[after - 1 if nearer else after]

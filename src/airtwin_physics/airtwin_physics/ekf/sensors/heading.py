@@ -214,7 +214,7 @@ class Heading:
     def _found_without(self, h: Array) -> bool:
         """Return whether motion or antennas have shown north before any compass spoke.
 
-        h (1, 28): of the compass. A pose's north may be its own, so it does not count.
+        h (1, 29): of the compass. A pose's north may be its own, so it does not count.
         """
         row = h[0].copy()
         row[kernel.HEADING] = 0.0
