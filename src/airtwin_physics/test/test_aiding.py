@@ -120,17 +120,18 @@ def _from(samples: list[Sample], from_s: float, to_s: float, change: Any) -> lis
 
 @pytest.mark.parametrize("gyro", [True, False])
 def test_flow_and_range_bridge_an_outage_of_gnss(gyro: bool) -> None:
-    flight, rng = _fly(12)
-    out = aided.outage(flight, 15.0, 36.0)
-    more = aided.flows(flight, rng, gyro=gyro) + aided.distances(flight, rng)
-    flown = [_run(aided.merged(out, more)), _run(out)]
-    drifts = []
-    for states in flown:
-        misses = _miss(flight, _between(states, 15.2, 36.0))[:, :2]
-        drifts.append(float(np.abs(misses - misses[0]).max()))
+    drifts = np.empty((2, 2))
+    for k, seed in enumerate((11, 12)):
+        flight, rng = _fly(seed)
+        out = aided.outage(flight, 15.0, 36.0)
+        more = aided.flows(flight, rng, gyro=gyro) + aided.distances(flight, rng)
+        flown = [_run(aided.merged(out, more)), _run(out)]
+        for i, states in enumerate(flown):
+            misses = _miss(flight, _between(states, 15.2, 36.0))[:, :2]
+            drifts[i, k] = np.abs(misses - misses[0]).max()
     bridged, alone = (_between(states, 33.0, 36.0) for states in flown)
-    assert drifts[0] < 2.0
-    assert drifts[0] < 0.5 * drifts[1]
+    assert drifts[0].max() < 2.0
+    assert drifts[0].sum() < 0.5 * drifts[1].sum()  # some outages drift little without them
     assert _rms(_speed_miss(flight, bridged)) < 0.4
     assert all(state.velocity_valid for state in bridged)
     assert not any(state.velocity_valid for state in alone)
