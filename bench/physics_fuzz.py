@@ -149,7 +149,7 @@ def chain(
     haunted = rng.random() < 0.5
     for at in range(PER_CHAIN):
         if haunted:
-            lasting = _lasting(lasting, rng)
+            lasting = physics_fuzz_lasting.follow(lasting, rng)
         resets = sum(estimator.resets.values())
         try:
             for sample in _sequence(branch.windows[at], spoilt[which][at], rng):
@@ -171,16 +171,6 @@ def chain(
         if what:
             return judged, lost, [(at, what)]
     return judged, lost, []
-
-
-def _lasting(
-    lasting: list[physics_fuzz_lasting.Change], rng: np.random.Generator
-) -> list[physics_fuzz_lasting.Change]:
-    """Return the faults of the next sequence: some of those before, and perhaps a new one."""
-    kept = [change for change in lasting if rng.random() < 0.8]
-    if len(kept) < 3 and rng.random() < 0.4:
-        kept.append(physics_fuzz_lasting.draw(rng))
-    return kept
 
 
 def flaw(state: TwinState, estimator: Estimator) -> str:

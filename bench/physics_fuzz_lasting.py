@@ -39,9 +39,17 @@ _CLAIMS = (0.0, -0.0, -1.0, 1e-30, 1e-3, 1.0, 30.0, 1e30, math.inf, math.nan)
 _EARTH_M = 6371000.0
 
 
-def draw(rng: np.random.Generator) -> Change:
+def _draw(rng: np.random.Generator) -> Change:
     """Return a fault, drawn with its parameters."""
     return _FAULTS[int(rng.integers(len(_FAULTS)))](rng)
+
+
+def follow(lasting: list[Change], rng: np.random.Generator) -> list[Change]:
+    """Return the faults of the next sequence: some of those before, and perhaps a new one."""
+    kept = [change for change in lasting if rng.random() < 0.8]
+    if len(kept) < 3 and rng.random() < 0.4:
+        kept.append(_draw(rng))
+    return kept
 
 
 def _clock_set(rng: np.random.Generator) -> Change:
