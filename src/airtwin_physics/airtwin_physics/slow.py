@@ -6,8 +6,19 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
+
 from airtwin_core.aircraft import Aircraft
-from airtwin_core.types import Battery, Identification, Parameter, Sample, TwinState
+from airtwin_core.types import (
+    Array,
+    Battery,
+    Identification,
+    MotorCommands,
+    Parameter,
+    Sample,
+    TwinState,
+    VehicleStatus,
+)
 from airtwin_physics.battery.estimator import BatteryBelief, BatteryEstimator
 from airtwin_physics.identify.identifier import Identifier
 
@@ -15,13 +26,22 @@ _KNOWN_SHARE = 0.25
 """A time to empty is known while its sigma is below this share of it."""
 
 
+_COMMANDED_NS = 1_000_000_000
+"""Motor commands older than this say nothing of the power drawn now."""
+
+
 class SlowProperties:
-    """Takes samples and the twin's states in the order of arrival; reports about once a second."""
+    """Takes samples and the twin's states in the order of arrival; reports about once a second.
+
+    Where no current is measured the battery goes by the power that the motors' commands ask for.
+    """
 
     def __init__(self, aircraft: Aircraft) -> None:
         self._identifier = Identifier(aircraft)
         self._battery = BatteryEstimator(aircraft.battery)
         self._belief: BatteryBelief | None = None
+        self._power = CommandedPower(aircraft)
+        self._armed: bool | None = None  # until PX4 has said so
 
     @property
     def strange(self) -> str:
@@ -31,20 +51,77 @@ class SlowProperties:
     def on(self, value: Sample | TwinState) -> Identification | None:
         """Take one value; return what is known of the aircraft now and then."""
         if isinstance(value, Battery):
-            self._belief = self._battery.on(value) or self._belief
+            # of another aircraft's file the power is not this one's
+            power_w = math.nan if self.strange else self._power.until(value.stamp_ns)
+            self._belief = self._battery.on(value, power_w) or self._belief
+        elif isinstance(value, MotorCommands):
+            self._power.on(value)
+        elif isinstance(value, VehicleStatus):
+            self._armed = value.armed
         found = self._identifier.on(value)
         if found is None or self._belief is None:
             return found
-        more = battery_parameters(self._belief)
+        more = battery_parameters(self._belief, at_rest=self._armed is False)
         return dataclasses.replace(found, parameters=(*found.parameters, *more))
 
 
-def battery_parameters(belief: BatteryBelief) -> tuple[Parameter, ...]:
-    """Return resistance, capacity and time to empty; the last has no value in the file."""
+class CommandedPower:
+    """What motors that do as commanded take, with the avionics; by the aircraft's file."""
+
+    def __init__(self, aircraft: Aircraft) -> None:
+        kinds = [aircraft.rotor(i) for i in range(aircraft.rotor_count)]
+        self._least = np.array([kind.speed_min_rad_s for kind in kinds])
+        self._most = np.array([kind.speed_max_rad_s for kind in kinds])
+        self._cube = np.array([kind.power_w_s3 for kind in kinds])
+        self._avionics_w = aircraft.battery.avionics_w
+        self._sum_w, self._count, self._mean_w = 0.0, 0, math.nan
+        self._newest_ns: int | None = None
+
+    def on(self, sample: MotorCommands) -> None:
+        """Take one command."""
+        power_w = self.of(sample.control)
+        if math.isfinite(power_w):
+            self._sum_w += power_w
+            self._count += 1
+            self._newest_ns = sample.stamp_ns
+
+    def of(self, control: Array) -> float:
+        """Return the power [W] of steady commands (n,); NaN if they are not this aircraft's.
+
+        A motor whose command is NaN stands still.
+        """
+        n = self._cube.size
+        if control.size < n or np.isfinite(control[n:]).any():
+            return math.nan
+        share = np.clip(control[:n], 0.0, 1.0)
+        speed = np.nan_to_num(self._least + share * (self._most - self._least))
+        return self._avionics_w + float(self._cube @ speed**3)
+
+    def until(self, stamp_ns: int) -> float:
+        """Return the mean power [W] since this was asked last; NaN without commands of late."""
+        if self._newest_ns is None or abs(stamp_ns - self._newest_ns) > _COMMANDED_NS:
+            return math.nan
+        if self._count:
+            self._mean_w = self._sum_w / self._count
+            self._sum_w, self._count = 0.0, 0
+        return self._mean_w
+
+
+def battery_parameters(belief: BatteryBelief, *, at_rest: bool = False) -> tuple[Parameter, ...]:
+    """Return resistance, capacity and time to empty; the last has no value in the file.
+
+    at_rest: disarmed. Then nobody knows the load of the flight to come, and what the avionics
+    alone could live on is no answer to how long it can fly: NaN, as where no end is in sight.
+    """
     left_s, sigma_s = belief.time_to_empty_s, belief.time_to_empty_sigma_s
+    if at_rest:
+        left_s, sigma_s, why = math.nan, math.nan, "at rest: the load of a flight is not known"
+    elif math.isnan(left_s):
+        why = "so little is drawn that no end is in sight"
+    else:
+        why = f"the current is {belief.source}: draw more of the charge"
     known = left_s > 0.0 and sigma_s <= _KNOWN_SHARE * left_s
-    why = "" if known else f"the current is {belief.source}: draw more of the charge"
     return (
         *belief.parameters,
-        Parameter("time_to_empty", "s", left_s, sigma_s, math.nan, known, why),
+        Parameter("time_to_empty", "s", left_s, sigma_s, math.nan, known, "" if known else why),
     )

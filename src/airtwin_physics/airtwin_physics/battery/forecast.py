@@ -43,7 +43,8 @@ class Endurance(NamedTuple):
 
     The interval is not symmetric: it ends where the state is 1.96 sigmas off in the direction
     that matters to the time; a voltage that wobbles at the same load, or a chart that is off
-    down there in another way than here, may cross early or late.
+    down there in another way than here, may cross early or late. All NaN where so little is drawn
+    that no end is in sight: aircraft at rest.
     """
 
     time_s: float
@@ -58,7 +59,8 @@ def endurance(
 ) -> Endurance:
     """Return how long the pack holds ``power_w`` [W], as told, above ``empty_v`` [V].
 
-    empty_v: of the pack under that load; the file's cut-off if None. most_s: [s] bounds it.
+    empty_v: of the pack under that load; the file's cut-off if None. most_s: [s] bounds it; what
+    would last longer is not told.
     """
 
     step_s = _step_s(belief, power_w)
@@ -74,6 +76,8 @@ def endurance(
         return model.endurance(vector, table, start, load, belief.ambient_c, step_s, most_s)
 
     time, energy = lasts(belief.x)
+    if not time < most_s:
+        return Endurance(*(math.nan,) * 5)
     sigmas = np.sqrt(np.diag(belief.p))
     slope = np.zeros(N)  # [s] for one sigma of each
     for i in range(N):
