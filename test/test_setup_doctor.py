@@ -3,6 +3,7 @@
 
 import os
 import threading
+import time
 
 import pytest
 
@@ -17,6 +18,7 @@ EXPECTED = {
     "fmu/out/vehicle_gps_position": "fmu/out/vehicle_gps_position",
 }
 NOW = 0.05
+PATIENCE_S = 60.0
 
 
 def _seen(topic, *, messages=10, **facts):
@@ -178,11 +180,16 @@ def test_the_graph_is_listened_to():
                 seen[t].messages > 10 for t in topics if t.startswith("/px4_1")
             ):
                 break
+        begin = time.monotonic()
+        enough = bridge.listen(PATIENCE_S, domain=domain, vehicles=("px4_1",))
+        took_s = time.monotonic() - begin
     finally:
         done.set()
         thread.join()
         node.destroy_node()
         context.try_shutdown()
+    assert took_s < 0.7 * PATIENCE_S  # an aircraft in the air may be waiting
+    assert any(s.messages for s in enough if s.vehicle == "px4_1")
     assert set(topics) <= set(seen)
     odometry = seen["/px4_1/fmu/out/vehicle_odometry"]
     assert odometry.messages > 10

@@ -149,6 +149,21 @@ def test_a_later_start_is_quick_also_from_within_itself():
     assert processor_s < 0.5
 
 
+@pytest.mark.skipif("AIRTWIN_ROOT" not in os.environ, reason="not started through ./airtwin")
+def test_byte_code_is_kept_also_where_none_is_wanted_beside_the_sources():
+    """Else each start compiles numpy and numba, while an aircraft may be in the air."""
+    result = subprocess.run(
+        [str(SCRIPT), "python", "-c", "import sys; print(sys.flags, sys.pycache_prefix)"],
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPYCACHEPREFIX"}
+        | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "dont_write_bytecode=0" in result.stdout
+    assert str(ROOT / ".cache/bytecode") in result.stdout
+
+
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="no shellcheck")
 @pytest.mark.parametrize("name", ["airtwin", ".ci/run"])
 def test_shellcheck_is_content(name):

@@ -11,10 +11,9 @@ from airtwin_bringup import bridge, graph, outcome, sighting
 from airtwin_bringup.graph import Mode
 from airtwin_bringup.session import Session, run
 from airtwin_core.aircraft import load
-from airtwin_mission import mission_file
 
 LOOK_S = 4.0
-"""So long it listens first: discovery of PX4's topics takes 2 to 3 s."""
+"""So long it listens first, at most: discovery of PX4's topics takes 2 to 3 s."""
 
 
 def session(
@@ -50,6 +49,8 @@ def session(
         if one.model:
             load(one.model)
     if mission is not None:
+        from airtwin_mission import mission_file  # an aircraft may wait for a twin without one
+
         mission_file.load(mission)
     return Session(
         specs=graph.attached(aircraft, zones=zones),
@@ -70,7 +71,8 @@ def attach(session: Session, console: Console) -> int:
     A vehicle whose topics carry other messages than this workspace was built with is refused:
     read all the same, they would be silent garbage.
     """
-    seen = [s for s in bridge.listen(LOOK_S) if s.vehicle in session.vehicles]
+    heard = bridge.listen(LOOK_S, vehicles=session.vehicles)
+    seen = [s for s in heard if s.vehicle in session.vehicles]
     foreign = sighting.foreign_versions(seen, bridge.expected_topics())
     for line in foreign:
         console.print(

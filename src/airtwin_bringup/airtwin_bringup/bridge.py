@@ -9,6 +9,7 @@ of PX4 the bytes do not mean what this workspace's messages say.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import px4_msgs.msg
@@ -22,6 +23,8 @@ from airtwin_ros import px4, qos
 
 TYPE_PREFIX = "px4_msgs/msg/"
 LOOK_PERIOD_S = 0.2
+SETTLED_S = 1.0
+"""Discovery that brings nothing new for so long is over, and what PX4 repeats has come by then."""
 
 
 class Listener(Node):
@@ -30,6 +33,8 @@ class Listener(Node):
     def __init__(self, **node_options: Any) -> None:
         super().__init__("doctor", start_parameter_services=False, **node_options)
         self._seen: dict[str, Sighting] = {}
+        self.newest_s = 0.0
+        """When the last topic was found or first heard, of the monotonic clock."""
 
     def look(self) -> None:
         """Subscribe to topics that are new in the graph."""
@@ -38,12 +43,17 @@ class Listener(Node):
                 continue
             sighting = Sighting(name, next(iter(types), ""))
             self._seen[name] = sighting
+            self.newest_s = time.monotonic()
             message = self._message_type(sighting.type_name)
             if message is None:
                 continue
             if size_is_fixed(message.get_fields_and_field_types()):
                 sighting.size_expected = len(serialize_message(message()))
             self._listen(sighting, message)
+
+    def hears(self, vehicles: Collection[str]) -> bool:
+        """Return whether data has come from each of these vehicles."""
+        return set(vehicles) <= {s.vehicle for s in self._seen.values() if s.messages}
 
     def sightings(self) -> tuple[Sighting, ...]:
         """Return all topics with what the graph says now about their publishers."""
@@ -71,6 +81,8 @@ class Listener(Node):
 
     def _listen(self, sighting: Sighting, message: Any) -> None:
         def on_bytes(data: bytes) -> None:
+            if not sighting.messages:
+                self.newest_s = time.monotonic()
             sighting.messages += 1
             sighting.size = len(data)
             stamp = stamp_us(data)
@@ -113,8 +125,13 @@ def message_versions() -> dict[str, int]:
     }
 
 
-def listen(timeout_s: float, *, domain: int | None = None) -> tuple[Sighting, ...]:
-    """Return every PX4 topic that was seen within ``timeout_s``. ``domain``: default ROS's."""
+def listen(
+    timeout_s: float, *, domain: int | None = None, vehicles: Collection[str] = ()
+) -> tuple[Sighting, ...]:
+    """Return every PX4 topic that was seen within ``timeout_s``. ``domain``: default ROS's.
+
+    vehicles: once all of them are heard and the graph has settled, it is enough.
+    """
     context = rclpy.Context()
     context.init(domain_id=domain)
     try:
@@ -127,6 +144,8 @@ def listen(timeout_s: float, *, domain: int | None = None) -> tuple[Sighting, ..
             if now >= next_look:
                 node.look()
                 next_look = now + LOOK_PERIOD_S
+                if vehicles and node.hears(vehicles) and now - node.newest_s > SETTLED_S:
+                    break
             executor.spin_once(timeout_sec=0.05)
         sightings = node.sightings()
         node.destroy_node()

@@ -257,7 +257,7 @@ def attach(
     from airtwin_bringup import kernels, processes
 
     kernels.ready(console)
-    processes.open_nursery()
+    processes.open_nursery(twins_only=True)
     from airtwin_bringup import attach as attaching
     from airtwin_bringup import graph
 

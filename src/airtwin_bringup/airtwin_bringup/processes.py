@@ -35,8 +35,14 @@ _nursery = multiprocessing.get_context("forkserver")
 _nursery.set_forkserver_preload(["airtwin_bringup.nursery"])
 
 
-def open_nursery() -> None:
-    """Let the nursery start now, beside whatever its caller does next."""
+def open_nursery(*, twins_only: bool = False) -> None:
+    """Let the nursery start now, beside whatever its caller does next.
+
+    twins_only: it knows what runs beside an aircraft, and no more. All other processes then import
+    what is theirs, while an aircraft that is in the air already has its twin.
+    """
+    if twins_only:
+        _nursery.set_forkserver_preload(["airtwin_bringup.twin_nursery"])
     forkserver.ensure_running()
 
 

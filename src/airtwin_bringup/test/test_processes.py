@@ -8,8 +8,9 @@ import sys
 import time
 
 import psutil
+from typer.testing import CliRunner
 
-from airtwin_bringup import graph
+from airtwin_bringup import cli, graph, kernels, processes
 from airtwin_bringup.processes import Processes
 
 PATIENCE_S = 60.0
@@ -53,3 +54,24 @@ def test_a_supervisor_that_is_killed_leaves_no_child_behind(tmp_path):
     supervisor.kill()
     supervisor.wait()
     until(lambda: not psutil.pid_exists(child))
+
+
+def test_what_a_twin_does_not_need_does_not_keep_it_waiting():
+    """An aircraft in the air may be waiting: its nursery imports physics and monitor only."""
+    code = "import sys, airtwin_bringup.twin_nursery; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {"airtwin_physics.node", "airtwin_consistency.node", "numba"} <= set(told)
+    others = {"airtwin_sim", "airtwin_mission", "airtwin_airspace", "airtwin_record", "shapely"}
+    assert not others & set(told)
+
+
+def test_attach_opens_the_nursery_of_twins(monkeypatch):
+    opened = []
+    monkeypatch.setattr(processes.forkserver, "ensure_running", lambda: None)
+    monkeypatch.setattr(processes._nursery, "set_forkserver_preload", opened.append)
+    monkeypatch.setattr(kernels, "ready", lambda console: None)
+    answer = CliRunner().invoke(cli.app, ["attach", "--mode", "twin"])
+    assert answer.exit_code == 1  # nothing to fly: it ends before anything is started
+    assert opened == [["airtwin_bringup.twin_nursery"]]
