@@ -18,6 +18,7 @@ from airtwin_physics.ekf import (
     output,
     receiver,
     steps,
+    symmetry,
     wind,
 )
 from airtwin_physics.ekf import imu as imu_kernels
@@ -67,6 +68,8 @@ def warm_up() -> None:
     correction.gate(x, p, h, three, three, 1.0, 0, np.ones(3), np.ones(4))
     correction.forget(p, 0, 1.0)
     correction.place(p, 0, kernel.GNSS, -1.0, 1.0)
+    symmetry.blind(x, h)
+    symmetry.carry(x, x, p)
     steps.settle(x, p, watch)
     motion_heading.follow(x[6:10], np.zeros(3), ring, 0, 1, np.zeros(3))
 

@@ -11,7 +11,7 @@ import numpy as np
 from airtwin_core import stats
 from airtwin_core.types import Array, Health, SensorHealth
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import correction
+from airtwin_physics.ekf import correction, symmetry
 from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S, RESET, TOO_LATE, Tally
 
 if TYPE_CHECKING:
@@ -186,6 +186,23 @@ class Source:
             self.tally.fused(stamp_ns)
         else:
             self.tally.refuse("gate")
+        return passed
+
+    def judge_blind(
+        self,
+        belief: Belief,
+        h: Array,
+        residual: Array,
+        variance: Array,
+        at_s: float,
+        stamp_ns: int,
+        first: int = 0,
+    ) -> bool:
+        """As ``judge``, for what shows the same at any heading (``symmetry``)."""
+        before = belief.x.copy()
+        passed = self.judge(belief, h, residual, variance, at_s, stamp_ns, first)
+        if passed:
+            symmetry.carry(before, belief.x, belief.p)
         return passed
 
     def refuse(

@@ -40,6 +40,7 @@ from airtwin_physics.ekf.kernel import (
     rotation,
 )
 from airtwin_physics.ekf.steps import FORCED, FORCED_S, FORCED_SHAKEN
+from airtwin_physics.ekf.symmetry import blind
 from airtwin_physics.gusts import scales
 
 N_BLOWN = 7
@@ -134,6 +135,8 @@ def drag(x: Array, load: float, law: Array, h: Array, predicted: Array) -> None:
     h[0, ATT + 1], h[0, ATT + 2] = -slope * w, slope * v
     slope = -(rotors + 2.0 * law[3] * abs(v))
     h[1, ATT], h[1, ATT + 2] = slope * w, -slope * u
+    # without the gust in the slopes, drag would seem to show the heading by it
+    blind(x, h)
 
 
 @njit(cache=True)

@@ -10,7 +10,7 @@ import numpy as np
 from airtwin_core import frames
 from airtwin_core.types import Airspeed
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import correction, kernel, models, wind
+from airtwin_physics.ekf import correction, kernel, models, symmetry, wind
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.steps import FORCED, FORCED_S, FORCED_SHAKEN
@@ -114,7 +114,7 @@ class AirData:
         level2 = wind.drag_shown(belief.x, belief.watch, law, noise, teaches, h, residual)
         variance = np.array([level2, level2])
         before, doubt2 = belief.x.item(kernel.X_DRAG), belief.p.item(kernel.DRAG, kernel.DRAG)
-        if source.judge(belief, h, residual, variance, at_s, stamp_ns, self.first):
+        if source.judge_blind(belief, h, residual, variance, at_s, stamp_ns, self.first):
             self._taught += belief.x.item(kernel.X_DRAG) - before
             self._taught2 += max(doubt2 - belief.p.item(kernel.DRAG, kernel.DRAG), 0.0)
             if self._taught * self._taught > _STRANGE**2 * self._taught2 > 0.0:
@@ -156,11 +156,12 @@ class AirData:
         r = frames.rotation_from_quat(x[6:10])
         level = np.linalg.solve(r.T[:2, :2], through - r.T[:2, 2] * x[5])
         if float(level @ level) < _GUESS_MAX_M_S**2:
-            at = slice(kernel.X_WIND, kernel.X_WIND + 2)
+            at, before = slice(kernel.X_WIND, kernel.X_WIND + 2), x.copy()
             x[at] = belief.wind.state_of(x[3:5] - level, x)
             belief.gusts()
             for i in (kernel.GUST, kernel.GUST + 1):
                 correction.forget(belief.p, i, float(belief.sigma[4] ** 2))
+            symmetry.carry(before, x, belief.p)
         guess[:] = 0.0
         self._guessed = True
         return True
@@ -179,7 +180,7 @@ class AirData:
         h = np.empty((1, kernel.N))
         residual = np.array([sample.true_airspeed_m_s - models.airspeed(belief.x, h[0])])
         variance = np.array([c.airspeed_noise_m_s**2])
-        if not source.judge(belief, h, residual, variance, at_s, sample.stamp_ns):
+        if not source.judge_blind(belief, h, residual, variance, at_s, sample.stamp_ns):
             self._recover(source, at_s)
 
     def _fuse_sideslip(self, at_s: float, stamp_ns: int) -> None:
@@ -192,7 +193,7 @@ class AirData:
             return
         residual = np.array([-models.sideslip(belief.x, h[0])])
         variance = np.array([c.sideslip_noise_rad**2])
-        if not source.judge(belief, h, residual, variance, at_s, stamp_ns):
+        if not source.judge_blind(belief, h, residual, variance, at_s, stamp_ns):
             self._recover(source, at_s)
 
     def _recover(self, source: Source, at_s: float) -> None:

@@ -67,13 +67,19 @@ class Height:
             source.tally.fused(sample.stamp_ns)
             return
         left, noise = np.array([residual]), np.array([c.barometer_noise_m**2])
-        if source.judge(belief, h, left, noise, at_s, sample.stamp_ns):
+        # beside GNSS its corrections move nothing level that counts
+        judge = source.judge_blind if self._alone(at_s) else source.judge
+        if judge(belief, h, left, noise, at_s, sample.stamp_ns):
             return
         if at_s - self.seconded_s < _FRESH_S:
             return  # two of three: it is the filter that is wrong
         if source.gate.shut_for_s(at_s) > c.recover_s:
             belief.tie_barometer(residual)
             source.take_back(at_s)
+
+    def _alone(self, at_s: float) -> bool:
+        """Return whether nothing else has shown the speed down lately."""
+        return at_s - self.climb_s > self._config.valid_s
 
     def _learn(self, at_s: float, altitude_m: float) -> None:
         """Learn from a pressure altitude of now how large the wash is."""
@@ -88,7 +94,7 @@ class Height:
         flying = at_s - self._rest.passed_s > _FRESH_S
         self.wash.take(sample, bias_m_s2, flying=flying)
         size_m = self.wash.size_m
-        if at_s - self.climb_s > self._config.valid_s:
+        if self._alone(at_s):
             # nothing else holds the speed down: of two evils the barometer is the lesser
             size_m = min(size_m, self._config.barometer_noise_m)
         belief.sigma[_WASH] = size_m

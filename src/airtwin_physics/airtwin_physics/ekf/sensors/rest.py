@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import correction, kernel
+from airtwin_physics.ekf import correction, kernel, symmetry
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import square
 from airtwin_physics.ekf.tally import NEVER_S
@@ -50,6 +50,9 @@ class Rest:
             return
         h = np.zeros((3, kernel.N))
         h[:, 3:6] = np.eye(3)
+        symmetry.blind(belief.x, h)  # so is a speed that is turned
+        before = belief.x.copy()
         # one assumption, said ten times a second, is not ten proofs
         variance = np.full(3, sigma**2 / PERIOD_S)
         correction.update(belief.x, belief.p, h, -belief.x[3:6], variance)
+        symmetry.carry(before, belief.x, belief.p)
