@@ -175,10 +175,9 @@ def chain(
 
 def flaw(state: TwinState, estimator: Estimator) -> str:
     """Return what is wrong with a published state or the filter behind it, else nothing."""
-    for spec in fields(state):
-        value = getattr(state, spec.name)
+    for name, value in state._asdict().items():
         if isinstance(value, np.ndarray) and not np.all(np.isfinite(value)):
-            return f"{spec.name} is not finite"
+            return f"{name} is not finite"
     belief = estimator._belief  # the whole filter is judged, not only what it shows
     if not np.all(np.isfinite(belief.x)):
         return "x is not finite"

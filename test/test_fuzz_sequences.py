@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,17 +30,17 @@ def test_a_chain_comes_back_the_same() -> None:
 
 
 def _spoil_quaternion(state: TwinState, estimator: Estimator) -> TwinState:
-    return replace(state, q_ned_frd=state.q_ned_frd * 1.01)
+    return state._replace(q_ned_frd=state.q_ned_frd * 1.01)
 
 
 def _spoil_place(state: TwinState, estimator: Estimator) -> TwinState:
-    return replace(state, position_ned_m=np.array([0.0, np.nan, 0.0]))
+    return state._replace(position_ned_m=np.array([0.0, np.nan, 0.0]))
 
 
 def _spoil_published(state: TwinState, estimator: Estimator) -> TwinState:
     p = state.covariance.copy()
     p[0, 1] += 1e-6
-    return replace(state, covariance=p)
+    return state._replace(covariance=p)
 
 
 def _spoil_inner(state: TwinState, estimator: Estimator) -> TwinState:

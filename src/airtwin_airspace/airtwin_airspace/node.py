@@ -113,7 +113,7 @@ class AirspaceNode(Node):
                 )
                 continue
             # aged by this node's clock: the twin may run on another machine
-            state = dataclasses.replace(state, received_ns=received_ns)
+            state = state._replace(received_ns=received_ns)
             cause = self._airspace.on_track(vehicle, state)
             if cause is not None:
                 self.get_logger().warning(

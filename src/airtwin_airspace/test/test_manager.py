@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
@@ -184,7 +183,7 @@ def test_a_vehicle_never_seen_is_said() -> None:
 def test_rubbish_is_refused_counted_and_never_clear(fault: dict[str, object], cause: str) -> None:
     airspace = Airspace((), vehicles=["px4_1", "px4_2"], origin=ORIGIN)
     good = twin_state(ned(0, 0, -20), ned(0, 0, 0), START_NS)
-    bad = dataclasses.replace(good, **fault)  # type: ignore[arg-type]
+    bad = good._replace(**fault)  # type: ignore[arg-type]
     assert cause in str(airspace.on_track("px4_2", bad))
     airspace.on_track("px4_1", good)
     told = airspace.tick(START_NS)
@@ -198,7 +197,7 @@ def test_a_frozen_stamp_grows_old() -> None:
     state = twin_state(ned(0, 0, -20), ned(0, 0, 0), START_NS)
     for k in range(30):
         now = START_NS + k * 100_000_000
-        airspace.on_track("px4_1", dataclasses.replace(state, received_ns=now))
+        airspace.on_track("px4_1", state._replace(received_ns=now))
     airspace.tick(START_NS + 3_000_000_000)
     assert "old" in dict(airspace.picture.unknown)["px4_1"]
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from consistency_scene import NS, Scene
@@ -25,7 +23,7 @@ def _largest_ratio(noise_m_s, claim_m_s, step_m_s=0.0, seconds=60, seed=0):
         away = np.array([step_m_s if i > seconds * RATE_HZ // 2 else 0.0, 0.0, 0.0])
         seen = noise_m_s * rng.standard_normal(3) + away
         fusion = Fusion("gnss_velocity", i + 1, {}, 3.0, 3, seen, now_ns)
-        state = dataclasses.replace(twin, stamp_ns=now_ns, received_ns=now_ns, fusions=(fusion,))
+        state = twin._replace(stamp_ns=now_ns, received_ns=now_ns, fusions=(fusion,))
         watch.on_twin(state, claim_m_s)
         sign = watch.step(now_ns)
         found.append(0.0 if sign is None else sign.ratio)
@@ -53,7 +51,7 @@ def test_a_claim_that_has_just_become_good_does_not_hide_the_noise_before():
         bad = i < 98
         seen = (2.0 if bad else 0.05) * rng.standard_normal(3)
         fusion = Fusion("gnss_velocity", i + 1, {}, 3.0, 3, seen, now_ns)
-        state = dataclasses.replace(twin, stamp_ns=now_ns, received_ns=now_ns, fusions=(fusion,))
+        state = twin._replace(stamp_ns=now_ns, received_ns=now_ns, fusions=(fusion,))
         watch.on_twin(state, 2.0 if bad else 0.2)
     sign = watch.step(now_ns)
     assert sign is not None

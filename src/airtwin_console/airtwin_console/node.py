@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -90,7 +89,7 @@ class ConsoleNode(Node):
     def _publish_tf(self) -> None:
         for vehicle, (msg, received_ns) in self._newest.items():
             # aged by this node's clock: the twin may run on another machine
-            state = dataclasses.replace(convert.twin_state(msg), received_ns=received_ns)
+            state = convert.twin_state(msg)._replace(received_ns=received_ns)
             self._scene.on_state(vehicle, state)
         self._newest.clear()
         stamp = self.get_clock().now().to_msg()

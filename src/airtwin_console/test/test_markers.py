@@ -192,7 +192,7 @@ def test_marks_are_told_apart() -> None:
     ],
 )
 def test_rubbish_has_no_pose(fault: dict[str, object]) -> None:
-    state = dataclasses.replace(twin_state((0, 0, 0)), **fault)  # type: ignore[arg-type]
+    state = twin_state((0, 0, 0))._replace(**fault)  # type: ignore[arg-type]
     assert pose(state, ORIGIN) is None
     scene = Scene(ConsoleConfig(("px4_1",)), origin=ORIGIN)
     scene.on_state("px4_1", state)
@@ -205,7 +205,7 @@ def test_a_silent_or_frozen_aircraft_leaves_the_picture() -> None:
     scene.on_state("px4_1", state)
     assert scene.poses(SECOND + SECOND // 2)
     assert not scene.poses(3 * SECOND)
-    scene.on_state("px4_1", dataclasses.replace(state, received_ns=3 * SECOND))
+    scene.on_state("px4_1", state._replace(received_ns=3 * SECOND))
     assert not scene.poses(3 * SECOND)
 
 
@@ -241,7 +241,7 @@ def test_the_wind_is_an_arrow_to_where_the_air_goes() -> None:
     """3 m/s to the north and 4 m/s to the west: up and left on the map, 5 m/s long."""
     scene = Scene(ConsoleConfig(vehicles=("px4_1",)), ORIGIN)
     wind = WindEstimate(np.array([3.0, -4.0]), np.eye(2), valid=True)
-    scene.on_state("px4_1", dataclasses.replace(twin_state((0, 0, -10.0)), wind=wind))
+    scene.on_state("px4_1", twin_state((0, 0, -10.0))._replace(wind=wind))
     (arrow,) = of_kind(scene.marks(SECOND), MarkKind.ARROW)
     assert arrow.points_enu_m == pytest.approx(np.array([[0, 0, 0], [-4.0, 3.0, 0]]))
     assert arrow.position_enu_m == pytest.approx([0.0, 0.0, 14.0])
@@ -259,5 +259,5 @@ def test_the_wind_is_an_arrow_to_where_the_air_goes() -> None:
 )
 def test_a_wind_that_is_none_is_not_drawn(wind: WindEstimate | None) -> None:
     scene = Scene(ConsoleConfig(vehicles=("px4_1",)), ORIGIN)
-    scene.on_state("px4_1", dataclasses.replace(twin_state((0, 0, -10.0)), wind=wind))
+    scene.on_state("px4_1", twin_state((0, 0, -10.0))._replace(wind=wind))
     assert of_kind(scene.marks(SECOND), MarkKind.ARROW) == []

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
@@ -225,7 +224,7 @@ def test_only_the_newest_events_are_shown() -> None:
 def test_the_wind_blows_where_the_arrow_points(north: float, east: float, text: str) -> None:
     board = Board("a run", ("px4_1",))
     wind = WindEstimate(np.array([north, east]), np.eye(2), valid=True)
-    board.on_state("px4_1", dataclasses.replace(twin_state((0, 0, 0)), wind=wind))
+    board.on_state("px4_1", twin_state((0, 0, 0))._replace(wind=wind))
     assert text in "\n".join(lines(board, 0.1))
     assert f"wind={math.hypot(north, east):.1f}m/s" in board.plain_line(0.2)
 
@@ -233,7 +232,7 @@ def test_the_wind_blows_where_the_arrow_points(north: float, east: float, text: 
 def test_a_wind_that_is_a_guess_is_not_told_as_one() -> None:
     board = Board("a run", ("px4_1",))
     for wind in (None, WindEstimate(np.full(2, np.nan), np.eye(2), valid=False)):
-        board.on_state("px4_1", dataclasses.replace(twin_state((0, 0, 0)), wind=wind))
+        board.on_state("px4_1", twin_state((0, 0, 0))._replace(wind=wind))
         lines(board, 0.1)
         assert "wind=" not in board.plain_line(0.2)
 
@@ -245,7 +244,7 @@ def test_what_the_estimator_says_aloud_is_an_event_once() -> None:
         "GNSS refused for 7 s: position reset",
         "GNSS refused for 7 s: position reset",
     ):
-        board.on_state("px4_1", dataclasses.replace(twin_state((0, 0, 0)), notice=notice))
+        board.on_state("px4_1", twin_state((0, 0, 0))._replace(notice=notice))
     assert board.plain_line(0.2).count("estimator: GNSS refused") == 1
 
 

@@ -30,10 +30,9 @@ def flight() -> simulate.Flight:
 
 def check(state: TwinState) -> None:
     """Fail unless the state can be used."""
-    for spec in fields(state):
-        value = getattr(state, spec.name)
+    for name, value in state._asdict().items():
         if isinstance(value, np.ndarray):
-            assert np.all(np.isfinite(value)), spec.name
+            assert np.all(np.isfinite(value)), name
     p = state.covariance
     np.testing.assert_array_equal(p, p.T)
     scale = 1.0 / np.sqrt(p.diagonal())

@@ -36,7 +36,7 @@ def state(t_s: float, **changes: object) -> TwinState:
         None,
         *(True,) * 5,
     )
-    return dataclasses.replace(base, **changes)
+    return base._replace(**changes)
 
 
 def wind(north: float, east: float, variance: float, *, valid: bool) -> WindEstimate:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -59,11 +58,10 @@ def test_wind_health_and_notice(notice: str, sources: tuple[str, ...], windy: st
     rng = np.random.default_rng(2)
     wind = WindEstimate(rng.normal(size=2), rng.normal(size=(2, 2)), True)
     if windy == "now and mean":
-        wind = dataclasses.replace(
-            wind, mean_ne_m_s=rng.normal(size=2), mean_covariance=rng.normal(size=(2, 2))
+        wind = wind._replace(
+            mean_ne_m_s=rng.normal(size=2), mean_covariance=rng.normal(size=(2, 2))
         )
-    state = dataclasses.replace(
-        _state(rng, {"gate": 3}, None),
+    state = _state(rng, {"gate": 3}, None)._replace(
         wind=wind if windy else None,
         health=tuple(SensorHealth(name, Health.NOISY, 1.5) for name in sources),
         notice=notice,

@@ -79,7 +79,7 @@ def same(a, b):
     [
         (STATE, lambda v: convert.twin_state_msg(v, "px4_1"), convert.twin_state),
         (
-            dataclasses.replace(STATE, origin=None, fusions=(), wind=None, health=(), notice=""),
+            STATE._replace(origin=None, fusions=(), wind=None, health=(), notice=""),
             lambda v: convert.twin_state_msg(v, "px4_1"),
             convert.twin_state,
         ),
