@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from airtwin_core import frames
+from airtwin_core.aircraft import load
 from airtwin_core.types import Attitude, TwinState
 from airtwin_physics.estimator import Estimator
 from airtwin_record import errors
@@ -112,3 +113,24 @@ def test_every_log_keeps_a_usable_state(path: Path) -> None:
         assert np.all(np.isfinite(state.covariance))
         scale = 1.0 / np.sqrt(state.covariance.diagonal())
         assert np.linalg.eigvalsh(state.covariance * np.outer(scale, scale)).min() > -1e-9
+
+
+def test_the_file_of_sih_s_quad_gives_the_wind_of_sih_at_once() -> None:
+    """SIH_WIND_N 6, SIH_WIND_E -3: the air goes to south and west by as much."""
+    path = SIH.with_name("px4_1.18_sih_two_quads_wind_n6_e-3.mcap")
+    if not path.exists():
+        pytest.skip(f"no recording {path.name}")
+    flight = physics_flights.load(path)[0]
+    estimator = Estimator(aircraft=load("sihsim_quadx"))
+    winds = [
+        (state.stamp_ns, state.wind)
+        for state in physics_flights.states(estimator, flight.samples)
+        if state.wind is not None
+    ]
+    assert sum(wind.valid for _, wind in winds) > 0.9 * len(winds)
+    errors_m_s = [
+        float(np.linalg.norm(wind.velocity_ne_m_s - [-6.0, 3.0]))
+        for stamp_ns, wind in winds
+        if wind.valid and stamp_ns > winds[0][0] + 5_000_000_000
+    ]
+    assert np.median(errors_m_s) < 0.8, np.median(errors_m_s)

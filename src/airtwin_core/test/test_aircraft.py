@@ -30,9 +30,10 @@ def test_x500_is_the_aircraft_that_its_sources_say() -> None:
     assert x500.feet_frd_m[:, 2] == pytest.approx(np.full(4, 0.227 + lift))
 
 
-def test_yaml_and_sdf_state_the_same_motor() -> None:
-    rotors = aircraft.load("x500").rotors
-    model = ElementTree.parse(aircraft.folder("models") / "x500" / "model.sdf")
+@pytest.mark.parametrize("name", ["x500", "sihsim_quadx"])
+def test_yaml_and_sdf_state_the_same_motor(name: str) -> None:
+    rotors = aircraft.load(name).rotors
+    model = ElementTree.parse(aircraft.folder("models") / name / "model.sdf")
     for plugin in model.iter("plugin"):
         said = {child.tag: child.text for child in plugin}
         assert float(said["motorConstant"]) == rotors.thrust_n_s2
@@ -46,6 +47,30 @@ def test_hover_is_where_gazebo_has_it() -> None:
     x500 = aircraft.load("x500")
     hover = np.sqrt(x500.mass_kg * 9.80665 / 4 / x500.rotors.thrust_n_s2)
     assert hover == pytest.approx(770, abs=3)
+
+
+def test_the_quad_of_sih_pushes_and_drags_as_px4_s_simulator_does() -> None:
+    """Its parameters: 1 kg, 5 N a rotor in proportion to the command, 1 N/(m/s) of drag."""
+    sih = aircraft.load("sihsim_quadx")
+    assert sih.mass_kg == pytest.approx(1.0)
+    np.testing.assert_allclose(np.diag(sih.inertia_frd_kg_m2), [0.025, 0.025, 0.03], rtol=1e-3)
+    np.testing.assert_allclose(
+        sih.rotor_positions_frd_m[:, :2], 0.2 * np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])
+    )
+    rotor, hover, thrust_max_n = sih.rotors, 9.80665 / 4 / 5.0, 5.0
+
+    def speed(command: float) -> float:
+        span = rotor.speed_max_rad_s - rotor.speed_min_rad_s
+        return rotor.speed_min_rad_s + command * span
+
+    for away in (-0.1, 0.0, 0.1):
+        thrust_n = rotor.thrust_n_s2 * speed(hover + away) ** 2
+        assert thrust_n == pytest.approx(thrust_max_n * (hover + away), rel=0.015)
+    slope_n = rotor.thrust_n_s2 * (speed(hover + 0.01) ** 2 - speed(hover - 0.01) ** 2) / 0.02
+    assert slope_n == pytest.approx(thrust_max_n, rel=0.002)
+    assert rotor.moment_m * thrust_max_n == pytest.approx(0.1)
+    for drag in (rotor.drag_n_s2_m, rotor.inflow_n_s2_m):
+        assert 4 * drag * speed(hover) == pytest.approx(1.0, rel=1e-3)
 
 
 @pytest.mark.parametrize(
