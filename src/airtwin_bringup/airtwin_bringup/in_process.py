@@ -120,13 +120,15 @@ class _Executor(SingleThreadedExecutor):
 
 
 def _drain(subscription: Subscription) -> BaseException | None:
+    kinds = getattr(Subscription, "CallbackType", None)  # Humble has none
+    told = kinds is not None and subscription._callback_type is kinds.WithMessageInfo
     try:
         with subscription.handle:
             for _ in range(DRAIN_MAX):
                 taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
                 if taken is None:
                     break
-                subscription.callback(taken[0])
+                subscription.callback(*taken[: 2 if told else 1])
     except Exception as error:  # noqa: BLE001 - a node's bug, whatever it is: it is restarted
         return error
     return None

@@ -11,13 +11,14 @@ from rclpy.node import Node
 
 from airtwin_core import aircraft
 from airtwin_core.intake import Intake
-from airtwin_core.types import Health, Sample
+from airtwin_core.types import Health, Imu, Sample
 from airtwin_core.types import TwinState as State
 from airtwin_physics import external_odometry
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.external_odometry import ExternalOdometry, OdometryLimits
 from airtwin_physics.frame_memory import FrameMemory, file_of
+from airtwin_physics.pace import Pace
 from airtwin_physics.slow import SlowProperties
 from airtwin_physics.warm import warm_up
 from airtwin_ros import convert, params, px4_commands, px4_topics, qos
@@ -104,6 +105,7 @@ class PhysicsNode(Node):
         self._slow: SlowProperties | None = None
         self._intake = Intake()
         self._epoch = self._intake.epoch
+        self._pace = Pace()
         self._state = self.create_publisher(TwinState, "twin/state", qos.STATE)
         if known is not None:
             self._slow = SlowProperties(known)
@@ -150,10 +152,15 @@ class PhysicsNode(Node):
         if self._intake.epoch != self._epoch:
             self._epoch = self._intake.epoch
             self._estimator.reset("the vehicle's clock restarted")
+        if isinstance(sample, Imu):
+            self._pace.on(sample, self.get_clock().now().nanoseconds)
         state = self._estimator.on(sample)
         self._identify(sample)
         if state is None:
             return
+        if self._pace.said:
+            both = filter(None, (state.notice, self._pace.said))
+            state = state._replace(notice="; ".join(both))
         self._state.publish(convert.twin_state_msg(state, self._vehicle))
         self._newest = state
         self._identify(state)

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subscribes a node to PX4's topics: converted, time checked, counted."""
+"""Subscribes a node to PX4's topics: converted, time checked, counted.
+
+A sample's time of arrival is when the middleware got it, not when the node came to read it: on a
+machine that is too busy that is up to seconds later, and looks like a clock that moved.
+"""
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -51,9 +57,12 @@ def _subscribe(
 ) -> Subscription:
     clock = node.get_clock()
 
-    def on_message(msg: Any) -> None:
+    def on_message(msg: Any, info: Any) -> None:
+        now_ns = clock.now().nanoseconds
+        if info is not None and not clock.ros_time_is_active:
+            now_ns -= waited_ns(info, time.time_ns())
         try:
-            sample = reader.convert(msg, clock.now().nanoseconds)
+            sample = reader.convert(msg, now_ns)
         except px4.BadMessage as error:
             intake.reject(reader.source, error.cause)
             node.get_logger().warning(
@@ -65,6 +74,18 @@ def _subscribe(
 
     message = getattr(px4_msgs.msg, reader.message)
     topic = prefix + px4.topic(reader.topic, message)
+    # rclpy of Humble gives a callback the message only
+    tells = hasattr(Subscription, "CallbackType")
+    callback_ = on_message if tells else functools.partial(on_message, info=None)
     return node.create_subscription(
-        message, topic, on_message, qos.PX4_OUT, event_callbacks=_NO_EVENTS
+        message, topic, callback_, qos.PX4_OUT, event_callbacks=_NO_EVENTS
     )
+
+
+def waited_ns(info: Any, now_ns: int) -> int:
+    """Return how long [ns] a message waited to be read; 0 where the middleware does not say.
+
+    info: rclpy's, by key in Jazzy, by attribute in others. Both times are of the wall clock.
+    """
+    told = info["received_timestamp"] if isinstance(info, dict) else info.received_timestamp
+    return max(now_ns - int(told), 0) if told else 0
