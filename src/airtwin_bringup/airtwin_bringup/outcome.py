@@ -45,7 +45,14 @@ def report(ended: Ended, session: Session, console: Console) -> int:
 def show(result: Any, console: Console) -> None:
     """Print verdict, events and where the files are."""
     summary = result.summary
-    console.print(_events(summary) if summary["events"] else "[green]no deviation found[/]")
+    if summary["events"]:
+        console.print(_events(summary))
+    elif summary["verdict"] == "consistent":
+        console.print("[green]no deviation found[/]")
+    else:
+        console.print("[yellow]nothing could be judged[/]")
+        for line in _unused(summary):
+            console.print(f"[yellow]no sample used:[/] {line}", highlight=False, soft_wrap=True)
     rmse = summary["errors"]["position_rmse_m"]
     if rmse:
         console.print(
@@ -62,6 +69,17 @@ def show(result: Any, console: Console) -> None:
         console.print(f"[yellow]skipped:[/] {note}", highlight=False, soft_wrap=True)
     for path in result.paths:
         console.print(str(path), highlight=False, soft_wrap=True)
+
+
+def _unused(summary: dict[str, Any]) -> list[str]:
+    """Return the topics that the twin needs and of which it could use nothing, and why."""
+    from airtwin_record.summary import NEEDLESS
+
+    return [
+        f"{topic}: {', '.join(f'{cause} ({n})' for cause, n in counts['rejected'].items())}"
+        for topic, counts in summary["topics"].items()
+        if not counts["used"] and counts["rejected"] and set(counts["rejected"]) != {NEEDLESS}
+    ]
 
 
 def _events(summary: dict[str, Any]) -> Table:

@@ -100,6 +100,34 @@ def test_a_model_without_mass_is_refused(tmp_path: Path) -> None:
         aircraft.mass_properties(sdf)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("<mass>", "<mass>heavy ", "is 'heavy"),
+        ("<mass>", "<mass>1e999</mass><was>", "inertial/mass of .* is '1e999'"),
+        ("<ixx>", "<ixx>nan</ixx><was>", "ixx of .* is 'nan'"),
+        ("<ixx>", "<ixx>-9</ixx><was>", "no body has this inertia"),
+        ("<motorNumber>", "<motorNumber>one ", "motorNumber is 'one"),
+        ("<radius>", "<radius>wide ", "radius is .wide"),
+    ],
+)
+def test_a_model_of_no_body_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = (aircraft.folder("models") / "x500" / "model.sdf").read_text(encoding="utf-8")
+    at = text.index(old) + len(old)
+    rest = text[at:].replace(f"</{old[1:]}", "</was>", 1) if "<was>" in new else text[at:]
+    sdf = tmp_path / "model.sdf"
+    sdf.write_text(text[: at - len(old)] + new + rest, encoding="utf-8")
+    with pytest.raises(aircraft.AircraftError, match=said):
+        aircraft.mass_properties(sdf)
+
+
+def test_a_file_nested_without_end_is_refused(tmp_path: Path) -> None:
+    deep = tmp_path / "deep.yaml"
+    deep.write_text("[" * 700, encoding="utf-8")
+    with pytest.raises(aircraft.AircraftError, match="nested too deeply"):
+        aircraft.read(deep)
+
+
 NAMES = sorted(p.stem for p in (aircraft.folder("config") / "aircraft").glob("*.yaml"))
 
 

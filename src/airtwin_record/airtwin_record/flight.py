@@ -48,6 +48,11 @@ class Skips:
         """Return them in the order of their first sight."""
         return tuple(self._items.values())
 
+    def told(self, most: int = 3) -> str:
+        """Return the first of them as the end of a sentence that says what is missing."""
+        listed = [f"{skip.what}: {skip.count} ({skip.detail})" for skip in self.items()[:most]]
+        return f"; skipped: {', '.join(listed)}" if listed else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -48,13 +48,14 @@ def read(data: bytes) -> Recording:
             vehicles.setdefault(name, {}).setdefault(match["topic"], []).append(channel)
     logs = []
     for name, topics in sorted(vehicles.items()):
-        log = _vehicle(name, topics, live)
-        if log is None:
-            skips.add("vehicle without IMU messages", 1, name)
-        else:
-            logs.append(log)
+        try:
+            logs.append(_vehicle(name, topics, live))
+        except UnusableFlight as why:
+            skips.add("vehicle without IMU messages", 1, f"{name}: {why}")
     if not logs:
-        raise UnusableFlight("no IMU: the recording has no fmu/out/sensor_combined messages")
+        raise UnusableFlight(
+            f"no IMU: the recording has no fmu/out/sensor_combined messages{skips.told()}"
+        )
     return Recording("MCAP", tuple(logs), skips)
 
 
@@ -69,15 +70,16 @@ def _reader(topic: str) -> px4.Reader | None:
 
 def _vehicle(
     name: str, topics: dict[str, list[McapChannel]], live: list[McapChannel]
-) -> VehicleLog | None:
+) -> VehicleLog:
+    """Raise UnusableFlight where the vehicle has no IMU messages that can be used."""
     skips = Skips()
     imu = topics.get("fmu/out/sensor_combined")
     if imu is None:
-        return None
+        raise UnusableFlight("none")
     arrivals = np.concatenate([_arrivals(channel) for channel in imu])
     found = timeline.sessions(arrivals // 1000)
     if not found or len(found[0].index) < _IMU_MIN or found[0].duration_s <= 0.0:
-        return None
+        raise UnusableFlight(f"{len(arrivals)}, which follow no time")
     best, *others = found
     for other in others:
         skips.add(
@@ -96,7 +98,9 @@ def _vehicle(
         if table is not None and len(table):
             tables.append(table)
     if all(table.source != "imu" for table in tables):
-        return None
+        causes = rejected.get("imu", {})
+        told = ", ".join(f"{cause} ({count})" for cause, count in causes.items())
+        raise UnusableFlight(f"none of {len(arrivals)} can be used: {told}")
     order = [reader.source for reader in px4.READERS]
     tables.sort(key=lambda table: order.index(table.source))
     start_ns = min(int(table.received_ns[0]) for table in tables)

@@ -28,6 +28,16 @@ from airtwin_record.history import History
 from airtwin_record.mcap_out import TwinRecording, TwinTopics
 from airtwin_record.summary import summary, vehicle_summary
 
+_OTHERS = {
+    b"SQLite format 3": " but a ROS 2 bag in SQLite: turn it into MCAP by 'ros2 bag convert'",
+    b"#ROSBAG": " but a bag of ROS 1: its topics are not PX4's",
+    b"\xa3\x95": " but a log of ArduPilot",
+    b"\x1f\x8b": " but packed (gzip): unpack it first",
+    b"PK\x03\x04": " but packed (zip): unpack it first",
+    b"\x28\xb5\x2f\xfd": " but packed (zstd): unpack it first",
+    b"version https://git-lfs": " but a pointer of Git LFS: 'git lfs pull' fetches the file",
+}
+
 SUMMARY, REPORT, RECORDING = "summary.json", "report.html", "twin.mcap"
 
 
@@ -55,6 +65,8 @@ def read(path: Path, data: bytes | None = None) -> Recording:
     """
     try:
         data = path.read_bytes() if data is None else data
+    except IsADirectoryError:
+        raise UnusableFlight(f"{path}: a folder; name the .ulg or .mcap file in it") from None
     except OSError as error:
         raise UnusableFlight(f"{path}: {error.strerror or error}") from error
     if not data:
@@ -66,7 +78,12 @@ def read(path: Path, data: bytes | None = None) -> Recording:
             return mcap.read(data)
     except UnusableFlight as error:
         raise UnusableFlight(f"{path}: {error}") from error
-    raise UnusableFlight(f"{path}: neither ULog nor MCAP")
+    raise UnusableFlight(f"{path}: neither ULog nor MCAP{_other(data)}")
+
+
+def _other(data: bytes) -> str:
+    """Return what the file is instead, and the way from there, if its first bytes tell."""
+    return next((hint for magic, hint in _OTHERS.items() if data.startswith(magic)), "")
 
 
 def default_out(path: Path) -> Path:

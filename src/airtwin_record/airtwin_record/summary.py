@@ -19,6 +19,8 @@ from airtwin_ros import px4
 Json = dict[str, Any]
 VERSION = 1
 
+NEEDLESS = "not needed by the twin"
+
 
 def vehicle_summary(
     log: VehicleLog, history: History, intake: Intake, errors: PositionErrors | None, kind: str
@@ -108,7 +110,7 @@ def _topics(log: VehicleLog, intake: Intake, kind: str) -> Json:
     for reader in px4.READERS:
         by_cause = dict(intake.counts.get(reader.source, {}))
         if reader.source in NOT_NEEDED and reader.source in lengths:
-            by_cause = {**by_cause, "not needed by the twin": lengths[reader.source]}
+            by_cause = {**by_cause, NEEDLESS: lengths[reader.source]}
         if not by_cause:
             continue
         name = reader.topic.rsplit("/", 1)[1] if kind == "ULog" else f"{space}/{reader.topic}"

@@ -52,7 +52,8 @@ def read(data: bytes) -> Recording:
     section = _largest(ulog_file.read(data, skips), skips)
     imu = section.topics.get(("sensor_combined", 0))
     if imu is None or len(imu.records) < _IMU_MIN:
-        raise UnusableFlight("no IMU: the log has no sensor_combined messages")
+        count = "no" if imu is None or not len(imu.records) else f"only {len(imu.records)}"
+        raise UnusableFlight(f"no IMU: the log has {count} sensor_combined messages{skips.told()}")
     window = _window(imu, skips)
     start_us = window.begin_us
     if section.start_us and abs(section.start_us - window.begin_us) <= _HEADER_SLACK_US:

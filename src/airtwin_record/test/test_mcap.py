@@ -11,7 +11,7 @@ import pytest
 from made_logs import RECORDINGS
 from made_logs import mcap as made
 from mcap.reader import make_reader
-from mcap.writer import CompressionType
+from mcap.writer import CompressionType, Writer
 from mcap_ros2.decoder import DecoderFactory
 
 from airtwin_record import mcap
@@ -60,6 +60,19 @@ def test_vehicles_by_namespace() -> None:
 def test_a_vehicle_without_imu_is_named() -> None:
     with pytest.raises(UnusableFlight, match="no IMU"):
         mcap.read(made(imu_too=False))
+
+
+def test_messages_that_cannot_be_decoded_are_not_called_missing() -> None:
+    stream = io.BytesIO()
+    writer = Writer(stream)
+    writer.start(profile="ros2")
+    schema = writer.register_schema("px4_msgs/msg/SensorCombined", "ros2msg", b"")
+    channel = writer.register_channel("/fmu/out/sensor_combined", "cdr", schema)
+    for step in range(50):
+        writer.add_message(channel, (step + 1) * 4_000_000, b"\0\1\0\0", 0)
+    writer.finish()
+    with pytest.raises(UnusableFlight, match=r"px4_0: none of 50 can be used: .* \(50\)"):
+        mcap.read(stream.getvalue())
 
 
 def test_without_definitions_the_workspaces_own_are_used() -> None:

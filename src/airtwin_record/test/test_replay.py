@@ -102,11 +102,15 @@ def _no_imu() -> bytes:
     [
         (b"", "is empty"),
         (b"hello, this is no log", "neither ULog nor MCAP"),
+        (b"SQLite format 3\0" + bytes(100), "ros2 bag convert"),
+        (b"\x1f\x8b\x08" + bytes(100), "unpack it first"),
         (b"ULog\x01\x12\x35", "ends inside its header"),
         (_no_imu(), "no IMU"),
         (mcap(imu_too=False), "no IMU"),
         (b"\x89MCAP0\r\n" + bytes(100), "no IMU"),
         (head() + b"".join(imu(1_000_000) for _ in range(5)), "no IMU"),
+        (head() + imu(1_000_000), "the log has only 1 sensor_combined messages"),
+        (head()[:62] + b"\xff" * 30 + head()[92:], "skipped: damaged message of type"),
         (b"".join([head(), *(imu(0) for _ in range(500))]), ""),
     ],
 )
@@ -119,8 +123,8 @@ def test_unusable_files_end_with_one_line(tmp_path: Path, data: bytes, why: str)
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
-    for path in (tmp_path / "nothing.ulg", tmp_path):
-        with pytest.raises(UnusableFlight):
+    for path, why in ((tmp_path / "nothing.ulg", "No such file"), (tmp_path, "a folder; name")):
+        with pytest.raises(UnusableFlight, match=why):
             replay.run(path, tmp_path / "out")
 
 

@@ -219,6 +219,8 @@ def load(path: Path) -> Scenario:
         raise ScenarioError(f"{path}: not UTF-8 text at byte {error.start}") from error
     except (OSError, yaml.YAMLError) as error:
         raise ScenarioError(f"{path}: {error}") from error
+    except RecursionError:
+        raise ScenarioError(f"{path}: nested too deeply to be a scenario") from None
     try:
         return parse(data)
     except ScenarioError as error:

@@ -118,6 +118,9 @@ def test_a_scenario_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"vehicles: [\xff\xfe]")
     with pytest.raises(ScenarioError, match=r"bad\.yaml: not UTF-8 text at byte 11"):
         scenario.load(path)
+    path.write_text("[" * 700, encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"bad\.yaml: nested too deeply"):
+        scenario.load(path)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,8 @@ def read(name_or_path: str | Path) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise AircraftError(f"{path}: {error}") from error
+    except RecursionError:
+        raise AircraftError(f"{path}: nested too deeply to be an aircraft file") from None
     if not isinstance(data, dict) or "model" not in data:
         raise AircraftError(f"{path}: no entry 'model'")
     unknown = sorted(str(key) for key in data if key not in _SECTIONS)

@@ -18,7 +18,8 @@ def mass_properties(path: Path) -> MassProperties:
     """Read one SDF model: links as one body, rotors by MulticopterMotorModel, feet by name.
 
     Raises:
-        AircraftError: no such file, no mass, a rotor without link.
+        AircraftError: no such file, no mass, no number, an inertia of no body, a rotor without
+            link.
     """
     try:
         root = ElementTree.parse(path).getroot()
@@ -31,9 +32,10 @@ def mass_properties(path: Path) -> MassProperties:
     masses, centres, inertias = [], [], []
     for name, link in links.items():
         masses.append(_number(link, "inertial/mass", path, name))
-        centres.append(_pose(link)[:3] + _pose(link.find("inertial"))[:3])
+        here, inside = _pose(link, path), _pose(link.find("inertial"), path)
+        centres.append(here[:3] + inside[:3])
         inertias.append(_inertia(link, path, name))
-        if np.any(_pose(link)[3:]) or np.any(_pose(link.find("inertial"))[3:]):
+        if np.any(here[3:]) or np.any(inside[3:]):
             raise AircraftError(f"{path}: link {name} is turned; only translated links are read")
     mass = float(np.sum(masses))
     if not mass > 0.0:
@@ -43,13 +45,15 @@ def mass_properties(path: Path) -> MassProperties:
     for link_mass, link_centre, link_inertia in zip(masses, centres, inertias, strict=True):
         arm = link_centre - centre  # parallel axes (Steiner)
         inertia += link_inertia + link_mass * ((arm @ arm) * np.eye(3) - np.outer(arm, arm))
+    if not np.linalg.eigvalsh(inertia)[0] > 0.0:
+        raise AircraftError(f"{path}: no body has this inertia: an axis with none, or less")
     positions, axes, turns, spin = _rotors(model, links, path)
     feet, rolls = [], []
     for shape in model.iter("collision"):
         kind = str(shape.get("name")).partition("_")[0]
         if kind in ("foot", "wheel"):
-            radius = float(shape.findtext("geometry/sphere/radius", "0"))
-            feet.append(_pose(shape)[:3] - radius * _lowest(shape))
+            radius = _scalar(shape.findtext("geometry/sphere/radius", "0"), path, "radius")
+            feet.append(_pose(shape, path)[:3] - radius * _lowest(shape))
             rolls.append(1.0 if kind == "wheel" else 0.0)
     if not feet:
         raise AircraftError(f"{path}: no collision named foot_* or wheel_*")
@@ -81,16 +85,16 @@ def _rotors(
         link = links.get(plugin.findtext("linkName", ""))
         if link is None:
             raise AircraftError(f"{path}: motor without link {plugin.findtext('linkName')!r}")
-        number = int(plugin.findtext("motorNumber", "-1"))
+        number = int(_scalar(plugin.findtext("motorNumber", "-1"), path, "motorNumber"))
         clockwise = plugin.findtext("turningDirection", "") == "cw"
         joint = joints.get(plugin.findtext("jointName", ""))
         words = "" if joint is None else joint.findtext("axis/xyz", "")
-        axis = np.array([float(word) for word in words.split()], dtype=np.float64)
+        axis = _values(words, path, "axis/xyz")
         if axis.shape != (3,) or not np.linalg.norm(axis) > 0.0:
             raise AircraftError(f"{path}: motor {number} has no joint with an axis")
         axis /= np.linalg.norm(axis)
         spin = float(axis @ _inertia(link, path, f"motor {number}") @ axis)
-        found[number] = (_pose(link)[:3], axis, 1.0 if clockwise else -1.0, spin)
+        found[number] = (_pose(link, path)[:3], axis, 1.0 if clockwise else -1.0, spin)
     if sorted(found) != list(range(len(found))) or not found:
         raise AircraftError(f"{path}: motor numbers are {sorted(found)}, expected 0, 1, ...")
     rows = [found[number] for number in sorted(found)]
@@ -110,21 +114,40 @@ def _lowest(shape: ElementTree.Element) -> Array:
     return np.array([0.0, 0.0, 1.0])
 
 
-def _pose(element: ElementTree.Element | None) -> Array:
-    text = "" if element is None else element.findtext("pose", "")
-    values = np.array([float(word) for word in text.split()], dtype=np.float64)
+def _pose(element: ElementTree.Element | None, path: Path) -> Array:
+    values = _values("" if element is None else element.findtext("pose", ""), path, "pose")
     return values if values.size == 6 else np.zeros(6)
+
+
+def _values(text: str, path: Path, what: str) -> Array:
+    try:
+        values = np.array([float(word) for word in text.split()], dtype=np.float64)
+    except ValueError:
+        raise AircraftError(f"{path}: {what} is {text!r}, not a number") from None
+    if not np.isfinite(values).all():
+        raise AircraftError(f"{path}: {what} is {text!r}")
+    return values
+
+
+def _scalar(text: str, path: Path, what: str) -> float:
+    values = _values(text, path, what)
+    if values.size != 1:
+        raise AircraftError(f"{path}: {what} is {text!r}, not one number")
+    return float(values[0])
 
 
 def _number(element: ElementTree.Element, tag: str, path: Path, name: str) -> float:
     text = element.findtext(tag)
     if text is None:
         raise AircraftError(f"{path}: link {name} has no <{tag}>")
-    return float(text)
+    return _scalar(text, path, f"{tag} of {name}")
 
 
 def _inertia(link: ElementTree.Element, path: Path, name: str) -> Array:
     base = "inertial/inertia/"
     xx, yy, zz = (_number(link, base + tag, path, name) for tag in ("ixx", "iyy", "izz"))
-    xy, xz, yz = (float(link.findtext(base + tag, "0")) for tag in ("ixy", "ixz", "iyz"))
+    xy, xz, yz = (
+        _scalar(link.findtext(base + tag, "0"), path, f"{tag} of {name}")
+        for tag in ("ixy", "ixz", "iyz")
+    )
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
