@@ -32,6 +32,7 @@ class Suspicion:
         self.rotor = -1
         self.strange = False
         self._candidate = -1
+        self._broken: set[int] = set()  # rotors that changed: they may go on changing
         # since the candidate's loss: time, and logarithm of the odds by what came after it
         self._trial_s = self._seen = 0.0
         self._own = self._begin = -_logit(c.strange)  # likewise that the file is this aircraft's
@@ -49,12 +50,15 @@ class Suspicion:
         """Take a change that was believed in: of a rotor, from 0, or of the load, -1.
 
         Loads are put on and dropped, and take up what wind does to a body that the model does not
-        know: their changes tell nothing of the file. Rotors fail once, and none grows beyond what
+        know: their changes tell nothing of the file. Nor does what a rotor does that is broken
+        already: it goes on breaking as fast as it likes, and a loss that begins late in a block is
+        believed in piece by piece. That a sound one changes is rare, and none grows beyond what
         the file says (``grown``).
         """
         self._candidate = -1
-        if rotor >= 0:
+        if rotor >= 0 and (grown or rotor not in self._broken):
             self._own -= 2.0 * self._change if grown else self._change
+            self._broken.add(rotor)
         if lost:
             self.accuse(rotor)
 
