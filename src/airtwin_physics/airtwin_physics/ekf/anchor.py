@@ -55,12 +55,15 @@ class Anchor:
 
         It must be a place, come twice and lie near GNSS: one broken message moves nothing.
         """
+        if origin == self.origin:  # as it is told 50 times a second
+            self._seen = origin
+            return None
         try:
             check_coordinates(origin.latitude_deg, origin.longitude_deg, origin.altitude_amsl_m)
         except ValueError:
             return None
         seen, self._seen = self._seen, origin
-        if origin != seen or origin == self.origin or not self._near_fix(origin):
+        if origin != seen or not self._near_fix(origin):
             return None
         return self._adopt(origin)
 

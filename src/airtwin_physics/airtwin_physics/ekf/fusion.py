@@ -107,7 +107,7 @@ class Sensors:
             return False
         sigma_m_s = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s)
         contradicted = self.motion.take(fix, at_s, x, sigma_m_s)
-        if self.motion.agrees(x):
+        if self.heading.by_motion_alone and self.motion.agrees(x):
             self.heading.moved(at_s)
         return contradicted
 

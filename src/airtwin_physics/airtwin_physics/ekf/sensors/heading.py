@@ -73,10 +73,14 @@ class Heading:
         self.using, self._compass_since_s = MOTION, at_s
         self.moved(at_s)
 
+    @property
+    def by_motion_alone(self) -> bool:
+        """Whether nothing but motion shows north."""
+        return self.using == MOTION
+
     def moved(self, at_s: float) -> None:
         """Note that motion bears the heading out, where nothing else does."""
-        if self.using == MOTION:
-            self._moved_s = at_s
+        self._moved_s = at_s
 
     def shown_by_others(self, at_s: float) -> bool:
         """Return whether something else than a pose has shown north lately."""
@@ -181,7 +185,7 @@ class Heading:
             shown = models.magnetic_declination(belief.x, sample.field_frd_gauss, h[0], tilted)
         self._declination = declination
         residual = frames.wrap_pi(declination - shown)
-        if not square(tilted) < STEEP_MAX**2:
+        if not square(tilted[kernel.ATT : kernel.ATT + 3]) < STEEP_MAX**2:
             tally.refuse("field is vertical")
             return
         variance = c.magnetometer_noise_rad**2 + correction.spread(belief.p, tilted)
@@ -216,10 +220,11 @@ class Heading:
 
         h (1, 29): of the compass. A pose's north may be its own, so it does not count.
         """
+        if self.using not in ("", self.antennas.tally.source):
+            return False
         row = h[0].copy()
         row[kernel.HEADING] = 0.0
-        found = self.using in ("", self.antennas.tally.source)
-        return found and correction.spread(self._belief.p, row) < _FOUND_RAD**2
+        return bool(correction.spread(self._belief.p, row) < _FOUND_RAD**2)
 
     def _disturbed(self, field_frd: Array, known2: float) -> tuple[float, float]:
         """Note the field (3,); return how far [rad^2] it may turn the heading for long, and now.
@@ -227,8 +232,9 @@ class Heading:
         known2: the share [rad^2] that noise and tilt explain.
         """
         field = self._field
-        north, east, down = frames.rotation_from_quat(self._belief.x[6:10]) @ field_frd
-        field.see(float(np.hypot(north, east)), float(down))
+        ned = frames.rotation_from_quat(self._belief.x[6:10]) @ field_frd
+        north, east, down = ned.tolist()
+        field.see(float(np.hypot(north, east)), down)
         return max(field.lasting2 - known2, 0.0), max(field.now2 - known2, 0.0)
 
     def _allow_for(self, lasting2: float) -> None:
@@ -240,8 +246,7 @@ class Heading:
         if lasting2 > self._allowed2:
             belief.widen(kernel.HEADING, lasting2 - self._allowed2)
             self._allowed2 = lasting2
-        r = frames.rotation_from_quat(belief.x[6:10])
-        course_rad = float(np.arctan2(r[1, 0], r[0, 0]))
+        course_rad = frames.yaw_from_quat(belief.x[6:10])
         turn_rad = abs(frames.wrap_pi(course_rad - self._course_rad))
         if turn_rad > _TURN_RAD:
             self._course_rad = course_rad
