@@ -28,6 +28,10 @@ from airtwin_bringup.in_process import RESTART_WINDOW_S, RESTARTS_MAX, InProcess
 
 PACE_S = 0.01
 """Twins take their messages together every 10 ms; the simulator keeps its own beat."""
+ASIDE = frozenset(("airtwin_record", "airtwin_airspace", "airtwin_console"))
+"""Processes of these nodes alone stand back (``nice``) on a machine that is too busy for all: an
+aircraft may be flying on its twin."""
+ASIDE_NICE = 5
 END_TIMEOUT_S = 3.0
 """A child that has not ended so long after it was asked to is killed."""
 
@@ -133,6 +137,8 @@ class Processes:
 def _live(specs: tuple[NodeSpec, ...], leash: Connection, log: Path | None) -> None:
     """Run the nodes until the supervisor lets go of the leash; Ctrl-C is the supervisor's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if all(spec.package in ASIDE for spec in specs):
+        os.nice(ASIDE_NICE)
     if log is not None:
         with log.open("ab") as file:
             os.dup2(file.fileno(), 1)

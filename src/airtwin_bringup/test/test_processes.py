@@ -11,7 +11,7 @@ import psutil
 from typer.testing import CliRunner
 
 from airtwin_bringup import cli, graph, kernels, processes
-from airtwin_bringup.processes import Processes
+from airtwin_bringup.processes import ASIDE_NICE, Processes
 
 PATIENCE_S = 60.0
 SPECS = graph.twin(graph.Aircraft("px4_9"))[:1]
@@ -54,6 +54,17 @@ def test_a_supervisor_that_is_killed_leaves_no_child_behind(tmp_path):
     supervisor.kill()
     supervisor.wait()
     until(lambda: not psutil.pid_exists(child))
+
+
+def test_recorder_and_airspace_stand_back_for_the_twins(tmp_path):
+    aside = (
+        *graph.overview(("px4_9",), zones=None),
+        graph.recorder(("px4_9",), tmp_path / "flight.mcap"),
+    )
+    with Processes((*SPECS, *aside), print) as running:
+        nice = {name: psutil.Process(pid).nice for name, pid in running.pids.items()}
+        least = min(nice["px4_9"]() + ASIDE_NICE, 19)  # it may run so itself
+        until(lambda: nice["recorder"]() == nice["airspace"]() == least)
 
 
 def test_what_a_twin_does_not_need_does_not_keep_it_waiting():

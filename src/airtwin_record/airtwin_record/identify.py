@@ -171,7 +171,7 @@ def blocks_of(
     if not sources.get("motors"):
         raise UnusableFlight(
             f"{name}: no motor commands (topic actuator_motors or actuator_outputs); "
-            "log them with SDLOG_PROFILE 1"
+            "log them with SDLOG_PROFILE 1, or bridge them (PX4's dds_topics.yaml)"
         )
     if not sources.get("imu"):
         raise UnusableFlight(f"{name}: no IMU samples (topic sensor_combined)")
