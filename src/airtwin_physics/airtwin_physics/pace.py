@@ -3,7 +3,7 @@
 
 A node that is too slow, or whose machine is, reads the newest of each queue and loses the rest: it
 never falls behind, the filter doubts what it missed, and here it is said. Where little waits
-though much is lost, it was lost on its way.
+though much is lost, it was lost on its way, or too much came at once for the queue.
 """
 
 from __future__ import annotations
@@ -50,6 +50,6 @@ class Pace:
             return ""
         words = f"some {max(round(10.0 * lost), 1)}0 % of the IMU's time are lost"
         if self._wait_s <= _HERE_S:
-            return f"{words} on the link"
+            return f"{words}: on the link, or to a flood of messages"
         waited = f"samples wait up to {self._wait_s:.1f} s"
         return f"this machine is too slow: {waited}" + (f", {words}" if lost > _LOST_MOST else "")
