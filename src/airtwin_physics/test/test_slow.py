@@ -113,6 +113,18 @@ def test_without_a_current_the_motors_commands_tell_the_load() -> None:
     assert 200.0 < left.value < 1100.0
 
 
+def test_who_hears_no_motors_says_so() -> None:
+    """A default PX4 bridges none: flying on would tell nothing."""
+    slow = SlowProperties(load("x500"))
+    found = slow.on(state(S))
+    assert found is not None
+    assert all("actuator_motors" in one.why for one in found.parameters)
+    slow.on(MotorCommands(S, S, np.full(4, math.nan)))
+    found = slow.on(state(3 * S))
+    assert found is not None
+    assert not any("actuator_motors" in one.why for one in found.parameters)
+
+
 def test_old_commands_tell_no_load() -> None:
     power = CommandedPower(load("x500"))
     assert math.isnan(power.until(S))

@@ -91,6 +91,7 @@ class Blocks:
         self._newest: Imu | None = None
         self._state = fresh(self.craft)
         self.motors_seen = 0
+        self.heard = False  # whether motor commands come at all
         self._fits = False  # whether those are the file's
         self.refused: dict[str, int] = {}
         self.take_offs = 0
@@ -135,6 +136,7 @@ class Blocks:
         self._state[:] = 0.0
 
     def _on_motors(self, sample: MotorCommands) -> None:
+        self.heard = True
         n = self._rotors
         control = np.full(n, np.nan)
         given = sample.control[:n]

@@ -137,9 +137,9 @@ class Identifier:
             # while something seems to change nothing is said of the file; twice running is enough
             found = verdict.contradicted(self._first, theta, p)
             self._contradicted, self._doubted = (found if self._doubted else ""), bool(found)
-        strange = self.strange
-        if strange:
-            parameters = tuple(replace(p, known=False, why=strange) for p in parameters)
+        nothing = self.strange or ("" if self._blocks.heard else verdict.DEAF)
+        if nothing:
+            parameters = tuple(replace(p, known=False, why=nothing) for p in parameters)
         return Identification(stamp_ns, received_ns, parameters, self.suspect)
 
     def take(self, block: Array) -> int:

@@ -23,6 +23,8 @@ from airtwin_physics.identify.rows import (
 )
 
 _NOT_FLOWN = "no flight in free air yet"
+DEAF = "no motor commands: PX4 bridges actuator_motors only if dds_topics.yaml says so"
+"""Why nothing can be known on a bridge as PX4 comes with it."""
 _SCALE = "no flight tells it: with mass, inertia and all forces larger alike, all moves the same; "
 WHY = {
     MASS: _SCALE + "thrust over mass is told: measure thrust on a stand",
