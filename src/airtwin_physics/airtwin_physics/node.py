@@ -116,6 +116,7 @@ class PhysicsNode(Node):
         if self._params.publish_external_odometry:
             self._open_odometry()
         self._newest: State | None = None
+        self._published: tuple[State, TwinState] | None = None
         self._notice = ""
         self._diagnostics = Diagnostics(self, self._intake, self._said)
         # on vision's topic it would hear itself, and take its own word for evidence
@@ -161,8 +162,9 @@ class PhysicsNode(Node):
         if self._pace.said:
             both = filter(None, (state.notice, self._pace.said))
             state = state._replace(notice="; ".join(both))
-        self._state.publish(convert.twin_state_msg(state, self._vehicle))
-        self._newest = state
+        msg = convert.twin_state_msg(state, self._vehicle, self._published)
+        self._state.publish(msg)
+        self._newest, self._published = state, (state, msg)
         self._identify(state)
         if state.notice != self._notice:
             self._notice = state.notice

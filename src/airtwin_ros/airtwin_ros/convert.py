@@ -44,8 +44,14 @@ def _us(stamp_ns: int) -> int:
     return max(0, stamp_ns // 1000)
 
 
-def twin_state_msg(state: TwinState, vehicle: str) -> wire.TwinState:
-    """Return the message; ``origin`` and ``wind`` None travel as NaN."""
+def twin_state_msg(
+    state: TwinState, vehicle: str, before: tuple[TwinState, wire.TwinState] | None = None
+) -> wire.TwinState:
+    """Return the message; ``origin`` and ``wind`` None travel as NaN.
+
+    before: an earlier state and its message. From one state to the next most sources fused
+    nothing: counts and health that both states share are taken over, which halves the work.
+    """
     msg = wire.TwinState()
     msg.timestamp = _us(state.received_ns)
     msg.timestamp_sample = _us(state.stamp_ns)
@@ -70,7 +76,10 @@ def twin_state_msg(state: TwinState, vehicle: str) -> wire.TwinState:
     msg.vertical_valid = state.vertical_valid
     msg.velocity_valid = state.velocity_valid
     msg.heading_valid = state.heading_valid
-    msg.fusions = [_fusion_msg(fusion) for fusion in state.fusions]
+    known: dict[int, wire.SensorFusion] = {}
+    if before is not None:
+        known = dict(zip(map(id, before[0].fusions), before[1].fusions, strict=True))
+    msg.fusions = [known.get(id(fusion)) or _fusion_msg(fusion) for fusion in state.fusions]
     wind = state.wind or NO_WIND
     msg.wind_ne_m_s = wind.velocity_ne_m_s
     msg.wind_covariance = wind.covariance.ravel()
@@ -78,14 +87,20 @@ def twin_state_msg(state: TwinState, vehicle: str) -> wire.TwinState:
     mean, covariance = mean_wind(wind)
     msg.wind_mean_ne_m_s = mean
     msg.wind_mean_covariance = covariance.ravel()
-    msg.health = [
-        wire.SensorHealth(
-            source=h.source, health=int(h.health), noise_factor=float(h.noise_factor)
-        )
-        for h in state.health
-    ]
+    if before is not None and state.health is before[0].health:
+        msg.health = before[1].health
+    else:
+        msg.health = [_health_msg(health) for health in state.health]
     msg.notice = state.notice
     return msg
+
+
+def _health_msg(health: SensorHealth) -> wire.SensorHealth:
+    return wire.SensorHealth(
+        source=health.source,
+        health=int(health.health),
+        noise_factor=float(health.noise_factor),
+    )
 
 
 def _fusion_msg(fusion: Fusion) -> wire.SensorFusion:

@@ -116,3 +116,18 @@ def test_a_health_of_another_version_is_refused_by_name():
     msg.health[0].health = 99
     with pytest.raises(ValueError, match="99"):
         convert.twin_state(msg)
+
+
+def test_what_two_states_share_is_told_alike_and_what_is_new_anew() -> None:
+    first = convert.twin_state_msg(STATE, "px4_1")
+    fresh = STATE.fusions[0]._replace(used=STATE.fusions[0].used + 1)
+    bad = (t.SensorHealth("gnss", t.Health.REJECTED, 2.0),)
+    for state in (
+        STATE._replace(notice="later"),
+        STATE._replace(fusions=(fresh, *STATE.fusions[1:])),
+        STATE._replace(fusions=(fresh, *STATE.fusions), health=bad),
+        STATE._replace(fusions=(), health=()),
+    ):
+        told = convert.twin_state_msg(state, "px4_1", (STATE, first))
+        assert same(convert.twin_state(told), state)
+    assert same(convert.twin_state(first), STATE)  # as it was
