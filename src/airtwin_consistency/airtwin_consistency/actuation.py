@@ -106,7 +106,7 @@ class ActuationChecks:
         """Follow for how long one rotor alone is asked for all it has."""
         full = commands >= self._limits.saturated
         reserve = commands.size >= 4 and float(np.median(commands)) <= _RESERVE
-        if not 0.0 < dt_s <= _STEP_MAX_S or full.sum() != 1 or not reserve:
+        if not 0.0 < dt_s <= _STEP_MAX_S or full.sum() != 1 or not reserve or not _own(commands):
             self._full_s = 0.0
             return
         rotor = int(np.argmax(full))
@@ -223,6 +223,17 @@ class ActuationChecks:
                 ),
             ),
         )  # fmt: skip
+
+
+def _own(commands: Array) -> bool:
+    """Return whether most of what the hardest driven rotor is asked for beyond the others is its.
+
+    A demand for yaw that cannot be met (rotors that are not upright, a wing in the wind) drives
+    all rotors of one turn up, and one of them to its limit first: what the second shares with it
+    is more than what sets the first apart. A rotor that lost thrust stands out by itself.
+    """
+    first, second, *rest = np.sort(commands)[::-1]
+    return bool(first - second >= second - np.median(rest))
 
 
 def _calm(twin: TwinState, limits: Limits) -> bool:

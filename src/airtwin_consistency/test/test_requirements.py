@@ -175,6 +175,19 @@ def test_without_deviation_all_that_has_evidence_passes():
         assert check.evidence
 
 
+@pytest.mark.parametrize(
+    "motors",
+    # as flown by sound aircraft, two quads and a quad-plane: they ask for more yaw than there is
+    [(0.57, 0.57, 0.86, 1.0), (0.62, 0.61, 0.89, 1.0), (0.45, 0.84, 0.61, 1.0)],
+)
+def test_yaw_that_cannot_be_met_is_no_motor_fault(motors):
+    scene = hovering(seconds=6.0)
+    scene.motors = np.array(motors)
+    scene.run(5.0)
+    told = [d.cause for d in scene.opened if d.requirement == "CON-ACT-1"]
+    assert not any("rotor" in cause for cause in told), told
+
+
 def test_without_any_sample_everything_is_unknown():
     report, changed = Monitor().tick(5 * NS)
     assert changed == ()
