@@ -202,6 +202,34 @@ def test_a_clock_that_drifts_is_no_event(
     assert flown.notices == good.notices
 
 
+def _slow(by_s: float, scatter_s: float, until_s: float) -> Fault:
+    """Return a receiver whose fixes come later by so much, unevenly, for a while."""
+
+    def fault(samples: list[Sample]) -> list[Sample]:
+        rng = np.random.default_rng(3)
+        out = []
+        for sample in samples:
+            if isinstance(sample, GnssFix) and _at(FAULT_S) < sample.received_ns < _at(until_s):
+                late_s = by_s + scatter_s * rng.uniform(-1.0, 1.0)
+                sample = replace(sample, received_ns=sample.received_ns + int(late_s * 1e9))
+            out.append(sample)
+        return sorted(out, key=lambda one: one.received_ns)
+
+    return fault
+
+
+@pytest.mark.parametrize("scatter_s", [0.0, 0.08])
+@pytest.mark.parametrize("by_s", [0.25, 0.3, 0.5])
+def test_a_receiver_that_comes_late_and_then_in_time_again_is_no_clock(
+    flight: simulate.Flight, by_s: float, scatter_s: float
+) -> None:
+    """Its fixes are as old as they say; taken by arrival they would be wrong by a second's way."""
+    flown = Flown(flight, _slow(by_s, scatter_s, FAULT_S + 6.0))
+    assert flown.estimator.resets == {}
+    assert flown.estimator.clock_leaps == {}
+    assert not flown.said("taken by arrival")
+
+
 @pytest.mark.parametrize("pause_s", [0.1, 0.3])
 def test_a_link_that_hands_over_in_bursts_is_no_clock(
     flight: simulate.Flight, pause_s: float

@@ -46,6 +46,7 @@ _CREEP_NS = 5_000_000  # per sample, by which the least lateness is let go
 _LEARN = 20  # samples of a kind, in which the least late may still be to come
 _OFF_NS = 100_000_000  # beyond it a stamp is looked at
 _AGREE_NS = 50_000_000
+_SCATTER_NS = 300_000_000  # of a slow link
 _RUN, _RUN_NS = 3, 200_000_000  # so many in a row, over so long, are a clock that leapt
 _PERIOD_SHARE = 0.2  # of the newest interval in their running mean
 _SAID_S = 10.0  # for so long a leap is spoken of
@@ -58,8 +59,9 @@ class _Kind:
 
     shift_ns: what its lateness has too much, by a leap of either clock; usual_ns: the least lately
     without that; stamp_ns, received_ns: of its last; period_ns: of its arrivals. Of the run that
-    is off: how many, stamp and lateness of its first, whether that one came late. shifted: how
-    many samples the shift has lasted; seen: how many there were.
+    is off: how many, stamp and lateness of its first, whether that one came late. prompt_ns: what
+    was usual before the link became slow. shifted: how many samples the shift has lasted; seen:
+    how many there were.
     """
 
     seen: int = 0
@@ -73,6 +75,7 @@ class _Kind:
     first_ns: int = 0
     first_late_ns: int = 0
     slowed: bool = False
+    prompt_ns: int | None = None
     shifted: int = 0
 
 
@@ -114,7 +117,11 @@ class Clocks:
         kind.seen += 1
         if kind.seen <= _LEARN and -_USUAL_NS <= late < usual:
             usual = late  # the first were late
-        off = late - usual
+        prompt, off = kind.prompt_ns, late - usual
+        if prompt is not None and abs(late - prompt) <= _OFF_NS:
+            kind.prompt_ns = None  # the link is as fast as it was
+            if off < -_OFF_NS:
+                usual, off = late, 0
         if abs(off) <= _OFF_NS:
             kind.count = 0
             kind.usual_ns = min(usual + _CREEP_NS, late)
@@ -130,9 +137,14 @@ class Clocks:
     def _weigh(self, kind: _Kind, sample: Sample, late: int, usual: int) -> int:
         """Take a stamp that is off into the run of such ones; return by how much it still is."""
         off = late - usual
-        if kind.count == 0 or abs(late - kind.first_late_ns) > _AGREE_NS:
+        apart = abs(late - kind.first_late_ns)
+        if kind.count == 0 or apart > _AGREE_NS:
+            # a link that became slow scatters more, too: its first was seen to come late
+            still = kind.count > 0 and kind.slowed and apart <= _SCATTER_NS
             kind.count, kind.first_ns, kind.first_late_ns = 1, sample.stamp_ns, late
-            kind.slowed = off > 0 and _came_late(kind, sample, off)
+            kind.slowed = off > 0 and (still or _came_late(kind, sample, off))
+            if kind.slowed and kind.prompt_ns is None:
+                kind.prompt_ns = usual
             return off
         kind.count += 1
         if kind.slowed or self._track.waited_ns > 0.5 * abs(off):
@@ -178,6 +190,8 @@ def _came_late(kind: _Kind, sample: Sample, off_ns: int) -> bool:
     passed, stamped = sample.received_ns - kind.received_ns, sample.stamp_ns - kind.stamp_ns
     if not period > 0.0 or passed <= period + 0.5 * off_ns or stamped < 0.5 * period:
         return False
+    if stamped < 1.5 * period:
+        return True  # arrivals paused, and no stamp is missing
     return abs(stamped / period - round(stamped / period)) < abs(
         passed / period - round(passed / period)
     )
