@@ -16,7 +16,7 @@ pytest.importorskip("airtwin_msgs.msg")
 from rclpy.context import Context  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 
-from airtwin_core.types import Origin, Report, TwinState, Verdict  # noqa: E402
+from airtwin_core.types import Imu, Origin, Report, TwinState, Verdict  # noqa: E402
 from airtwin_physics.external_odometry import ExternalOdometry, OdometryLimits  # noqa: E402
 from airtwin_physics.node import PhysicsNode  # noqa: E402
 from airtwin_ros import convert  # noqa: E402
@@ -96,3 +96,23 @@ def test_another_folder_knows_nothing(context: Context, tmp_path: Path) -> None:
     assert after.origin is not None
     assert after.origin != before.origin
     second.destroy_node()
+
+
+def test_a_node_that_does_not_keep_up_says_so_in_its_state(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flight = simulate.fly(np.random.default_rng(9), 26.0)
+    node = _node(context, tmp_path)
+    read: list[int] = []
+    monkeypatch.setattr(node._pace, "on", lambda imu, now_ns: read.append(now_ns - imu.stamp_ns))
+    assert _fly(node, flight, 0.0, 2.0).notice == ""
+    node._pace.said = "this machine is too slow"
+    assert _fly(node, flight, 2.0, 3.0).notice == "this machine is too slow"
+    assert node._said()[0].startswith("this machine is too slow")  # /diagnostics
+    imus = sum(isinstance(s, Imu) for s in flight.samples if s.received_ns < _at_ns(3.0))
+    assert len(read) == imus
+    node.destroy_node()
+
+
+def _at_ns(seconds: float) -> int:
+    return simulate.START_NS + int(seconds * 1e9)
