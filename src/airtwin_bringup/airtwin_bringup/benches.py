@@ -29,6 +29,7 @@ def run(name: str, target: Path, console: Console) -> bool:
 
     Raises:
         KeyError: there is no such bench; the message lists those that there are.
+        Unwritable: ``target`` can't be written.
     """
     folder = paths.root() / "bench"
     path = folder / f"{name}.py"
@@ -36,11 +37,11 @@ def run(name: str, target: Path, console: Console) -> bool:
         # the parts of a bench are called <bench>_<part>
         known = ", ".join(sorted(p.stem for p in folder.glob("*.py") if "_" not in p.stem))
         raise KeyError(f"no bench {name!r}; there are: {known}")
+    paths.make_room(target)
     with _importable(folder.parent):
         module = importlib.import_module(f"bench.{name}")
         figures = module.measure(console)
     machine = {"python": platform.python_version(), "cores": os.cpu_count()}
-    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps({"bench": name, "machine": machine, **figures}, indent=2) + "\n")
     if hasattr(module, "show"):
         module.show(console, figures)

@@ -314,11 +314,11 @@ def bench(
     json: Annotated[Path, typer.Option("--json", help="Where the figures go.")],
 ) -> None:
     """Measure every published figure and write one JSON object; fails if a part could not be."""
-    from airtwin_bringup import benches
+    from airtwin_bringup import benches, paths
 
     try:
         complete = benches.run(name, json, console)
-    except KeyError as error:
+    except (KeyError, paths.Unwritable) as error:
         raise _fail(error.args[0]) from None
     if not complete:
         raise _fail(f"not all was measured: see failed in {json}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from airtwin_bringup import paths
 from airtwin_core import aircraft as aircraft_files
 from airtwin_mission import mission_file
 from airtwin_record import forecast, forecast_report
@@ -44,10 +45,14 @@ def run(
     """Fly the mission n times; write JSON and page to ``targets``, print the table.
 
     Raises:
-        AircraftError, MissionError, ValueError: what was asked cannot be flown; one line.
+        AircraftError, MissionError, ValueError: what was asked cannot be flown, or nothing be
+            written to ``targets``; one line.
     """
     craft = aircraft_files.load(Path(aircraft) if aircraft.endswith(".yaml") else aircraft)
     mission = mission_file.load(plan)
+    for path in targets:
+        if path is not None:
+            paths.make_room(path)
     n = n or (200 if craft.surfaces else 1000)
     with console.status(f"flying {n} times (the first time kernels are compiled)"):
         found = forecast.run(
@@ -66,7 +71,6 @@ def run(
         texts = texts[0], forecast_report.html(found, figures)
     for path, text in zip(targets, texts, strict=True):
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     table = Table(title=f"{mission.name}: {n} flights of {craft.name}", title_justify="left")
     for name in ("waypoint", "reached", "time [s]", "energy [Wh]", "battery left [%]"):
