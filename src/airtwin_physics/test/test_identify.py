@@ -9,6 +9,7 @@ from identify_flights import FAULT_S, X500, Watch, samples, there_and_back, valu
 
 from airtwin_core.aircraft import load
 from airtwin_core.types import (
+    Battery,
     Identification,
     Imu,
     LandDetected,
@@ -182,6 +183,26 @@ def test_what_is_told_holds_what_lies_between_the_filters():
     assert p[rows.EFFECT, rows.EFFECT] == pytest.approx(within + 0.01, rel=0.01)
 
 
+def hovering(name, commands, *first):
+    """Return the blocks of 0.8 s of hover at 20 m, and who made them; ``first``: told before."""
+    control, zero, taken = np.full(12, np.nan), np.zeros(3), []
+    control[: len(commands)] = commands
+    blocks = Blocks(
+        load(name), IdentifyConfig(), lambda block, *when: taken.append(block.copy()), ground_m=0.0
+    )
+    for value in (LandDetected(0, 0, False, False, False, False), *first):
+        blocks.on(value)
+    for k in range(1, 200):
+        now = 4_000_000 * k
+        down, q = np.array([0.0, 0.0, -20.0]), np.array([1.0, 0.0, 0.0, 0.0])
+        held = zero, zero, zero, zero, np.eye(15), None
+        blocks.on(TwinState(now, now, down, zero, q, *held, *(True,) * 5))
+        blocks.on(Imu(now, now, zero, np.array([0.0, 0.0, -9.8]), 0.004))
+        if k % 5 == 0:
+            blocks.on(MotorCommands(now, now, control))
+    return taken, blocks
+
+
 @pytest.mark.parametrize(
     ("commands", "judged"),
     [
@@ -193,16 +214,24 @@ def test_what_is_told_holds_what_lies_between_the_filters():
 )
 def test_a_pusher_may_stand_still_a_lifting_motor_may_not_be_missing(commands, judged):
     """In hover PX4 says NaN for the pusher of a quad-plane."""
-    control, zero = np.full(12, np.nan), np.zeros(3)
-    control[: len(commands)] = commands
-    blocks = Blocks(load("standard_vtol"), IdentifyConfig(), lambda *block: None)
-    blocks.on(LandDetected(0, 0, False, False, False, False))
-    for k in range(1, 200):
-        now = 4_000_000 * k
-        down, q = np.array([0.0, 0.0, -20.0]), np.array([1.0, 0.0, 0.0, 0.0])
-        held = zero, zero, zero, zero, np.eye(15), None
-        blocks.on(TwinState(now, now, down, zero, q, *held, *(True,) * 5))
-        blocks.on(Imu(now, now, zero, np.array([0.0, 0.0, -9.8]), 0.004))
-        if k % 5 == 0:
-            blocks.on(MotorCommands(now, now, control))
+    _, blocks = hovering("standard_vtol", commands)
     assert ("another number of motors than the file's" not in blocks.refused) is judged
+
+
+def test_a_rotor_at_its_limit_is_known_by_the_voltage_to_a_fifth_of_its_thrust():
+    """A weak rotor sits there: its flight would else tell nothing just when it matters."""
+    limit = [0.5, 0.5, 0.5, 1.0]
+    unknown, blocks = hovering("x500", limit)
+    assert unknown == []
+    assert blocks.refused["a rotor at its limit, voltage unknown"] > 4
+    measured = Battery(0, 0, 15.2, 10.0, 0.8, 0)
+    at_limit, free = (hovering("x500", c, measured)[0] for c in (limit, [0.5] * 4))
+    assert len(at_limit) == len(free) > 4
+    speed = min(15.2 * X500.battery.speed_per_volt_rad_s_v, X500.rotors.speed_max_rad_s)
+    unsure_n = 0.2 * X500.rotors.thrust_n_s2 * speed**2
+    lift = np.sqrt(at_limit[-1][rows.SPREAD + 2] - free[-1][rows.SPREAD + 2])
+    assert lift == pytest.approx(unsure_n / X500.mass_kg, rel=0.01)
+    roll = np.sqrt(at_limit[-1][rows.TURN_SPREAD] - free[-1][rows.TURN_SPREAD])
+    arm_m = np.abs(X500.rotor_positions_frd_m[:, 1]).max()
+    assert roll == pytest.approx(unsure_n * arm_m / X500.inertia_frd_kg_m2[0, 0], rel=0.01)
+    assert at_limit[-1][rows.SPREAD] == free[-1][rows.SPREAD]

@@ -26,10 +26,17 @@ from airtwin_physics.identify.digest import I_AT, I_DT, I_FORCE, I_RATE, N_IMU, 
 from airtwin_physics.identify.rows import (
     FULL,
     HEIGHT,
+    K_MOMENT,
+    K_THRUST,
     RATE,
     ROTATION,
+    RX,
+    RY,
     SPEED_MAX,
     SPEED_MIN,
+    SPREAD,
+    SQUARE,
+    TURN_SPREAD,
     VELOCITY,
     craft,
     lifting,
@@ -40,7 +47,8 @@ HEIGHT_UNKNOWN = "height above the ground unknown"
 _WAITING = 512  # IMU samples between two commands at most
 _BLOCKS = 64
 _UPRIGHT_MIN = 0.8
-_FULL_MAX = 0.2  # share of a block at a limit, beyond which it teaches nothing
+_FULL_MAX = 0.2  # share of a block at a limit, beyond which it teaches less
+_FULL_SIGMA = 0.2  # of such a rotor's thrust: speed per volt is an estimate, good to a tenth
 
 
 class Blocks:
@@ -243,7 +251,10 @@ class Blocks:
             (height_m >= c.height_min_m, "near the ground"),
             (block[ROTATION + 8] >= np.cos(c.tilt_max_rad), "tilted too far"),
             (float(rate @ rate) <= c.rate_max_rad_s**2, "turning too fast"),
-            (block[FULL] <= _FULL_MAX, "a rotor at its limit"),
+            (
+                block[FULL] <= _FULL_MAX or np.isfinite(self._voltage),
+                "a rotor at its limit, voltage unknown",
+            ),
             (np.isfinite(block.sum()), "not finite"),
         )
         for good, cause in checks:
@@ -251,4 +262,19 @@ class Blocks:
                 self.refused[cause] = self.refused.get(cause, 0) + 1
                 return
         block[HEIGHT] = height_m
+        if block[FULL] > _FULL_MAX:
+            self._widen(block)
         self._take(block, newest.stamp_ns, newest.received_ns)
+
+    def _widen(self, block: Array) -> None:
+        """Let the block's forces and turns be as unsure as the thrust of a rotor at its limit.
+
+        Which rotor that is the block does not say: the one that lifts most, on the longest arm.
+        """
+        craft, n = self.craft, self._rotors
+        thrust_n = np.max(craft.rotors[:, K_THRUST] * block[SQUARE : SQUARE + n])
+        arms = np.abs(craft.rotors[:, [RY, RX, K_MOMENT]]).max(axis=0)
+        unsure = _FULL_SIGMA * thrust_n * np.array([1.0, *arms])
+        block[SPREAD + 2] += (unsure[0] / craft.mass_kg) ** 2
+        turns = craft.inertia_inverse**2 @ unsure[1:] ** 2
+        block[TURN_SPREAD : TURN_SPREAD + 3] += turns

@@ -52,12 +52,12 @@ class Suspicion:
         Loads are put on and dropped, and take up what wind does to a body that the model does not
         know: their changes tell nothing of the file. Nor does what a rotor does that is broken
         already: it goes on breaking as fast as it likes, and a loss that begins late in a block is
-        believed in piece by piece. That a sound one changes is rare, and none grows beyond what
-        the file says (``grown``).
+        believed in piece by piece. That a sound one changes is rare, and so is that any grows
+        beyond what the file says (``grown``); but no rarer, as an outlier knows no sign.
         """
         self._candidate = -1
         if rotor >= 0 and (grown or rotor not in self._broken):
-            self._own -= 2.0 * self._change if grown else self._change
+            self._own -= self._change
             self._broken.add(rotor)
         if lost:
             self.accuse(rotor)
