@@ -120,7 +120,7 @@ def test_update_equals_the_joint_joseph_form(seed: int, m: int) -> None:
     variance = rng.uniform(0.01, 1.0, size=m)
     expected_x, expected_p, nis = reference.update(x, p, h, residual, variance)
     assert correction.statistic(p, h, residual, variance) == pytest.approx(nis, rel=1e-9)
-    correction.update(x, p, h, residual, variance)
+    correction.update(x, p, h, residual, variance, 0)
     np.testing.assert_allclose(x, expected_x, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(p, expected_p, rtol=1e-7, atol=1e-10)
     assert np.array_equal(p, p.T) or np.abs(p - p.T).max() < 1e-12

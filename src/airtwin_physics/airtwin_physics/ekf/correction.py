@@ -44,7 +44,7 @@ def _learn(p: Array, ph: Array, left: Array, gain: Array) -> None:
 
 
 @njit(cache=True)
-def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first: int = 0) -> None:
+def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first: int) -> None:
     """Fuse m scalars, one after another in Joseph form; h (m, 29), residual, variance (m,).
 
     Errors before ``first`` are considered, not corrected: their doubt and correlations count,

@@ -67,7 +67,9 @@ def present(
     for i in range(3):
         row[_RATE + i] = imu[i] - row[_BIAS + i]
     _winds(row, cov, law, row[_AIR:])
-    covariance[:, :] = cov[: covariance.shape[0], : covariance.shape[1]]
+    for i in range(N_ERROR):
+        for j in range(N_ERROR):
+            covariance[i, j] = cov[i, j]
     for i in range(3):
         for j in range(3):
             covariance[i, j] += aside[i, j]

@@ -68,7 +68,8 @@ def leaves_trend(
         gone += 1
     kept -= gone
     for i in range(kept):
-        misses[i] = misses[i + gone]
+        for k in range(6):
+            misses[i, k] = misses[i + gone, k]
     misses[kept, 0] = when
     for k in range(3):
         misses[kept, 1 + k] = velocity[k] - inertial[k]

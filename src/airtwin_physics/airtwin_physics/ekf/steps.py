@@ -22,6 +22,7 @@ from airtwin_physics.ekf.kernel import (
     N_WANDER,
     WANDER,
     X_VEL,
+    N,
     hidden,
     move,
     predict_covariance,
@@ -142,8 +143,12 @@ def forecast(
     cov: Array,
 ) -> None:
     """Carry copies of x and P from the filter's horizon to now; write them to now (30,), cov."""
-    now[:] = x
-    cov[:, :] = p
+    # one by one: copying as a whole compiles its error message, for a second or two
+    for i in range(now.size):
+        now[i] = x[i]
+    for i in range(N):
+        for j in range(N):
+            cov[i, j] = p[i, j]
     total = np.zeros(_N_STEP)
     size = ring.shape[0]
     for index in range(first, last):

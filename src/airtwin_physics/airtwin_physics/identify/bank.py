@@ -82,7 +82,8 @@ def swept(theta: Array, block: Array, airspeed: Array) -> None:
     through_air(theta, block, 0.0, airspeed)
     wind = np.sqrt(theta[WIND] ** 2 + theta[WIND + 1] ** 2) * np.exp(-theta[ROTOR_DRAG])
     sigma = scales(block[HEIGHT], wind)[2]
-    airspeed[:] = np.sqrt(airspeed**2 + 2.0 * sigma * sigma)
+    for i in range(3):
+        airspeed[i] = np.sqrt(airspeed[i] ** 2 + 2.0 * sigma * sigma)
 
 
 @numba.njit(cache=True)
@@ -181,7 +182,7 @@ def update(
         for _ in range(_ITERATIONS):
             guess, doubt = theta.copy(), p.copy()
             _fuse(guess, doubt, block, at, noise, craft, 1e6, learnt, innovations, expected)
-            at[:] = guess
+            at = guess
     return _fuse(theta, p, block, at, noise, craft, gate, learnt, innovations, expected)
 
 
@@ -287,9 +288,13 @@ def over_flight(
             variance[3 + k] = noise[3 + k] + block[TURN_SPREAD + k]
             mask[k, ROTOR_DRAG] = learnt[k, ROTOR_DRAG] * drag_shows[b]
         if linear and p[WIND, WIND] < _WIND_UNKNOWN_M2_S2:
-            at[:] = constants
-            at[WIND : WIND + 3] = theta[WIND : WIND + 3]
-            at[GUST : GUST + 2] = theta[GUST : GUST + 2]
+            # one by one: copying as a whole compiles its error message, for a second or two
+            for i in range(at.size):
+                at[i] = constants[i]
+            for i in range(3):
+                at[WIND + i] = theta[WIND + i]
+            for i in range(2):
+                at[GUST + i] = theta[GUST + i]
             _fuse(theta, p, block, at, variance, craft, gate, mask, innovations[b], expected[b])
         else:
             update(theta, p, block, variance, craft, gate, mask, innovations[b], expected[b])
