@@ -122,7 +122,8 @@ def _contact(x: Array, a: Aircraft, rotation: Array, ground: float) -> tuple[Arr
     omega, force, moment = x[10:13], np.zeros(3), np.zeros(3)
     places = np.vstack((a.feet_frd_m, a.rotor_positions_frd_m))
     wheels = np.concatenate((a.foot_rolls, np.zeros(a.rotor_count)))
-    for place, wheel in zip(places, wheels, strict=True):
+    servos = np.concatenate((a.foot_servos, np.full(a.rotor_count, -1))).astype(int)
+    for place, wheel, servo in zip(places, wheels, servos, strict=True):
         depth = (x[:3] + rotation @ place)[2] - ground
         if depth <= 0.0:
             continue
@@ -133,6 +134,9 @@ def _contact(x: Array, a: Aircraft, rotation: Array, ground: float) -> tuple[Arr
         if wheel and a.ground.rolling_friction != a.ground.friction:
             ahead = rotation[:, 0] * [1.0, 1.0, 0.0]
             ahead = ahead / np.linalg.norm(ahead)
+            if servo >= 0:
+                angle = x[16 + a.rotor_count + servo]
+                ahead = frames.rotation_from_quat(frames.quat_from_euler(0, 0, angle)) @ ahead
             side = np.array([-ahead[1], ahead[0], 0.0])
             for way, friction in (
                 (ahead, a.ground.rolling_friction),

@@ -26,7 +26,7 @@ AIRCRAFT |= {n: aircraft_files.load(n) for n in ("x500", "octocopter")}
 MODELS = {n: dynamics.pack(a) for n, a in AIRCRAFT.items()}
 # which servo is another's mirror image, and its sign
 MIRRORED = {
-    "aerosonde": ((0, 1, 2), (-1.0, 1.0, -1.0)),
+    "aerosonde": ((0, 1, 2, 3), (-1.0, 1.0, -1.0, -1.0)),
     "standard_vtol": ((1, 0, 2), (1.0, 1.0, 1.0)),
     "tailsitter": ((1, 0), (1.0, 1.0)),
 }
@@ -62,14 +62,17 @@ def _lift_drag(name: str, speed: float, alpha: float) -> tuple[float, float]:
     return float(lift), float(-force[0] * np.cos(alpha) - force[2] * np.sin(alpha))
 
 
-def _slope(part: str, what: str) -> float:
-    """Return a derivative of the Aerosonde's coefficients at 25 m/s, by central differences."""
+def _slope(part: str, what: str, attack: float = 0.0) -> float:
+    """Return a derivative of the Aerosonde's coefficients at 25 m/s, by central differences.
+
+    attack: angle of attack [rad] around which.
+    """
     speed, h = 25.0, 1e-4
     ends = []
     for sign in (1.0, -1.0):
-        alpha = sign * h if what == "alpha" else 0.0
+        alpha = attack + (sign * h if what == "alpha" else 0.0)
         beta = sign * h if what == "beta" else 0.0
-        rates, deflection = np.zeros(3), np.zeros(3)
+        rates, deflection = np.zeros(3), np.zeros(4)
         if what in "pqr":
             length = CHORD if what == "q" else SPAN
             rates["pqr".index(what)] = sign * h * 2.0 * speed / length
@@ -115,6 +118,19 @@ def test_the_aerosonde_has_the_derivatives_of_its_table(
     assert _slope(part, what) == pytest.approx(table, rel=within)
 
 
+def test_rolling_yaws_and_yawing_rolls_the_aerosonde_with_its_lift() -> None:
+    """A straight wing's C_n_p is -C_L / 8, its C_l_r at most C_L / 4 (Etkin and Reid, chapter 5).
+
+    The table has one number for every lift: C_l_r 0.25, which is C_L / 4 at a lift of 1.0, and
+    C_n_p +0.069, of the other sign.
+    """
+    for degrees in (2.0, 4.0, 8.0):
+        attack = float(np.radians(degrees))
+        lift = _lift_drag("aerosonde", 25.0, attack)[0] / (0.5 * RHO * 25.0**2 * AREA)
+        assert _slope("n", "p", attack) == pytest.approx(-lift / 8.0, abs=0.015)
+        assert 0.1 < _slope("l", "r", attack) / lift < 0.25
+
+
 def test_yaw_torque_rolls_the_aerosonde_as_its_product_of_inertia_says() -> None:
     """Gamma_3, Gamma_4 and Gamma_8 of Beard and McLain, chapter 3, by the table's inertia."""
     j_x, j_z, j_xz = 0.8244, 1.759, 0.1204
@@ -143,7 +159,7 @@ def test_the_downwash_goes_with_the_flow_that_makes_it() -> None:
                 rate_frd_rad_s=CALM,
                 rotor_rad_s=np.zeros(1),
             )
-            turns.append(dynamics.felt(x, np.full(4, np.nan), model, CALM)[1][1])
+            turns.append(dynamics.felt(x, np.full(5, np.nan), model, CALM)[1][1])
         assert (abs(turns[0] - turns[1]) < 1e-3) == same
 
 
@@ -328,13 +344,13 @@ def test_a_fixed_wing_rolls_and_takes_off() -> None:
     a, model = AIRCRAFT["aerosonde"], MODELS["aerosonde"]
     x = dynamics.at_rest(model)
     for _ in range(500):  # settles on its gear
-        x = dynamics.step(x, np.array([np.nan, 0.0, 0.0, 0.0]), model, CALM, 0.002)
+        x = dynamics.step(x, np.array([np.nan, 0.0, 0.0, 0.0, 0.0]), model, CALM, 0.002)
     assert np.linalg.norm(x[VEL]) < 1e-3
     start = x.copy()
     first_second = 0.0
     for i in range(5000):
         up = 0.7 if x[3] > 18.0 else 0.0
-        x = dynamics.step(x, np.array([1.0, 0.0, up, 0.0]), model, CALM, 0.002)
+        x = dynamics.step(x, np.array([1.0, 0.0, up, 0.0, 0.0]), model, CALM, 0.002)
         if i == 499:
             first_second = float(x[3])
         if x[2] < start[2] - 1.0:
@@ -351,7 +367,7 @@ def test_a_fixed_wing_rolls_and_takes_off() -> None:
 
 def test_a_wheel_rolls_and_a_skid_does_not() -> None:
     model = MODELS["aerosonde"]
-    u = np.array([np.nan, 0.0, 0.0, 0.0])
+    u = np.array([np.nan, 0.0, 0.0, 0.0, 0.0])
     gone = []
     for direction in (0, 1):
         x = dynamics.at_rest(model)
@@ -403,7 +419,7 @@ def test_the_tailsitter_stands_hovers_and_its_elevons_work_in_the_slipstream() -
     a, model = AIRCRAFT["tailsitter"], MODELS["tailsitter"]
     x = dynamics.at_rest(model)
     np.testing.assert_allclose(frames.rotation_from_quat(x[QUAT])[:, 0], [0, 0, -1], atol=1e-9)
-    u = np.full(4, np.nan)
+    u = np.full(5, np.nan)
     for _ in range(1000):
         x = dynamics.step(x, u, model, CALM, 0.002)
     assert np.linalg.norm(x[VEL]) < 1e-2

@@ -10,6 +10,7 @@ from airtwin_core import aircraft, frames
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
 from airtwin_physics.control import vtol
+from airtwin_physics.control.tailsitter import TailsitterAircraft
 from airtwin_physics.control.wing_aircraft import WingAircraft
 from airtwin_physics.rollout import draw, pack, rollouts, start, wings
 from airtwin_physics.rollout.plan import Act, Plan, Waypoint
@@ -54,7 +55,7 @@ def test_a_sampled_wing_is_flown_as_the_virtual_aircraft_flies_it() -> None:
         drawn = draw.draws(rng, 2, 1, CRUISE, WINDY, draw.Spread(), None, sampled=True)
         motion[10:13] = drawn.starts[i, 10:13]
         plane.take(motion, STEADY, 0.0)
-        plane.follow(wings.wing_legs(PLAN, plane.params, loiters=True)[0])
+        plane.follow(wings.wing_legs(PLAN, plane.params, wing_only=True)[0])
         way = 0.0
         for k in range(400):
             plane.advance(0.1, STEADY)
@@ -152,12 +153,50 @@ def _hover_start(height: float) -> Array:
 def test_what_wings_cannot_do_is_refused() -> None:
     rng = np.random.default_rng(0)
     for craft, plan, more, why in (
-        (AEROSONDE, FROM_PAD, {}, "does not take off or land"),
-        (AEROSONDE, Plan(), {}, "flies waypoints"),
-        (aircraft.load("tailsitter"), PLAN, {}, "no rollouts of tailsitters"),
+        (AEROSONDE, Plan(), {}, "nothing to fly"),
         (QUADPLANE, Plan(FROM_PAD.waypoints[:1]), {}, "on the wing"),
         (AEROSONDE, PLAN, {"interval_s": 0.13}, "every 0.02 s"),
         (AEROSONDE, PLAN, {"ground_down_m": 5.0}, "ground"),
     ):
         with pytest.raises(ValueError, match=why):
             rollouts.rollout(CRUISE, plan, draw.Wind(), 1, 1.3, rng, aircraft=craft, **more)
+
+
+def test_a_tailsitter_flies_from_pad_to_pad() -> None:
+    craft = aircraft.load("tailsitter")
+    calm = draw.Wind((0.5, 0.5, 0.0), gust=0.5)
+    fan = rollouts.rollout(
+        PAD, FROM_PAD, calm, 3, 150.0, np.random.default_rng(2), aircraft=craft, interval_s=0.2
+    )
+    assert fan.kept.all()
+    assert np.all(np.diff(fan.reached_s, axis=1) > 0.0)
+    end = fan.position_ned_m[:, -1]
+    assert np.max(np.linalg.norm(end[:, :2] - (250.0, 200.0), axis=1)) < 2.0
+    assert np.max(np.abs(end[:, 2])) < 0.05
+    # as the virtual aircraft flies it
+    plane = TailsitterAircraft(craft)
+    plane.model = pack.varied(plane.model, fan.factors[0])
+    nominal = draw.Draws(fan.factors[:1], np.zeros((1, 13)), np.zeros((1, 3)), None)
+    nominal.starts[0, 6] = 1.0
+    out, _, _, _, _ = wings.fly(nominal, FROM_PAD, craft, 0.0, 0.0, 20, 601)
+    one = wings._Convertible(craft, FROM_PAD)
+    one.begin(plane.model, nominal.starts[0], np.zeros(3), 0.0)
+    for k in range(1, 601):
+        one._plane.advance(0.2)
+        assert np.linalg.norm(one._plane.x[:3] - out[0, k, :3]) < 1e-3
+
+
+def test_a_tailsitter_that_is_blown_over_is_lost() -> None:
+    craft = aircraft.load("tailsitter")
+    fan = rollouts.rollout(
+        PAD, FROM_PAD, draw.Wind((7.0, 0.0, 0.0)), 1, 10.0, np.random.default_rng(2),
+        aircraft=craft, sampled=False,
+    )  # fmt: skip
+    assert fan.touched[0]
+    assert fan.lost_s[0] < 10.0
+
+
+def test_what_stands_on_its_tail_hovers_though_all_its_motors_push() -> None:
+    hovers = {n: wings.hovers(aircraft.load(n)) for n in ("aerosonde", "standard_vtol")}
+    assert hovers == {"aerosonde": False, "standard_vtol": True}
+    assert wings.hovers(aircraft.load("tailsitter"))

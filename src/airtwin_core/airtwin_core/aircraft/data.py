@@ -29,6 +29,7 @@ class MassProperties:
     feet_frd_m: Array
     rotor_axes_frd: Array
     foot_rolls: Array
+    foot_steered: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,8 @@ class Aircraft:
     ``rotor_turns``: (n,), +1 turns clockwise seen against its thrust, from above for a lift rotor
     (angular momentum down, FRD z). ``rotor_axes_frd`` (n, 3): unit vector of its thrust; up is
     (0, 0, -1). ``drag_area_frd_m2``: (3,) cd * A [m^2]. ``feet_frd_m``: (k, 3), lowest points;
-    ``foot_rolls`` (k,): 1 for a wheel, else 0. ``pushers``: coefficients of the rotors listed in
+    ``foot_rolls`` (k,): 1 for a wheel, else 0; ``foot_servos`` (k,): index of the servo that
+    steers it, + to the right, or -1. ``pushers``: coefficients of the rotors listed in
     ``pusher_motors``, all others are ``rotors``. ``rotor_effectiveness`` (n,): 1 is as new.
     """
 
@@ -166,6 +168,7 @@ class Aircraft:
     ground: GroundCoefficients
     rotor_axes_frd: Array
     foot_rolls: Array
+    foot_servos: Array
     rotor_effectiveness: Array
     pushers: RotorCoefficients | None = None
     pusher_motors: tuple[int, ...] = ()

@@ -128,6 +128,7 @@ def load(name_or_path: str | Path) -> Aircraft:
         ground=_fill(GroundCoefficients, _section(data, "ground", path), path),
         rotor_axes_frd=mass.rotor_axes_frd,
         foot_rolls=mass.foot_rolls,
+        foot_servos=_steering(mass, servos, path),
         rotor_effectiveness=effect,
         pushers=pushers,
         pusher_motors=motors,
@@ -207,7 +208,17 @@ def _measured_mass(mass: MassProperties, data: dict[str, Any], path: Path) -> Ma
         feet_frd_m=mass.feet_frd_m - shift,
         rotor_axes_frd=mass.rotor_axes_frd,
         foot_rolls=mass.foot_rolls,
+        foot_steered=mass.foot_steered,
     )
+
+
+def _steering(mass: MassProperties, servos: tuple[Servo, ...], path: Path) -> Array:
+    """Return (k,) the servo of each foot: that named ``wheel`` for wheels named ``*_steered``."""
+    names = [servo.name for servo in servos]
+    if mass.foot_steered.any() and "wheel" not in names:
+        raise AircraftError(f"{path}: a wheel is steered, and no servo is named 'wheel': {names}")
+    wheel = names.index("wheel") if "wheel" in names else -1
+    return np.where(mass.foot_steered, wheel, -1)
 
 
 def _pushers(

@@ -48,13 +48,14 @@ def mass_properties(path: Path) -> MassProperties:
     if not np.linalg.eigvalsh(inertia)[0] > 0.0:
         raise AircraftError(f"{path}: no body has this inertia: an axis with none, or less")
     positions, axes, turns, spin = _rotors(model, links, path)
-    feet, rolls = [], []
+    feet, rolls, steered = [], [], []
     for shape in model.iter("collision"):
         kind = str(shape.get("name")).partition("_")[0]
         if kind in ("foot", "wheel"):
             radius = _scalar(shape.findtext("geometry/sphere/radius", "0"), path, "radius")
             feet.append(_pose(shape, path)[:3] - radius * _lowest(shape))
             rolls.append(1.0 if kind == "wheel" else 0.0)
+            steered.append(kind == "wheel" and str(shape.get("name")).endswith("_steered"))
     if not feet:
         raise AircraftError(f"{path}: no collision named foot_* or wheel_*")
     return MassProperties(
@@ -67,6 +68,7 @@ def mass_properties(path: Path) -> MassProperties:
         feet_frd_m=(np.array(feet) - centre) @ FRD_FLU,
         rotor_axes_frd=axes @ FRD_FLU,
         foot_rolls=np.array(rolls),
+        foot_steered=np.array(steered),
     )
 
 

@@ -112,7 +112,8 @@ class Px4WingParams(NamedTuple):
     """PX4's parameters of flight on the wing, PX4 v1.18's defaults and names in lower case.
 
     Values: fw_att_control, fw_rate_control, fw_lateral_longitudinal_control, fw_mode_manager,
-    fw_performance_model, navigator, vtol_att_control (their *_params.yaml). Units are PX4's.
+    fw_performance_model, runway_takeoff, land_detector, commander, navigator, vtol_att_control
+    (their *_params.yaml). Units are PX4's.
     """
 
     npfg_period: float = 10.0  # [s]
@@ -188,12 +189,43 @@ class Px4WingParams(NamedTuple):
     vt_b_trans_ramp: float = 3.0  # [s]
     vt_b_dec_mss: float = 2.0  # [m/s^2]
     vt_b_dec_i: float = 0.1  # [rad s/m]
+    fw_tko_pitch_min: float = 10.0  # [deg]
+    fw_tko_airspd: float = -1.0  # [m/s] <= 0: FW_AIRSPD_MIN
+    rwto_max_thr: float = 1.0  # [-]
+    rwto_psp: float = 0.0  # [deg] pitch on the wheels
+    rwto_ramp_time: float = 2.0  # [s]
+    rwto_rot_airspd: float = -1.0  # [m/s] <= 0: 0.9 of the take-off's airspeed
+    rwto_rot_time: float = 1.0  # [s]
+    fw_w_en: float = 0.0  # 1: the nose wheel is steered
+    fw_wr_p: float = 0.5  # [s/rad]
+    fw_wr_i: float = 0.1  # [1/rad]
+    fw_wr_imax: float = 0.4  # [-]
+    fw_wr_ff: float = 0.2  # [s/rad]
+    fw_w_rmax: float = 30.0  # [deg/s]
+    fw_thr_idle: float = 0.0  # [-]
+    fw_wing_span: float = 3.0  # [m]
+    fw_wing_height: float = 0.5  # [m] of the wing above ground on the wheels
+    fw_lnd_ang: float = 5.0  # [deg] steepest slope
+    fw_lnd_airspd: float = -1.0  # [m/s] <= 0: FW_AIRSPD_MIN
+    fw_lnd_flalt: float = 0.5  # [m]
+    fw_lnd_fl_time: float = 1.0  # [s]
+    fw_lnd_fl_sink: float = 0.25  # [m/s]
+    fw_lnd_fl_pmin: float = 2.5  # [deg]
+    fw_lnd_fl_pmax: float = 15.0  # [deg]
+    fw_lnd_td_time: float = -1.0  # [s] <= 0: the pitch is not clamped to RWTO_PSP
+    lndfw_vel_xy_max: float = 5.0  # [m/s]
+    lndfw_vel_z_max: float = 1.0  # [m/s]
+    lndfw_xyacc_max: float = 8.0  # [m/s^2]
+    lndfw_airspd_max: float = 6.0  # [m/s]
+    lndfw_trig_time: float = 2.0  # [s]
+    com_disarm_land: float = 2.0  # [s]
 
 
 # What a pilot sets for an airframe. standard_vtol: PX4 airframe 4004_gz_standard_vtol.
 # aerosonde: PX4 has no airframe of it; speeds from its dynamics (it stalls near 17 m/s), throttle,
 # pitch and elevator those of dynamics.trim at 22 m/s; its propeller does not pull below about half
-# of the throttle. Gains are PX4's defaults.
+# of the throttle. With PX4's LNDFW_AIRSPD_MAX of 6 m/s it never counts as landed in more wind than
+# that; 12 is well below its stall. Gains are PX4's defaults.
 WING_AIRFRAMES: dict[str, dict[str, float]] = {
     "aerosonde": {
         "FW_AIRSPD_STALL": 17.0,
@@ -203,6 +235,9 @@ WING_AIRFRAMES: dict[str, dict[str, float]] = {
         "FW_THR_TRIM": 0.74,
         "FW_PSP_OFF": 5.0,
         "TRIM_PITCH": 0.5,
+        "FW_W_EN": 1.0,
+        "FW_WING_SPAN": 2.9,
+        "LNDFW_AIRSPD_MAX": 12.0,
     },
     "tailsitter": {
         "FW_AIRSPD_STALL": 6.0,

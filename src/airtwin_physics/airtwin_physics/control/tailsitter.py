@@ -9,6 +9,8 @@ themselves are what the controllers see. The hover frame H is the body's, pitche
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -18,15 +20,20 @@ from airtwin_physics import dynamics
 from airtwin_physics.control import multirotor as law
 from airtwin_physics.control import virtual, vtol, wing, wing_aircraft, wing_path
 from airtwin_physics.control.convertible import (
+    FREE,
     HOVER,
     MODE,
     SINK,
+    STAGE,
     TIME,
     TO_HOVER,
     TO_WING,
+    WAIT,
     WANTED,
     WING,
     Convertible,
+    Rows,
+    voyage,
 )
 from airtwin_physics.control.px4_params import (
     HOVER_AIRFRAMES,
@@ -36,7 +43,6 @@ from airtwin_physics.control.px4_params import (
     with_overrides,
 )
 from airtwin_physics.control.ticks import SUBSTEPS, TICK_S
-from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
 from airtwin_physics.dynamics.model import AX, RY
 
@@ -47,6 +53,17 @@ PITCH_TO_WING, PITCH_TO_HOVER = -1.05, -0.26  # [rad] of H, where a transition m
 THRUST_BLEND_S = 0.5  # a back transition begins with the wing's throttle
 UPRIGHT_RAD = 0.01  # tilt below which a back transition turns no further
 HALF = np.sqrt(0.5)
+
+
+class Craft(NamedTuple):
+    """What flies: ``wing`` its model, motors (as pushers) and elevons; lift (n, 3) shares.
+
+    Of the motors' shares of thrust in the torques, the first column counts.
+    """
+
+    wing: wing_aircraft.Craft
+    lift: Array
+    hover_params: Px4Params
 
 
 @numba.njit(cache=True)
@@ -100,16 +117,10 @@ def begin_transition(state: Array, x: Array, hover: Array, row: Array, to_wing: 
 
 
 @numba.njit(cache=True)
-def switch_mode(
-    state: Array,
-    x: Array,
-    hover: Array,
-    row: Array,
-    airspeed: float,
-    p: Px4Params,
-    w: Px4WingParams,
-) -> None:
-    """Move between the modes as tailsitter.cpp does; rows as in ``advance``."""
+def switch_mode(rows: Rows, airspeed: float, craft: Craft) -> None:
+    """Move between the modes as tailsitter.cpp does."""
+    state, x, hover, row = rows.mode, rows.x, rows.hover, rows.wing
+    w = craft.wing.params
     mode = state[MODE]
     pitch = _pitch_yaw(in_hover_frame(x[6:10]))[0]
     if state[WANTED] > 0.0:
@@ -138,6 +149,7 @@ def switch_mode(
 def wing_row(row: Array, w: Px4WingParams, x: Array, airspeed: float) -> Array:
     """Return the wing's controllers as they begin after a front transition, (21,)."""
     fresh = np.zeros(wing.N_WING)
+    wing.usual_limits(fresh, w)
     fresh[wing.W_TAS], fresh[wing.W_HEIGHT], fresh[wing.W_CLIMB] = airspeed, -x[2], -x[5]
     fresh[wing.W_ENERGY_DOT] = -GRAVITY_M_S2 * x[5]
     fresh[wing.W_THROTTLE], fresh[wing.W_BOUND] = w.fw_thr_max, row[wing.W_BOUND]
@@ -167,30 +179,19 @@ def ramp(state: Array, hover: Array, w: Px4WingParams) -> None:
 
 
 @numba.njit(cache=True)
-def fly_upright(
-    state: Array,
-    x: Array,
-    hover: Array,
-    row: Array,
-    setpoint: Array,
-    u: Array,
-    motors: Indices,
-    lift: Array,
-    shares: Array,
-    airspeed: float,
-    p: Px4Params,
-    w: Px4WingParams,
-    dt_s: float,
-) -> None:
-    """Let the cascade of hover and transitions act once; see ``advance``."""
+def fly_upright(rows: Rows, setpoint: Array, airspeed: float, craft: Craft, dt_s: float) -> None:
+    """Let the cascade of hover and transitions act once, along ``setpoint`` (16,)."""
+    state, x, hover, row, u = rows.mode, rows.x, rows.hover, rows.wing, rows.u
+    p, w, lift = craft.hover_params, craft.wing.params, craft.lift
+    motors, shares = craft.wing.pushers, craft.wing.shares
     upright = in_hover_frame(x[6:10])
     yaw = _pitch_yaw(upright)[1]
     acceleration_down = (x[5] - hover[law.C_VEL_LAST][2]) / dt_s
     law.position_control(hover, setpoint, x[:3], x[3:6], yaw, p, dt_s)
-    if state[MODE] == HOVER:
-        law.learn_hover_thrust(hover, acceleration_down, dt_s)
-    else:
+    if state[MODE] != HOVER:
         ramp(state, hover, w)
+    elif setpoint[law.SP_THRUST_MIN] > 0.0:  # not in the take-off's ramp
+        law.learn_hover_thrust(hover, acceleration_down, dt_s)
     rates = law.attitude_control(hover, upright, p)
     torque = law.rate_control(hover, rates, rates_in_hover_frame(x[10:13]), True, p, dt_s)
     thrust = hover[law.C_THRUST]
@@ -204,69 +205,54 @@ def fly_upright(
     wing.rate_control(row, (-rates[2], rates[1], rates[0]), x[10:13], airspeed, w, dt_s)
     row[wing.W_RATE_INT] = 0.0
     wing.mix(u, row, motors, shares, hover[law.C_THRUST])
+    if state[MODE] == HOVER and setpoint[law.SP_MODE] != law.FLY:
+        command[:] = 0.0 if setpoint[law.SP_MODE] == law.MOTORS_IDLE else np.nan
+        law.reset_integrals(hover)
+        u[:] = 0.0
     for i in range(motors.shape[0]):
         u[motors[i]] = command[i]
 
 
 @numba.njit(cache=True)
-def advance(
-    state: Array,
-    x: Array,
-    hover: Array,
-    row: Array,
-    setpoint: Array,
-    path: Array,
-    guide: Array,
-    legs: Array,
-    u: Array,
-    model: Model,
-    motors: Indices,
-    lift: Array,
-    shares: Array,
-    p: Px4Params,
-    w: Px4WingParams,
-    wind: Array,
-    dt_s: float,
-    substeps: int,
-    ticks: int,
-) -> None:
-    """Let ``ticks`` pass, in place: setpoint (16,) rules in hover, legs (k, 6) on the wing.
-
-    state: (12,), x: (16 + n + m,), hover: (26,) and row: (21,) of the multirotor's and the wing's
-    controllers, lift: (n, 3) shares of thrust, of which the first column counts, shares: (m, 3) of
-    the elevons.
-    """
+def advance(rows: Rows, craft: Craft, wind: Array, dt_s: float, substeps: int, ticks: int) -> None:
+    """Let ``ticks`` pass, in place."""
+    state, x, hover, row, u = rows.mode, rows.x, rows.hover, rows.wing, rows.u
+    w, motors = craft.wing.params, craft.wing.pushers
     work = np.empty((5, x.shape[0]))
-    own = setpoint.copy()
+    own = rows.setpoint.copy()
+    guided_s = dt_s * wing_aircraft.GUIDE_TICKS
     for _ in range(ticks):
-        airspeed = vtol.airspeed_ahead(x, wind)
-        switch_mode(state, x, hover, row, airspeed, p, w)
+        if rows.voyage[STAGE] != FREE:
+            if rows.voyage[WAIT] == 0.0:
+                yaw = _pitch_yaw(in_hover_frame(x[6:10]))[1]
+                voyage(rows, yaw, craft.hover_params, w, guided_s)
+            rows.voyage[WAIT] = (rows.voyage[WAIT] + 1.0) % wing_aircraft.GUIDE_TICKS
+        airspeed = wing_aircraft.airspeed_ahead(x, wind)
+        switch_mode(rows, airspeed, craft)
         if state[MODE] == WING:
             if row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
-                dt = dt_s * wing_aircraft.GUIDE_TICKS
-                wing_path.guide(guide, path, x[:3], row[wing.W_BOUND], legs, w, dt)
+                bound = row[wing.W_BOUND]
+                wing_path.guide(rows.guide, rows.path, x[:3], bound, rows.legs, w, guided_s)
             hover[law.C_VEL_LAST] = x[3:6]
-            wing_aircraft.fly_wing(x, row, path, u, motors, shares, w, wind, dt_s)
+            wing_aircraft.fly_wing(x, row, rows.path, u, craft.wing, wind, dt_s)
             share = min(state[TIME] / vtol.BLEND_S, 1.0)
             throttle = share * row[wing.W_THROTTLE] + (1.0 - share) * state[T_THRUST]
             for i in range(motors.shape[0]):  # VT_FW_DIFTHR_EN 1: the motors yaw it
-                turn = w.vt_fw_difthr_s_y * row[wing.W_TORQUE][2] * lift[i, 0]
+                turn = w.vt_fw_difthr_s_y * row[wing.W_TORQUE][2] * craft.lift[i, 0]
                 u[motors[i]] = min(max(throttle + turn, 0.0), 1.0)
         elif state[MODE] == HOVER:
-            fly_upright(
-                state, x, hover, row, setpoint, u, motors, lift, shares, airspeed, p, w, dt_s
-            )
+            fly_upright(rows, rows.setpoint, airspeed, craft, dt_s)
         else:
             state[SINK] -= min(dt_s / vtol.SINK_S, 1.0) * state[SINK]
-            own[:] = setpoint
+            own[:] = rows.setpoint
             own[law.SP_WANTED] = np.nan
             own[law.SP_VEL][2] = state[SINK]
             own[law.SP_ACC][:2] = 0.0
             own[law.SP_YAW_RATE] = 0.0
-            fly_upright(state, x, hover, row, own, u, motors, lift, shares, airspeed, p, w, dt_s)
+            fly_upright(rows, own, airspeed, craft, dt_s)
         state[TIME] += dt_s
         for _ in range(substeps):
-            step_into(x, u, model, wind, dt_s / substeps, work)
+            step_into(x, u, craft.wing.model, wind, dt_s / substeps, work)
 
 
 class TailsitterAircraft(Convertible):
@@ -311,27 +297,12 @@ class TailsitterAircraft(Convertible):
         return np.asarray(in_hover_frame(q))
 
     def _fly(self, wind_ned_m_s: Array, ticks: int) -> None:
-        advance(
-            self.mode,
-            self.x,
-            self.hover,
-            self.wing,
-            self.setpoint,
-            self.path,
-            self.guide,
-            self.legs,
-            self.u,
-            self.model,
-            self.motors,
-            self.lift,
-            self.shares,
-            self.hover_params,
-            self.params,
-            wind_ned_m_s,
-            TICK_S,
-            SUBSTEPS,
-            ticks,
-        )
+        advance(self.rows(), self.craft(), wind_ned_m_s, TICK_S, SUBSTEPS, ticks)
+
+    def craft(self) -> Craft:
+        """Return what flies, as the kernels take it."""
+        flies = wing_aircraft.Craft(self.model, self.motors, self.shares, -1, self.params)
+        return Craft(flies, self.lift, self.hover_params)
 
 
 def elevon_shares(model: Model, airspeed_m_s: float) -> Array:

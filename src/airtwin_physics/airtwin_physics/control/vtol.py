@@ -7,6 +7,8 @@ state and the wind themselves are what the controllers see.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -17,15 +19,20 @@ from airtwin_physics import dynamics
 from airtwin_physics.control import multirotor as law
 from airtwin_physics.control import wing, wing_aircraft, wing_path
 from airtwin_physics.control.convertible import (
+    FREE,
     HOVER,
     MODE,
     SINK,
+    STAGE,
     TIME,
     TO_HOVER,
     TO_WING,
+    WAIT,
     WANTED,
     WING,
     Convertible,
+    Rows,
+    voyage,
 )
 from airtwin_physics.control.px4_params import (
     HOVER_AIRFRAMES,
@@ -53,30 +60,20 @@ def lift_shares(model: Model, lifters: Indices) -> Array:
     return law.allocation(rows[:, RX : RY + 1], -rows[:, TURN] * rows[:, K_MOMENT])
 
 
-@numba.njit(cache=True)
-def airspeed_ahead(x: Array, wind: Array) -> float:
-    """Return what a pitot tube along the nose sees [m/s]."""
-    q = x[6:10]
-    ahead = (1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)) * (x[3] - wind[0])
-    ahead += 2.0 * (q[1] * q[2] + q[0] * q[3]) * (x[4] - wind[1])
-    ahead += 2.0 * (q[1] * q[3] - q[0] * q[2]) * (x[5] - wind[2])
-    return float(max(ahead, 0.0))
+class Craft(NamedTuple):
+    """What flies: ``wing`` its model, pushers, surfaces; lifters (k,), their shares (k, 3)."""
+
+    wing: wing_aircraft.Craft
+    lifters: Indices
+    lift: Array
+    hover_params: Px4Params
 
 
 @numba.njit(cache=True)
-def switch_mode(
-    state: Array,
-    x: Array,
-    hover: Array,
-    row: Array,
-    airspeed: float,
-    p: Px4Params,
-    w: Px4WingParams,
-) -> None:
-    """Move between the modes as standard.cpp does.
-
-    state: (7,), hover: (26,) and row: (21,) of the multirotor's and the wing's controllers.
-    """
+def switch_mode(rows: Rows, airspeed: float, craft: Craft) -> None:
+    """Move between the modes as standard.cpp does."""
+    state, x, hover, row = rows.mode, rows.x, rows.hover, rows.wing
+    p, w = craft.hover_params, craft.wing.params
     mode, wing_wanted = state[MODE], state[WANTED] > 0.0
     begun = False
     if wing_wanted:
@@ -116,23 +113,15 @@ def switch_mode(
 
 @numba.njit(cache=True)
 def transition(
-    state: Array,
-    x: Array,
-    hover: Array,
-    row: Array,
-    setpoint: Array,
-    path: Array,
-    airspeed: float,
-    acceleration: Array,
-    p: Px4Params,
-    w: Px4WingParams,
-    wind: Array,
-    dt_s: float,
-) -> None:
-    """Write thrust, attitude and weights of a transition; see ``switch_mode`` for the rows.
+    rows: Rows, setpoint: Array, airspeed: float, acceleration: Array, craft: Craft,
+    wind: Array, dt_s: float,
+) -> None:  # fmt: skip
+    """Write thrust, attitude and weights of a transition.
 
     acceleration: (3,) [m/s^2] NED of the last tick, setpoint: (16,) is overwritten.
     """
+    state, x, hover, row, path = rows.mode, rows.x, rows.hover, rows.wing, rows.path
+    p, w = craft.hover_params, craft.wing.params
     q = x[6:10]
     yaw = np.arctan2(2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2))
     state[SINK] -= min(dt_s / SINK_S, 1.0) * state[SINK]
@@ -189,83 +178,84 @@ def transition(
 
 
 @numba.njit(cache=True)
-def advance(
-    state: Array,
-    x: Array,
-    hover: Array,
-    row: Array,
-    setpoint: Array,
-    path: Array,
-    guide: Array,
-    legs: Array,
-    u: Array,
-    model: Model,
-    lifters: Indices,
-    lift: Array,
-    pushers: Indices,
-    shares: Array,
-    p: Px4Params,
-    w: Px4WingParams,
+def lift(
+    rows: Rows,
+    own: Array,
+    motors: Array,
+    airspeed: float,
+    craft: Craft,
     wind: Array,
     dt_s: float,
-    substeps: int,
-    ticks: int,
 ) -> None:
-    """Let ``ticks`` pass, in place: setpoint (16,) rules in hover, legs (k, 6) on the wing."""
+    """Let the cascade of hover and transitions act once; own (16,), motors (k,) are scratch."""
+    state, x, hover, u, setpoint = rows.mode, rows.x, rows.hover, rows.u, rows.setpoint
+    p, hovers = craft.hover_params, rows.mode[MODE] == HOVER
+    acceleration = (x[3:6] - hover[law.C_VEL_LAST]) / dt_s
+    if hovers:
+        state[V_WEIGHT], state[V_PUSHER] = 1.0, 0.0
+        law.position_control(hover, setpoint, x[:3], x[3:6], heading(x[6:10]), p, dt_s)
+        if setpoint[law.SP_THRUST_MIN] > 0.0:  # not in the take-off's ramp
+            law.learn_hover_thrust(hover, acceleration[2], dt_s)
+    else:
+        own[:] = setpoint
+        transition(rows, own, airspeed, acceleration, craft, wind, dt_s)
+        wing.mix(u, rows.wing, craft.wing.pushers, craft.wing.shares, state[V_PUSHER])
+    rates = law.attitude_control(hover, x[6:10], p)
+    torque = law.rate_control(hover, rates, x[10:13], True, p, dt_s)
+    weight = state[V_WEIGHT]
+    torque *= weight
+    thrust = weight * hover[law.C_THRUST]
+    if p.mc_airmode > 0.0 and hovers:
+        thrust = law.airmode(craft.lift, torque, thrust)
+    law.mix(motors, craft.lift, torque, thrust)
+    if hovers:
+        u[craft.wing.model.rotors.shape[0] :] = 0.0  # VT_ELEV_MC_LOCK
+        if setpoint[law.SP_MODE] != law.FLY:
+            motors[:] = 0.0 if setpoint[law.SP_MODE] == law.MOTORS_IDLE else np.nan
+            law.reset_integrals(hover)
+    for i in range(craft.lifters.shape[0]):
+        u[craft.lifters[i]] = motors[i]
+
+
+@numba.njit(cache=True)
+def advance(rows: Rows, craft: Craft, wind: Array, dt_s: float, substeps: int, ticks: int) -> None:
+    """Let ``ticks`` pass, in place."""
+    state, x, hover, row, u = rows.mode, rows.x, rows.hover, rows.wing, rows.u
+    w, flies = craft.wing.params, craft.wing
     work = np.empty((5, x.shape[0]))
-    motors = np.empty(lifters.shape[0])
-    own = setpoint.copy()
-    n = model.rotors.shape[0]
+    motors, own = np.empty(craft.lifters.shape[0]), rows.setpoint.copy()
+    guided_s = dt_s * wing_aircraft.GUIDE_TICKS
     for _ in range(ticks):
-        airspeed = airspeed_ahead(x, wind)
-        acceleration = (x[3:6] - hover[law.C_VEL_LAST]) / dt_s
-        switch_mode(state, x, hover, row, airspeed, p, w)
-        mode = state[MODE]
-        if mode != HOVER and row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
-            dt = dt_s * wing_aircraft.GUIDE_TICKS
-            wing_path.guide(guide, path, x[:3], row[wing.W_BOUND], legs, w, dt)
+        if rows.voyage[STAGE] != FREE:
+            if rows.voyage[WAIT] == 0.0:
+                voyage(rows, heading(x[6:10]), craft.hover_params, w, guided_s)
+            rows.voyage[WAIT] = (rows.voyage[WAIT] + 1.0) % wing_aircraft.GUIDE_TICKS
+        airspeed = wing_aircraft.airspeed_ahead(x, wind)
+        switch_mode(rows, airspeed, craft)
+        if state[MODE] != HOVER and row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
+            bound = row[wing.W_BOUND]
+            wing_path.guide(rows.guide, rows.path, x[:3], bound, rows.legs, w, guided_s)
         u[:] = np.nan
-        if mode == WING:
+        if state[MODE] == WING:
             hover[law.C_VEL_LAST] = x[3:6]
-            wing_aircraft.fly_wing(x, row, path, u, pushers, shares, w, wind, dt_s)
+            wing_aircraft.fly_wing(x, row, rows.path, u, flies, wind, dt_s)
             if state[TIME] < BLEND_S:
                 share = state[TIME] / BLEND_S
                 throttle = share * row[wing.W_THROTTLE] + (1.0 - share) * state[V_PUSHER]
-                wing.mix(u, row, pushers, shares, throttle)
+                wing.mix(u, row, flies.pushers, flies.shares, throttle)
         else:
-            if mode == HOVER:
-                q = x[6:10]
-                yaw = np.arctan2(
-                    2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)
-                )
-                state[V_WEIGHT], state[V_PUSHER] = 1.0, 0.0
-                law.position_control(hover, setpoint, x[:3], x[3:6], yaw, p, dt_s)
-                if setpoint[law.SP_THRUST_MIN] > 0.0:  # not in the take-off's ramp
-                    law.learn_hover_thrust(hover, acceleration[2], dt_s)
-            else:
-                own[:] = setpoint
-                transition(
-                    state, x, hover, row, own, path, airspeed, acceleration, p, w, wind, dt_s
-                )
-                wing.mix(u, row, pushers, shares, state[V_PUSHER])
-            rates = law.attitude_control(hover, x[6:10], p)
-            torque = law.rate_control(hover, rates, x[10:13], True, p, dt_s)
-            weight = state[V_WEIGHT]
-            torque *= weight
-            thrust = weight * hover[law.C_THRUST]
-            if p.mc_airmode > 0.0 and mode == HOVER:
-                thrust = law.airmode(lift, torque, thrust)
-            law.mix(motors, lift, torque, thrust)
-            if mode == HOVER and setpoint[law.SP_MODE] != law.FLY:
-                motors[:] = 0.0 if setpoint[law.SP_MODE] == law.MOTORS_IDLE else np.nan
-                law.reset_integrals(hover)
-            for i in range(lifters.shape[0]):
-                u[lifters[i]] = motors[i]
-            if mode == HOVER:
-                u[n:] = 0.0  # VT_ELEV_MC_LOCK
+            lift(rows, own, motors, airspeed, craft, wind, dt_s)
         state[TIME] += dt_s
         for _ in range(substeps):
-            step_into(x, u, model, wind, dt_s / substeps, work)
+            step_into(x, u, flies.model, wind, dt_s / substeps, work)
+
+
+@numba.njit(cache=True)
+def heading(q: Array) -> float:
+    """Return the yaw [rad] of an attitude (4,)."""
+    return float(
+        np.arctan2(2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2))
+    )
 
 
 class VtolAircraft(Convertible):
@@ -308,29 +298,18 @@ class VtolAircraft(Convertible):
         self.mode[V_WEIGHT] = 1.0
         self._begin(position_ned_m, yaw_rad, (speed - low) / (high - low))
 
+    def cruise(self, airspeed_m_s: float) -> None:
+        super().cruise(airspeed_m_s)
+        self.mode[V_WEIGHT] = 0.0
+        self.x[dynamics.ROTOR + self.lifters] = 0.0
+
     def _level(self, q: Array) -> Array:
         return q
 
     def _fly(self, wind_ned_m_s: Array, ticks: int) -> None:
-        advance(
-            self.mode,
-            self.x,
-            self.hover,
-            self.wing,
-            self.setpoint,
-            self.path,
-            self.guide,
-            self.legs,
-            self.u,
-            self.model,
-            self.lifters,
-            self.lift,
-            self.pushers,
-            self.shares,
-            self.hover_params,
-            self.params,
-            wind_ned_m_s,
-            TICK_S,
-            SUBSTEPS,
-            ticks,
-        )
+        advance(self.rows(), self.craft(), wind_ned_m_s, TICK_S, SUBSTEPS, ticks)
+
+    def craft(self) -> Craft:
+        """Return what flies, as the kernels take it."""
+        flies = wing_aircraft.Craft(self.model, self.pushers, self.shares, -1, self.params)
+        return Craft(flies, self.lifters, self.lift, self.hover_params)

@@ -26,7 +26,13 @@ W_AIRSPEED, W_AIRSPEED_LEAST = 10, 11  # setpoint, what the wind asks for
 W_ERROR, W_BOUND = 12, 13  # distance from the path and its bound [m]
 W_RATE_INT, W_TORQUE = slice(14, 17), slice(17, 20)
 W_TICK = 20  # since the last guidance
-N_WING = 21
+# What PX4's mode manager asks of the energy's control, renewed with each guidance: limits of
+# pitch, bank [rad] and throttle, speeds up and down [m/s], a climb rate instead of a height, pitch
+# and throttle instead of the energy's (NaN: not), whether too slow a flight loses height (1).
+W_PITCH_LOW, W_PITCH_HIGH, W_BANK_MOST, W_THROTTLE_LOW, W_THROTTLE_HIGH = 21, 22, 23, 24, 25
+W_CLIMB_MOST, W_SINK_MOST, W_CLIMB_DIRECT, W_PITCH_DIRECT, W_THROTTLE_DIRECT = 26, 27, 28, 29, 30
+W_SAVES_SPEED = 31
+N_WING = 32
 
 # PX4's constants of fw_lateral_longitudinal_control and TECS
 AIRSPEED_SLEW_M_S2 = 1.0
@@ -38,14 +44,29 @@ SPEED_LEAST_M_S = 1e-3
 
 
 def new_control(p: Px4WingParams, height_m: float, climb_m_s: float, airspeed_m_s: float) -> Array:
-    """Return one row (21,) of an aircraft that has just begun to be flown on the wing."""
+    """Return one row (32,) of an aircraft that has just begun to be flown on the wing."""
     row = np.zeros(N_WING)
+    usual_limits(row, p)
     row[W_TAS], row[W_HEIGHT], row[W_CLIMB] = airspeed_m_s, height_m, climb_m_s
     row[W_ENERGY_DOT] = GRAVITY_M_S2 * climb_m_s
     row[W_THROTTLE] = p.fw_thr_trim
     row[W_AIRSPEED] = min(max(airspeed_m_s, p.fw_airspd_min), p.fw_airspd_max)
     row[W_BOUND] = wing_path.error_bound(airspeed_m_s, p.npfg_period, p.npfg_damping)
     return row
+
+
+@numba.njit(cache=True)
+def usual_limits(control: Array, p: Px4WingParams) -> None:
+    """Ask what flight far from the ground asks (PX4's ControllerConfigurationHandler)."""
+    control[W_PITCH_LOW], control[W_PITCH_HIGH] = (
+        np.radians(p.fw_p_lim_min),
+        np.radians(p.fw_p_lim_max),
+    )
+    control[W_BANK_MOST] = np.radians(p.fw_r_lim)
+    control[W_THROTTLE_LOW], control[W_THROTTLE_HIGH] = p.fw_thr_min, p.fw_thr_max
+    control[W_CLIMB_MOST], control[W_SINK_MOST] = p.fw_t_clmb_r_sp, p.fw_t_sink_r_sp
+    control[W_CLIMB_DIRECT:N_WING] = np.nan
+    control[W_SAVES_SPEED] = 1.0
 
 
 @numba.njit(cache=True)
@@ -68,16 +89,26 @@ def wanted_airspeed(
 
 
 @numba.njit(cache=True)
-def height_reference(control: Array, height: float, p: Px4WingParams, dt: float) -> None:
-    """Move the reference of height [m] towards ``height``, limited in speed and acceleration."""
+def height_reference(
+    control: Array, height: float, now: float, p: Px4WingParams, dt: float
+) -> None:
+    """Move the reference of height [m] towards ``height``, limited in speed and acceleration.
+
+    Where a climb rate is asked for, it moves with that from ``now``, the height flown at.
+    """
+    step = p.fw_t_vert_acc * dt
+    if control[W_CLIMB_DIRECT] == control[W_CLIMB_DIRECT]:
+        speed = control[W_CLIMB_DIRECT]
+        control[W_CLIMB] = _clip(speed, control[W_CLIMB] - step, control[W_CLIMB] + step)
+        control[W_HEIGHT] = now
+        return
     away = height - control[W_HEIGHT]
     b = 4.0 * p.fw_t_vert_acc**2 / JERK_M_S3
     speed = 0.5 * (-b + np.sqrt(b * b + 8.0 * p.fw_t_vert_acc * abs(away)))
     if away < 0.0:
         speed = -speed
-    up, down = min(p.fw_t_clmb_r_sp, p.fw_t_clmb_max), min(p.fw_t_sink_r_sp, p.fw_t_sink_max)
-    speed = _clip(speed, -down, up)
-    step = p.fw_t_vert_acc * dt
+    up = min(control[W_CLIMB_MOST], p.fw_t_clmb_max)
+    speed = _clip(speed, -min(control[W_SINK_MOST], p.fw_t_sink_max), up)
     control[W_CLIMB] = _clip(speed, control[W_CLIMB] - step, control[W_CLIMB] + step)
     control[W_HEIGHT] += dt * control[W_CLIMB]
 
@@ -110,6 +141,8 @@ def energy_control(
     goal_dot = _clip((goal - tas) / p.fw_t_tas_tc, 0.5 * least / slow, 0.5 * most / slow)
     rise = (control[W_HEIGHT] - height) / p.fw_t_alt_tc + p.fw_t_hrate_ff * control[W_CLIMB]
     rise = _clip(rise, -p.fw_t_sink_max, p.fw_t_clmb_max)
+    if control[W_CLIMB_DIRECT] == control[W_CLIMB_DIRECT]:
+        rise = control[W_CLIMB]
     potential, kinetic = g * rise, goal * goal_dot
     potential_now, kinetic_now = g * climb, tas * tas_dot
 
@@ -117,12 +150,13 @@ def energy_control(
     stalled = max(p.fw_airspd_min - 2.0 * margin, 0.0)
     sinking = max(p.fw_airspd_min - margin, stalled)
     under = 1.0 - _clip((tas - stalled) / max(sinking - stalled, 1e-6), 0.0, 1.0)
+    under *= control[W_SAVES_SPEED]
 
     weight = _clip(2.0 * under + (1.0 - under) * _clip(p.fw_t_spdweight, 0.0, 2.0), 0.0, 2.0)
     balance = potential * (2.0 - weight) - kinetic * weight
     balance_off = balance - (potential_now * (2.0 - weight) - kinetic_now * weight)
     offset = np.radians(p.fw_psp_off)
-    low, high = np.radians(p.fw_p_lim_min) - offset, np.radians(p.fw_p_lim_max) - offset
+    low, high = control[W_PITCH_LOW] - offset, control[W_PITCH_HIGH] - offset
     pitch = control[W_PITCH] - offset
     change = balance_off * p.fw_t_i_gain_pit / (max(tas, p.fw_airspd_min) * g)
     if pitch >= high:
@@ -141,23 +175,25 @@ def energy_control(
     total = _clip(potential + kinetic + p.fw_t_rll2thr * (load - 1.0), least, most)
     total_off = total - control[W_ENERGY_DOT]
     scale = 1.0 / (most - least)
+    low, high = control[W_THROTTLE_LOW], control[W_THROTTLE_HIGH]
+    cruise = _clip(p.fw_thr_trim, low, high)
     if total >= 0.0:
-        throttle = p.fw_thr_trim + total * (p.fw_thr_max - p.fw_thr_trim) / most
+        throttle = cruise + total * (high - cruise) / most
     else:
-        throttle = p.fw_thr_trim - total * (p.fw_thr_trim - p.fw_thr_min) / least
+        throttle = cruise - total * (cruise - low) / least
     change = total_off * p.fw_t_thr_integ * dt * scale * (1.0 - under)
     before = control[W_THROTTLE]
-    if before >= p.fw_thr_max:
+    if before >= high:
         change = min(change, 0.0)
-    if before <= p.fw_thr_min:
+    if before <= low:
         change = max(change, 0.0)
     control[W_THROTTLE_INT] += change
     throttle += total_off * p.fw_t_thr_damping * scale + control[W_THROTTLE_INT]
-    throttle = _clip(under * p.fw_thr_max + (1.0 - under) * throttle, p.fw_thr_min, p.fw_thr_max)
+    throttle = _clip(under * high + (1.0 - under) * throttle, low, high)
     if p.fw_thr_slew_max > 0.0:
-        step = dt * (p.fw_thr_max - p.fw_thr_min) * p.fw_thr_slew_max
+        step = dt * (high - low) * p.fw_thr_slew_max
         throttle = _clip(throttle, before - step, before + step)
-    control[W_THROTTLE] = _clip(throttle, p.fw_thr_min, p.fw_thr_max)
+    control[W_THROTTLE] = _clip(throttle, low, high)
 
 
 @numba.njit(cache=True)
@@ -178,7 +214,7 @@ def lateral_control(
     an, ae = vel[0] - wind[0], vel[1] - wind[1]
     airspeed = np.sqrt(an * an + ae * ae)
     side = bend + wing_path.turn_acceleration(np.arctan2(ae, an), heading, airspeed, p)
-    most = np.tan(np.radians(p.fw_r_lim)) * GRAVITY_M_S2
+    most = np.tan(control[W_BANK_MOST]) * GRAVITY_M_S2
     roll = np.arctan(_clip(side, -most, most) / GRAVITY_M_S2)
     step = np.radians(p.fw_pn_r_slew_max) * dt
     control[W_ROLL] = _clip(roll, control[W_ROLL] - step, control[W_ROLL] + step)

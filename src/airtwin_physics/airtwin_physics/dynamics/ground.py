@@ -7,7 +7,15 @@ import numba
 import numpy as np
 
 from airtwin_core.types import Array
-from airtwin_physics.dynamics.model import FOOT_C, FOOT_K, FOOT_MU, FOOT_ROLL, Model
+from airtwin_physics.dynamics.model import (
+    FOOT_C,
+    FOOT_K,
+    FOOT_MU,
+    FOOT_ROLL,
+    FOOT_SERVO,
+    ROTOR,
+    Model,
+)
 
 FRICTION_SPEED_M_S = 0.05  # Coulomb friction is smoothed below; there is no sticking
 
@@ -22,7 +30,7 @@ def contact(
 
     ``rotation``: R_ned_frd row by row. A wheel has its own friction along the aircraft's x; there
     and across, each takes its share of the same normal force (a rolling wheel still holds
-    sideways).
+    sideways). A steered wheel's x is turned to the right by its servo's deflection.
     """
     r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
     p, q, r = x[10], x[11], x[12]
@@ -41,6 +49,10 @@ def contact(
         level = np.sqrt(r00 * r00 + r10 * r10)
         if feet[k, FOOT_ROLL] != body[FOOT_MU] and level > 1e-6:
             tn, te = r00 / level, r10 / level  # where the wheel rolls to
+            if feet[k, FOOT_SERVO] >= 0.0:
+                turned = x[ROTOR + model.rotors.shape[0] + int(feet[k, FOOT_SERVO])]
+                c, s = np.cos(turned), np.sin(turned)
+                tn, te = c * tn - s * te, c * te + s * tn
             along, across = vn * tn + ve * te, ve * tn - vn * te
             rolling = feet[k, FOOT_ROLL] * normal * along / (abs(along) + FRICTION_SPEED_M_S)
             slipping = body[FOOT_MU] * normal * across / (abs(across) + FRICTION_SPEED_M_S)

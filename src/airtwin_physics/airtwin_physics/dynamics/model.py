@@ -57,15 +57,16 @@ LEAST, MOST, TAU_SERVO = range(3)
 N_SERVO = 3
 
 # columns of Model.feet
-FOOT_ROLL = 3  # 1 for a wheel that rolls along x
+FOOT_ROLL, FOOT_SERVO = 3, 4  # friction along x; servo that steers it or -1
+N_FOOT = 5
 
 
 class Model(NamedTuple):
     """An aircraft for the kernels; a fleet has one more axis in front of each array.
 
     ``body`` (13,), ``inertia``, ``inertia_inverse`` (3, 3) [kg m^2] FRD, ``rotors`` (n, 20),
-    ``feet`` (k, 4) [m] FRD and friction along x [-]: what touches the ground, ``battery`` (12,)
-    and ``ocv`` (m,) [V] of one cell as in airtwin_physics.battery, ``surfaces`` (s, 32),
+    ``feet`` (k, 5) [m] FRD, friction along x [-], servo: what touches the ground, ``battery``
+    (12,) and ``ocv`` (m,) [V] of one cell as in airtwin_physics.battery, ``surfaces`` (s, 32),
     ``servos`` (m, 3). What a fault changes (mass, effectiveness, share of capacity) is changed
     here, in place.
     """
@@ -85,10 +86,12 @@ def pack(aircraft: Aircraft) -> Model:
     """Return the aircraft as arrays; its feet touch the ground at down 0 of its centre of mass."""
     ground = aircraft.ground
     # a tumbled aircraft lies on its rotor hubs, and they do not roll
-    feet = np.zeros((aircraft.feet_frd_m.shape[0] + aircraft.rotor_count, 4))
+    feet = np.zeros((aircraft.feet_frd_m.shape[0] + aircraft.rotor_count, N_FOOT))
     feet[:, :3] = np.vstack((aircraft.feet_frd_m, aircraft.rotor_positions_frd_m))
     feet[:, FOOT_ROLL] = ground.friction
     feet[: aircraft.foot_rolls.size, FOOT_ROLL][aircraft.foot_rolls > 0] = ground.rolling_friction
+    feet[:, FOOT_SERVO] = -1.0
+    feet[: aircraft.foot_servos.size, FOOT_SERVO] = aircraft.foot_servos
     body = np.zeros(N_BODY)
     body[MASS] = aircraft.mass_kg
     body[CDA_X : CDA_Z + 1] = aircraft.drag_area_frd_m2

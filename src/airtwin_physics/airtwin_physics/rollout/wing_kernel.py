@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fly one wing or quad-plane along a plan with gusts: the virtual aircraft in pieces of 20 ms."""
+"""Fly one aircraft with wings along a plan with gusts: the virtual one in pieces of 20 ms."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ import numpy as np
 
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
-from airtwin_physics.control import convertible, sortie, track, vtol, wing_aircraft, wing_path
-from airtwin_physics.control import multirotor as law
-from airtwin_physics.control.px4_params import Px4Params, Px4WingParams
+from airtwin_physics.control import (
+    sortie,
+    tailsitter,
+    track,
+    vtol,
+    wing_aircraft,
+    wing_path,
+    wing_sortie,
+)
+from airtwin_physics.control.convertible import ARRIVED, ARRIVES, CAME, STAGE, TAKES_OFF, Rows
 from airtwin_physics.control.ticks import TICK_S
 from airtwin_physics.control.wing import Indices
 from airtwin_physics.dynamics import Model
+from airtwin_physics.dynamics.model import FOOT_MU, FOOT_ROLL, GROUND_DOWN
 from airtwin_physics.gusts import gust
 from airtwin_physics.rollout.kernel import GUST_S, LOST_RATE_RAD_S, LOST_SPEED_M_S, OUT_ENERGY
 
@@ -23,7 +31,7 @@ SUBSTEPS = 1  # of Runge-Kutta in a tick: in the air nothing is stiff
 NEAR_M = 3.0  # from the ground there are two: its springs are
 GUST_PIECES = 2  # pieces between two gusts: GUST_S
 
-TAKES_OFF, WING, ARRIVES, GAVE_UP = 0.0, 1.0, 2.0, 3.0  # stages of a quad-plane's flight
+TAIL_SUBSTEPS = 2  # the virtual aircraft's
 
 
 @numba.njit(cache=True)
@@ -75,18 +83,31 @@ def _note(reached: Array, leg: int, now_s: float, energy: float, x: Array) -> No
 
 
 @numba.njit(cache=True)
+def _scrapes(x: Array, model: Model) -> bool:
+    """Return whether it touches the ground with something else than its wheels, or its feet."""
+    if x[2] < -NEAR_M:
+        return False
+    q, feet = x[6:10], model.feet.shape[0]
+    down_x, down_y = 2.0 * (q[1] * q[3] - q[0] * q[2]), 2.0 * (q[2] * q[3] + q[0] * q[1])
+    down_z = 1.0 - 2.0 * (q[1] ** 2 + q[2] ** 2)
+    rolls = np.any(model.feet[:, FOOT_ROLL] != model.body[FOOT_MU])
+    for k in range(feet):
+        foot = model.feet[k]
+        # the last rows are the hubs of the rotors
+        stands = k < feet - model.rotors.shape[0]
+        if rolls:
+            stands = foot[FOOT_ROLL] != model.body[FOOT_MU]
+        low = x[2] + down_x * foot[0] + down_y * foot[1] + down_z * foot[2]
+        if low > model.body[GROUND_DOWN] and not stands:
+            return True
+    return False
+
+
+@numba.njit(cache=True)
 def fly_wing(
-    x: Array,
-    control: Array,
-    setpoint: Array,
-    guide: Array,
-    legs: Array,
+    rows: wing_aircraft.Rows,
+    craft: wing_aircraft.Craft,
     waypoints: Indices,
-    u: Array,
-    model: Model,
-    pushers: Indices,
-    shares: Array,
-    p: Px4WingParams,
     steady: Array,
     strength: float,
     normals: Array,
@@ -96,123 +117,63 @@ def fly_wing(
 ) -> tuple[float, bool, float]:
     """Fly as ``wing_aircraft.advance``; return when it was lost [s] or NaN, touched, lowest down.
 
-    legs (m, 6) of ``wing_path``, waypoints (m,) the plan's waypoint that each leg leads to, every:
-    pieces between two rows of out (T, 11), reached (k, 3) as in ``kernel``.
+    waypoints (m,): the plan's waypoint that each leg leads to, every: pieces between two rows of
+    out (T, 11), reached (k, 3) as in ``kernel``.
     """
     state, wind, energy, lowest = np.zeros(5), steady.copy(), 0.0, -np.inf
-    row = 0
+    x, row, last = rows.x, 0, waypoints.shape[0] - 1
     for piece in range((out.shape[0] - 1) * every + 1):
-        touched = x[2] > 0.0
+        phase = rows.flight[wing_sortie.PHASE]
+        touched = (x[2] > 0.0 and phase == wing_sortie.AIR) or _scrapes(x, craft.model)
+        over = phase == wing_sortie.OFF
         lowest = max(lowest, x[2])
-        if touched or _left_the_model(x):
+        if touched or over or _left_the_model(x):
             _stay(out, row, x, energy)
-            return piece * PIECE_S, touched, lowest
+            return (np.nan if over else piece * PIECE_S), touched, lowest
         if piece % every == 0:
             _write(out, row, x, energy)
             row += 1
         _blown(state, normals, piece, x, steady, strength, wind)
         charge = x[dynamics.CHARGE]
-        wing_aircraft.advance(
-            x, control, setpoint, guide, legs, u, model, pushers, shares, p, wind,
-            TICK_S, SUBSTEPS, TICKS,
-        )  # fmt: skip
-        energy += dynamics.battery(x, model)[0] * (x[dynamics.CHARGE] - charge)
-        for passed in range(int(guide[wing_path.WG_LEG])):
+        wing_aircraft.advance(rows, craft, wind, TICK_S, 2 if x[2] > -NEAR_M else SUBSTEPS, TICKS)
+        energy += dynamics.battery(x, craft.model)[0] * (x[dynamics.CHARGE] - charge)
+        for passed in range(int(rows.guide[wing_path.WG_LEG])):
             _note(reached, waypoints[passed], (piece + 1) * PIECE_S, energy, x)
+        if rows.flight[wing_sortie.PHASE] == wing_sortie.LANDED:
+            _note(reached, waypoints[last], (piece + 1) * PIECE_S, energy, x)
     return np.nan, False, lowest
 
 
 @numba.njit(cache=True)
-def _stopping_m(x: Array, w: Px4WingParams) -> float:
-    """Return from how far PX4 begins the back transition to a place (MissionBlock)."""
-    return float((x[3] ** 2 + x[4] ** 2) / (2.0 * max(w.vt_b_dec_mss, 0.1)))
+def _before(rows: Rows, energy: float, now_s: float, waypoints: Indices, reached: Array) -> None:
+    """Note the waypoints that a flight from pad to pad has passed."""
+    stage, x = rows.voyage[STAGE], rows.x
+    if stage == TAKES_OFF:
+        return
+    if rows.first.shape[0] > 0:
+        _note(reached, 0, now_s, energy, x)
+    for passed in range(int(rows.guide[wing_path.WG_LEG])):
+        _note(reached, waypoints[passed], now_s, energy, x)
+    for k in range(int(rows.voyage[CAME])):
+        _note(reached, waypoints[waypoints.shape[0] - 1] + k, now_s, energy, x)
 
 
 @numba.njit(cache=True)
-def _heading(x: Array) -> float:
-    return float(np.arctan2(2 * (x[6] * x[9] + x[7] * x[8]), 1 - 2 * (x[8] ** 2 + x[9] ** 2)))
-
-
-@numba.njit(cache=True)
-def _take_off(
-    x: Array,
-    mode: Array,
-    hover: Array,
-    setpoint: Array,
-    path: Array,
-    guide: Array,
-    follower: Array,
-    first: Array,
-    p: Px4Params,
-) -> bool:
-    """Fly the take-off ``first`` (1, 7); at its height go over to the wing and return true."""
-    sortie.guide(follower, setpoint, x, hover, first, p, PIECE_S)
-    phase = follower[track.G_FLIGHT][sortie.PHASE]
-    if phase != sortie.AIR or abs(first[0, 2] - x[2]) > p.nav_mc_alt_rad:
-        return False
-    mode[convertible.WANTED] = 1.0
-    guide[:], guide[0], guide[1] = 0.0, x[0], x[1]
-    path[2], path[3] = np.cos(_heading(x)), np.sin(_heading(x))
-    return True
-
-
-@numba.njit(cache=True)
-def _leave_wing(x: Array, mode: Array, setpoint: Array, goal: Array, w: Px4WingParams) -> float:
-    """Return the stage after the wing's: begun where it can still stop before ``goal``."""
-    dn, de = goal[0] - x[0], goal[1] - x[1]
-    if mode[convertible.MODE] == convertible.HOVER and mode[convertible.WANTED] == 0.0:
-        setpoint[law.SP_WANTED] = np.nan  # the transition took too long: it stays
-        setpoint[law.SP_POS] = x[:3]
-        return GAVE_UP
-    if np.sqrt(dn * dn + de * de) < _stopping_m(x, w):
-        mode[convertible.WANTED] = 0.0
-        return ARRIVES
-    return WING
-
-
-@numba.njit(cache=True)
-def _arrive(
-    x: Array,
-    hover: Array,
-    setpoint: Array,
-    follower: Array,
-    last: Array,
-    arrived: bool,
-    p: Px4Params,
-) -> int:
-    """Fly ``last`` (b, 7) in hover, from here if not ``arrived``; return how many it reached."""
-    if not arrived:
-        follower[:], follower[:3], follower[3:6] = 0.0, x[:3], x[3:6]
-        follower[track.G_YAW] = _heading(x)
-        sortie.begin(follower[track.G_FLIGHT], track.FLY)
-    sortie.guide(follower, setpoint, x, hover, last, p, PIECE_S)
-    if follower[track.G_FLIGHT][sortie.PHASE] >= sortie.LANDED:
-        return 2
-    return 1 if follower[track.G_LEG] > 0.0 or follower[track.G_WAITED] > 0.0 else 0
+def _ends(rows: Rows, model: Model) -> tuple[bool, bool]:
+    """Return whether it came to the ground where it should not, and whether the flight is over."""
+    stage, flight = rows.voyage[STAGE], rows.follower[track.G_FLIGHT]
+    leg = int(rows.follower[track.G_LEG])
+    lands = rows.voyage[ARRIVED] > 0.0 and rows.last[leg, track.L_KIND] == track.LAND
+    touched = rows.x[2] > 0.0 and stage != TAKES_OFF and not lands
+    touched = touched or _scrapes(rows.x, model)
+    return touched, stage == ARRIVES and flight[sortie.PHASE] == sortie.OFF
 
 
 @numba.njit(cache=True)
 def fly_vtol(
-    x: Array,
-    mode: Array,
-    hover: Array,
-    row: Array,
-    setpoint: Array,
-    path: Array,
-    guide: Array,
-    follower: Array,
-    first: Array,
-    legs: Array,
+    rows: Rows,
+    craft: vtol.Craft,
     waypoints: Indices,
-    last: Array,
-    u: Array,
-    model: Model,
-    lifters: Indices,
-    lift: Array,
-    pushers: Indices,
-    shares: Array,
-    p: Px4Params,
-    w: Px4WingParams,
     steady: Array,
     strength: float,
     normals: Array,
@@ -220,45 +181,53 @@ def fly_vtol(
     out: Array,
     reached: Array,
 ) -> tuple[float, bool, float]:
-    """Fly a quad-plane: ``first`` in hover, ``legs`` on the wing, ``last`` in hover.
-
-    first (0 or 1, 7), last (b, 7) of ``track``, legs (m, 6) of ``wing_path``; follower (15,) of
-    ``track``; the first goal of ``last`` is the last of the wing. See ``fly_wing``.
-    """
+    """Fly a quad-plane from pad to pad; see ``fly_wing``."""
     state, wind, energy, lowest = np.zeros(5), steady.copy(), 0.0, -np.inf
-    at, stage, end = 0, TAKES_OFF if first.shape[0] > 0 else WING, legs.shape[0] - 1
-    arrived, flight = False, follower[track.G_FLIGHT]
+    x, at = rows.x, 0
     for piece in range((out.shape[0] - 1) * every + 1):
-        lands = arrived and last[int(follower[track.G_LEG]), track.L_KIND] == track.LAND
-        touched = x[2] > 0.0 and stage != TAKES_OFF and not lands
-        over = stage == ARRIVES and flight[sortie.PHASE] == sortie.OFF
+        touched, over = _ends(rows, craft.wing.model)
         lowest = max(lowest, x[2])
+        _before(rows, energy, piece * PIECE_S, waypoints, reached)
         if touched or over or _left_the_model(x):
             _stay(out, at, x, energy)
             return (np.nan if over else piece * PIECE_S), touched, lowest
         if piece % every == 0:
             _write(out, at, x, energy)
             at += 1
-        now_s, hovers = piece * PIECE_S, mode[convertible.MODE] == convertible.HOVER
-        if stage == TAKES_OFF:
-            if _take_off(x, mode, hover, setpoint, path, guide, follower, first, p):
-                stage = WING
-                _note(reached, 0, now_s, energy, x)
-        elif stage == WING:
-            for passed in range(int(guide[wing_path.WG_LEG])):
-                _note(reached, waypoints[passed], now_s, energy, x)
-            if int(guide[wing_path.WG_LEG]) == end or hovers:
-                stage = _leave_wing(x, mode, setpoint, legs[end], w)
-        elif stage == ARRIVES and hovers:
-            came = _arrive(x, hover, setpoint, follower, last, arrived, p)
-            arrived = True
-            for k in range(came):
-                _note(reached, waypoints[end] + k, now_s, energy, x)
         _blown(state, normals, piece, x, steady, strength, wind)
         charge = x[dynamics.CHARGE]
-        vtol.advance(
-            mode, x, hover, row, setpoint, path, guide, legs, u, model, lifters, lift, pushers,
-            shares, p, w, wind, TICK_S, 2 if x[2] > -NEAR_M else SUBSTEPS, TICKS,
-        )  # fmt: skip
-        energy += dynamics.battery(x, model)[0] * (x[dynamics.CHARGE] - charge)
+        vtol.advance(rows, craft, wind, TICK_S, 2 if x[2] > -NEAR_M else SUBSTEPS, TICKS)
+        energy += dynamics.battery(x, craft.wing.model)[0] * (x[dynamics.CHARGE] - charge)
+    return np.nan, False, lowest
+
+
+@numba.njit(cache=True)
+def fly_tailsitter(
+    rows: Rows,
+    craft: tailsitter.Craft,
+    waypoints: Indices,
+    steady: Array,
+    strength: float,
+    normals: Array,
+    every: int,
+    out: Array,
+    reached: Array,
+) -> tuple[float, bool, float]:
+    """Fly a tailsitter from pad to pad; see ``fly_wing``."""
+    state, wind, energy, lowest = np.zeros(5), steady.copy(), 0.0, -np.inf
+    x, at = rows.x, 0
+    for piece in range((out.shape[0] - 1) * every + 1):
+        touched, over = _ends(rows, craft.wing.model)
+        lowest = max(lowest, x[2])
+        _before(rows, energy, piece * PIECE_S, waypoints, reached)
+        if touched or over or _left_the_model(x):
+            _stay(out, at, x, energy)
+            return (np.nan if over else piece * PIECE_S), touched, lowest
+        if piece % every == 0:
+            _write(out, at, x, energy)
+            at += 1
+        _blown(state, normals, piece, x, steady, strength, wind)
+        charge = x[dynamics.CHARGE]
+        tailsitter.advance(rows, craft, wind, TICK_S, TAIL_SUBSTEPS, TICKS)
+        energy += dynamics.battery(x, craft.wing.model)[0] * (x[dynamics.CHARGE] - charge)
     return np.nan, False, lowest

@@ -9,9 +9,10 @@ from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
-from airtwin_physics.control import convertible, sortie, track, vtol, wing
 from airtwin_physics.control import multirotor as law
+from airtwin_physics.control import track
 from airtwin_physics.control.px4_params import Px4WingParams
+from airtwin_physics.control.tailsitter import TailsitterAircraft
 from airtwin_physics.control.vtol import VtolAircraft
 from airtwin_physics.control.wing import Indices
 from airtwin_physics.control.wing_aircraft import WingAircraft, pushing
@@ -24,25 +25,35 @@ Flown = tuple[Array, Array, Array, Array, Array]
 
 
 def hovers(aircraft: Aircraft) -> bool:
-    """Return whether some rotors of an aircraft with wings lift it, whatever its name."""
-    return len(pushing(dynamics.pack(aircraft))) < aircraft.rotor_count
+    """Return whether an aircraft with wings stands on its tail, or some of its rotors lift it."""
+    return (
+        stands_on_its_tail(aircraft)
+        or len(pushing(dynamics.pack(aircraft))) < aircraft.rotor_count
+    )
 
 
-def wing_legs(plan: Plan, p: Px4WingParams, *, loiters: bool) -> tuple[Array, Indices]:
+def stands_on_its_tail(aircraft: Aircraft) -> bool:
+    """Return whether the nose of an aircraft at rest points up."""
+    return aircraft.ground.rest_pitch_rad > 1.0
+
+
+def wing_legs(plan: Plan, p: Px4WingParams, *, wing_only: bool) -> tuple[Array, Indices]:
     """Return legs (m, 6) of ``wing_path`` and the waypoint (m,) that each leads to.
 
-    A hold is a circle of NAV_LOITER_RAD, flown clockwise; so is the end, if it ``loiters``.
+    A hold is a circle of NAV_LOITER_RAD, flown clockwise. ``wing_only``: take-off and landing are
+    legs too, and an end in the air is a circle; else they are flown in hover.
     """
     rows, waypoints = [], []
     for k, point in enumerate(plan.waypoints):
-        if point.act is not Act.FLY:
+        flies = point.act is Act.FLY
+        if not (flies or wing_only):
             continue
         speed = np.nan if point.speed_m_s is None else point.speed_m_s
         rows.append([*point.position_ned_m, speed, 0.0, 0.0])
         waypoints.append(k)
-        last = k == len(plan.waypoints) - 1
-        if point.hold_s > 0.0 or (last and loiters):
-            hold = np.inf if last and loiters else point.hold_s
+        stays = wing_only and k == len(plan.waypoints) - 1 and point.act is not Act.LAND
+        if (flies and point.hold_s > 0.0) or stays:
+            hold = np.inf if stays else point.hold_s
             rows.append([*point.position_ned_m, speed, p.nav_loiter_rad, hold])
             waypoints.append(k)
     return np.array(rows).reshape(-1, 6), np.array(waypoints, dtype=np.int64)
@@ -63,7 +74,7 @@ def fly(
 
     Raises:
         ValueError: an odd interval, unknown PX4 parameters, nothing to fly on the wing, or an
-            aircraft or a plan that the laws cannot fly: a fixed wing neither takes off nor lands.
+            aircraft or a plan that the laws cannot fly.
     """
     if every % round(kernels.PIECE_S / kernel.STEP_S) != 0:
         raise ValueError(f"rollouts of wings are looked at every {kernels.PIECE_S} s at best")
@@ -73,10 +84,8 @@ def fly(
     lost, touched, lowest = np.empty((3, n))
     normals = np.zeros((kernel.looks((rows - 1) * every) + 1, 5))
     model = dynamics.pack(aircraft)
-    if aircraft.ground.rest_pitch_rad > 1.0:
-        raise ValueError(f"{aircraft.name}: there are no rollouts of tailsitters")
-    one: _Wing | _QuadPlane
-    one = _QuadPlane(aircraft, plan) if hovers(aircraft) else _Wing(aircraft, plan)
+    one: _Wing | _Convertible
+    one = _Convertible(aircraft, plan) if hovers(aircraft) else _Wing(aircraft, plan)
     for i in range(n):
         if drawn.gusts is not None:
             drawn.gusts.standard_normal(out=normals)
@@ -92,17 +101,20 @@ class _Wing:
     """One fixed wing that is begun anew for each future."""
 
     def __init__(self, aircraft: Aircraft, plan: Plan) -> None:
-        if any(point.act is not Act.FLY for point in plan.waypoints) or not plan.waypoints:
-            raise ValueError(
-                f"{aircraft.name}: a fixed wing flies waypoints, it does not take off or land"
-            )
         self._plane = WingAircraft(aircraft)
-        self._legs, self._waypoints = wing_legs(plan, self._plane.params, loiters=True)
+        acts = [point.act for point in plan.waypoints]
+        self._takes_off, self._lands = Act.TAKE_OFF in acts[:1], Act.LAND in acts[-1:]
+        self._legs, self._waypoints = wing_legs(plan, self._plane.params, wing_only=True)
+        if len(self._legs) < 1 + self._takes_off + self._lands:
+            raise ValueError(f"{aircraft.name}: nothing to fly on the wing")
 
     def begin(self, model: dynamics.Model, start: Array, wind: Array, charge_c: float) -> None:
         self._plane.model = model
-        self._plane.take(start, wind, charge_c)
-        self._plane.follow(self._legs)
+        if self._takes_off:
+            self._plane.stand(start[:3], frames.yaw_from_quat(start[6:10]), charge_c)
+        else:
+            self._plane.take(start, wind, charge_c)
+        self._plane.follow(self._legs, takes_off=self._takes_off, lands=self._lands)
 
     def fly(
         self,
@@ -115,54 +127,43 @@ class _Wing:
     ) -> tuple[float, bool, float]:
         a = self._plane
         found: tuple[float, bool, float] = kernels.fly_wing(
-            a.x, a.control, a.setpoint, a.guide, self._legs, self._waypoints, a.u, a.model,
-            a.pushers, a.shares, a.params, wind, strength, normals, pieces, out, reached,
-        )  # fmt: skip
+            a.rows(), a.craft(), self._waypoints, wind, strength, normals, pieces, out, reached
+        )
         return found
 
 
-class _QuadPlane:
-    """One quad-plane that is begun anew for each future: hover or wing, as its airspeed is."""
+class _Convertible:
+    """One quad-plane or tailsitter begun anew for each future, in hover or on the wing."""
 
     def __init__(self, aircraft: Aircraft, plan: Plan) -> None:
-        self._plane = a = VtolAircraft(aircraft)
-        self._legs, self._waypoints = wing_legs(plan, a.params, loiters=False)
+        self._plane: VtolAircraft | TailsitterAircraft
+        upright = stands_on_its_tail(aircraft)
+        self._plane = a = TailsitterAircraft(aircraft) if upright else VtolAircraft(aircraft)
+        self._legs, self._waypoints = wing_legs(plan, a.params, wing_only=False)
         if len(self._legs) == 0:
             raise ValueError(f"{aircraft.name}: nothing to fly on the wing")
         rows = plan.legs(np.zeros(3), a.hover_params)
         rows[:, track.L_SPEED] = a.hover_params.mpc_xy_cruise
-        takes_off = plan.waypoints[0].act is Act.TAKE_OFF
-        self._first = rows[:1] if takes_off else np.zeros((0, track.N_LEG))
+        self._standing = plan.waypoints[0].act is Act.TAKE_OFF
+        self._first = rows[:1] if self._standing else np.zeros((0, track.N_LEG))
         self._last = rows[self._waypoints[-1] :].copy()
         self._last[:, track.L_YAW] = np.nan
-        self._follower = np.zeros(track.N_GUIDE)
-        self._standing = takes_off
 
     def begin(self, model: dynamics.Model, start: Array, wind: Array, charge_c: float) -> None:
         a = self._plane
         a.model = model
         yaw = frames.yaw_from_quat(start[6:10])
-        a.start(start[:3], yaw)
-        airspeed = float(np.linalg.norm(start[3:6] - wind))
         if self._standing:
-            place = dynamics.at_rest(model, yaw_rad=yaw)
-            a.x[2], a.x[6:10], a.x[dynamics.ROTOR :] = place[2], place[6:10], 0.0
-            a.hover = law.new_control(a.hover_params)
+            a.stand(start[:3], yaw)
         else:
+            a.start(start[:3], yaw)
             a.x[:13] = start
             a.hover[law.C_VEL_LAST], a.hover[law.C_RATE] = start[3:6], start[10:13]
         a.x[dynamics.CHARGE] = charge_c
-        self._follower = track.new_guide(a.x[:3], np.zeros(3), yaw)
-        if self._standing:
-            sortie.begin(self._follower[track.G_FLIGHT], track.TAKE_OFF)
-            return
-        if airspeed > a.params.vt_arsp_trans:
-            a.mode[convertible.MODE], a.mode[vtol.V_WEIGHT] = convertible.WING, 0.0
-            a.x[dynamics.ROTOR + a.lifters] = 0.0
-            height, climb = -float(start[2]), -float(start[5])
-            a.wing = wing.new_control(a.params, height, climb, airspeed)
-            a.mode[convertible.TIME] = vtol.BLEND_S
-        a.follow(self._legs)
+        airspeed = float(np.linalg.norm(start[3:6] - wind))
+        if not self._standing and airspeed > a.params.vt_arsp_trans:
+            a.cruise(airspeed)
+        a.fly(self._first, self._legs, self._last)
 
     def fly(
         self,
@@ -173,10 +174,10 @@ class _QuadPlane:
         out: Array,
         reached: Array,
     ) -> tuple[float, bool, float]:
-        a = self._plane
-        found: tuple[float, bool, float] = kernels.fly_vtol(
-            a.x, a.mode, a.hover, a.wing, a.setpoint, a.path, a.guide, self._follower, self._first,
-            self._legs, self._waypoints, self._last, a.u, a.model, a.lifters, a.lift, a.pushers,
-            a.shares, a.hover_params, a.params, wind, strength, normals, pieces, out, reached,
-        )  # fmt: skip
+        a, rest = self._plane, (wind, strength, normals, pieces, out, reached)
+        found: tuple[float, bool, float]
+        if isinstance(a, VtolAircraft):
+            found = kernels.fly_vtol(a.rows(), a.craft(), self._waypoints, *rest)
+        else:
+            found = kernels.fly_tailsitter(a.rows(), a.craft(), self._waypoints, *rest)
         return found
