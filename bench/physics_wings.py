@@ -21,9 +21,16 @@ of transitions, of ``vtol_transitions``, that did not end in the wanted mode.
 ``tailsitter_...``: the same of the tailsitter, wind of 0, 1.5 and 3 m/s from four directions;
 ``tailsitter_hover_error_m``: worst distance from its place after 20 s;
 ``tailsitter_cross_track_rms_m``: worst RMS distance from its line on the wing, 15 s after the
-transition. ``rollouts_wing_per_s_core``, ``rollouts_vtol_per_s_core``: ten seconds of sampled
+transition. ``rollouts_..._per_s_core`` of wing, vtol, runway, tailsitter: ten seconds of sampled
 flight in gusts for each second of CPU time; ``rollouts_wing_lost``, ``rollouts_vtol_lost``: share
 of 60 flights in 6 m/s of wind with gusts that were lost, the quad-plane's from pad to pad.
+``rollouts_runway_lost``: of 60 flights from runway to runway in 4 m/s of head wind with gusts;
+``rollouts_tailsitter_lost``: of 60 from pad to pad in 1.5 m/s with gusts.
+
+``wing_landings``: flights from runway to runway, rows of head and side wind, length of the ground
+roll, how far from the runway's line it went, sink rate of the touchdown, how far it was beyond the
+point on the ground and beside the line, length of the roll-out; no figures where a wing tip
+touched (``wing_landings_failed`` of them).
 """
 
 from __future__ import annotations
@@ -36,7 +43,7 @@ from rich.console import Console
 
 from airtwin_core import aircraft, frames
 from airtwin_core.types import Array
-from airtwin_physics.control import convertible, wing_path
+from airtwin_physics.control import convertible, wing_path, wing_sortie
 from airtwin_physics.control.tailsitter import TailsitterAircraft
 from airtwin_physics.control.vtol import VtolAircraft
 from airtwin_physics.control.wing_aircraft import WingAircraft
@@ -54,7 +61,7 @@ def measure(console: Console) -> dict[str, Any]:
     """Return all figures."""
     console.print("measuring the wing ...", highlight=False)
     plane = WingAircraft(aircraft.load("aerosonde"))
-    figures = _squares(plane) | _circles(plane) | _descent(plane)
+    figures = _squares(plane) | _circles(plane) | _descent(plane) | _landings(plane)
     console.print("measuring the quad-plane ...", highlight=False)
     figures |= _transitions(VtolAircraft(aircraft.load("standard_vtol")))
     console.print("measuring the tailsitter ...", highlight=False)
@@ -152,6 +159,53 @@ def _descent(plane: WingAircraft) -> dict[str, Any]:
             round(float(speed.max()), 1),
         ],
     }
+
+
+RUNWAY = Plan(
+    (
+        Waypoint((300.0, 0.0, -40.0), act=Act.TAKE_OFF),
+        Waypoint((400.0, 250.0, -40.0)),
+        Waypoint((-800.0, 250.0, -40.0)),
+        Waypoint((-1000.0, 0.0, -30.0)),
+        Waypoint((-550.0, 0.0, -30.0)),
+        Waypoint((50.0, 0.0, 0.0), act=Act.LAND),
+    )
+)
+TIP_RAD = 0.29  # the bank at which a wing tip of the Aerosonde on its wheels touches
+
+
+def _landings(plane: WingAircraft) -> dict[str, Any]:
+    legs = np.array([[*point.position_ned_m, NAN, 0.0, 0.0] for point in RUNWAY.waypoints])
+    rows, failed = [], 0
+    for head, side in ((0, 0), (5, 0), (8, 0), (-3, 0), (0, 3), (0, 5), (0, 8), (4, 4)):
+        plane.stand(np.zeros(3), charge_c=0.0)
+        plane.follow(legs, takes_off=True, lands=True)
+        states, phases, bank = [plane.x.copy()], [0.0], 0.0
+        while phases[-1] != wing_sortie.OFF and len(states) < 15_000:
+            plane.advance(0.02, np.array([-head, -side, 0.0]))
+            states.append(plane.x.copy())
+            phases.append(plane.flight[wing_sortie.PHASE])
+            if plane.x[2] > -0.5:
+                bank = max(bank, abs(frames.euler_from_quat(plane.x[6:10])[0]))
+        x, phase = np.array(states), np.array(phases)
+        row: dict[str, Any] = {"head_wind_m_s": head, "side_wind_m_s": side}
+        rows.append(row)
+        if bank > TIP_RAD or phase[-1] != wing_sortie.OFF:
+            failed += 1
+            continue
+        climbs = int(np.argmax(phase == wing_sortie.CLIMB))
+        flare = int(np.argmax(phase == wing_sortie.FLARE))
+        down = flare + int(np.argmax(x[flare:, 2] > -0.002)) - 1
+        row |= {
+            "ground_roll_m": round(float(x[climbs, 0]), 1),
+            "off_line_m": round(float(np.max(np.abs(x[:climbs, 1]))), 2),
+            "touchdown_sink_m_s": round(float(x[down, 5]), 2),
+            "touchdown_beyond_m": round(float(x[down, 0] - legs[-1, 0]), 1),
+            "touchdown_beside_m": round(float(x[down, 1]), 2),
+            "roll_out_m": round(float(x[-1, 0] - x[down, 0]), 1),
+            "roll_out_off_line_m": round(float(np.max(np.abs(x[down:, 1]))), 2),
+        }
+    return {"wing_landings": rows, "wing_landings_failed": failed}
 
 
 def _transitions(plane: VtolAircraft) -> dict[str, Any]:
@@ -261,18 +315,24 @@ def _rollouts() -> dict[str, Any]:
     )
     cruise = start.supposed(np.array([0.0, 0.0, -100.0]), np.array([19.0, 5.2, 0.0]))
     out: dict[str, Any] = {}
-    for name, craft, belief, plan, seconds, n in (
-        ("wing", "aerosonde", cruise, level, 40.0, 60),
-        ("vtol", "standard_vtol", start.supposed(np.zeros(3)), pads, 200.0, 60),
+    stands = start.supposed(np.zeros(3), sigmas=np.zeros(15))
+    head, light = draw.Wind((-4.0, 0.0, 0.0), gust=1.0), draw.Wind((-1.5, 0.0, 0.0), gust=1.0)
+    for name, craft, belief, plan, seconds, n, air in (
+        ("wing", "aerosonde", cruise, level, 40.0, 60, wind),
+        ("vtol", "standard_vtol", start.supposed(np.zeros(3)), pads, 200.0, 60, wind),
+        ("runway", "aerosonde", stands, RUNWAY, 300.0, 60, head),
+        ("tailsitter", "tailsitter", stands, pads, 250.0, 60, light),
     ):
         for count in (1, n):  # the first compiles or loads
             began = time.process_time()
             fan = rollouts.rollout(
-                belief, plan, wind, count, seconds, np.random.default_rng(1),
+                belief, plan, air, count, seconds, np.random.default_rng(1),
                 aircraft=aircraft.load(craft), interval_s=0.5,
             )  # fmt: skip
             spent = time.process_time() - began
-        ends = np.where(fan.kept, fan.reached_s[:, -1], seconds) if name == "vtol" else seconds
-        out[f"rollouts_{name}_per_s_core"] = round(float(np.sum(ends * np.ones(n))) / 10.0 / spent)
+        ends = np.full(n, seconds)
+        if name != "wing":
+            ends = np.where(np.isfinite(fan.reached_s[:, -1]), fan.reached_s[:, -1], fan.lost_s)
+        out[f"rollouts_{name}_per_s_core"] = round(float(np.nansum(ends)) / 10.0 / spent)
         out[f"rollouts_{name}_lost"] = round(float(np.mean(np.logical_not(fan.kept))), 3)
     return out
