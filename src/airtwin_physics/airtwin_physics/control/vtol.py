@@ -183,14 +183,17 @@ def lift(
     own: Array,
     motors: Array,
     airspeed: float,
+    acceleration: Array,
     craft: Craft,
     wind: Array,
     dt_s: float,
 ) -> None:
-    """Let the cascade of hover and transitions act once; own (16,), motors (k,) are scratch."""
+    """Let the cascade of hover and transitions act once; own (16,), motors (k,) are scratch.
+
+    airspeed [m/s], acceleration (3,) [m/s^2] NED: as before the mode was switched.
+    """
     state, x, hover, u, setpoint = rows.mode, rows.x, rows.hover, rows.u, rows.setpoint
     p, hovers = craft.hover_params, rows.mode[MODE] == HOVER
-    acceleration = (x[3:6] - hover[law.C_VEL_LAST]) / dt_s
     if hovers:
         state[V_WEIGHT], state[V_PUSHER] = 1.0, 0.0
         law.position_control(hover, setpoint, x[:3], x[3:6], heading(x[6:10]), p, dt_s)
@@ -231,6 +234,7 @@ def advance(rows: Rows, craft: Craft, wind: Array, dt_s: float, substeps: int, t
                 voyage(rows, heading(x[6:10]), craft.hover_params, w, guided_s)
             rows.voyage[WAIT] = (rows.voyage[WAIT] + 1.0) % wing_aircraft.GUIDE_TICKS
         airspeed = wing_aircraft.airspeed_ahead(x, wind)
+        acceleration = (x[3:6] - hover[law.C_VEL_LAST]) / dt_s
         switch_mode(rows, airspeed, craft)
         if state[MODE] != HOVER and row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
             bound = row[wing.W_BOUND]
@@ -244,7 +248,7 @@ def advance(rows: Rows, craft: Craft, wind: Array, dt_s: float, substeps: int, t
                 throttle = share * row[wing.W_THROTTLE] + (1.0 - share) * state[V_PUSHER]
                 wing.mix(u, row, flies.pushers, flies.shares, throttle)
         else:
-            lift(rows, own, motors, airspeed, craft, wind, dt_s)
+            lift(rows, own, motors, airspeed, acceleration, craft, wind, dt_s)
         state[TIME] += dt_s
         for _ in range(substeps):
             step_into(x, u, flies.model, wind, dt_s / substeps, work)
