@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 
 import numpy as np
 import pytest
@@ -356,7 +355,7 @@ def test_resync_moves_the_aircraft_and_keeps_what_was_learnt(
     assert -plane.x[2] == pytest.approx(100.0, abs=3.0)
     assert plane.x[1] == pytest.approx(0.0, abs=1.0)
     with pytest.raises(ValueError, match="not finite"):
-        plane.resync(dataclasses.replace(belief, position_ned_m=np.full(3, np.nan)))
+        plane.resync(belief._replace(position_ned_m=np.full(3, np.nan)))
 
 
 def test_a_mirrored_plan_gives_the_mirrored_flight() -> None:
