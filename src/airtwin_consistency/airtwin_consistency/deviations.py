@@ -145,7 +145,7 @@ class DeviationLog:
             # what began together is not all seen at once
             own.update(finding.symptoms)
             recent.update(self._recent(now_ns))
-            cause = diagnose(check.requirement, own, sorted(recent))
+            cause = diagnose(check.requirement, sorted(own), sorted(recent))
             deviation = dataclasses.replace(deviation, cause=cause)
         self._open[check.requirement] = deviation
 

@@ -250,3 +250,4 @@ class Monitor:
         self._seen.twins.append(state)
         self._gnss.on_twin(state)
         self._barometer.on_twin(state)
+        self._actuation.on_twin(state)

@@ -80,6 +80,8 @@ class Scene:
     position: Array = dataclasses.field(default_factory=lambda: np.array([1.0, 2.0, -10.0]))
     velocity: Array = dataclasses.field(default_factory=lambda: np.zeros(3))
     tilt_rad: float = 0.0
+    yaw_rate: float = 0.0
+    shake: float = 0.0  # [m/s^2] of the rotors
     # PX4
     px4_shift: Array = dataclasses.field(default_factory=lambda: np.zeros(3))
     px4_velocity_shift: Array = dataclasses.field(default_factory=lambda: np.zeros(3))
@@ -225,8 +227,8 @@ class Scene:
             self.position + self._random(3),
             self.velocity + 0.3 * self._random(3),
             frames.quat_from_euler(self.tilt_rad, 0.0, 0.0),
-            np.zeros(3),
-            np.zeros(3),
+            np.array([0.0, 0.0, self.yaw_rate]),
+            self.shake * self.rng.standard_normal(3),
             self.gyro_bias,
             self.accel_bias,
             covariance,
