@@ -37,6 +37,8 @@ _ADAPT_S = 60.0  # slow changes of trim (wind, battery) are followed
 _RESERVE = 0.85  # median command above which all rotors are near their limits
 _SETTLE_S = 2.0  # of the mean command after lift-off
 _ALONE = 0.7  # the second largest shift of a single fault stays below this share
+_RESTLESS = 3.0  # sigmas of a rotor's own wander about its trim are no loss
+_SLACK_MAX = 2.0  # of the slack: a rotor that loses a quarter is found on any aircraft
 _LEFT_M_S = 0.5  # faster than this, two sigmas aside, nothing moves that stands on the ground
 
 
@@ -100,6 +102,7 @@ class ActuationChecks:
         self._tipping = Tipping(self._limits)
         self._filtered: Array = np.full(rotors.size, np.nan)
         self._trim: Array = np.zeros(rotors.size)
+        self._wander: Array = np.zeros(rotors.size)  # mean square about the trim
         self._sums: Array = np.zeros(rotors.size)
         self._began_ns = [0] * rotors.size
         self._learned_s = 0.0
@@ -161,8 +164,15 @@ class ActuationChecks:
         the torque on the aircraft that changed, and nothing remains.
         """
         others = _largest_other(np.abs(shift)) / _ALONE
-        alone: Array = shift - np.maximum(others, self._limits.trim_slack)
+        alone: Array = shift - np.maximum(others, self._slack())
         return alone
+
+    def _slack(self) -> Array:
+        """Return the shift of each rotor that is not counted: its own restlessness; shape (n,)."""
+        least = self._limits.trim_slack
+        own = _RESTLESS * np.sqrt(self._wander)
+        slack: Array = np.clip(own, least, _SLACK_MAX * least)
+        return slack
 
     def _beside_its_opposite(self, shift: Array, rotor: int) -> float:
         """Return what a rotor at its limit does alone but for one that fell; an aircraft turns.
@@ -192,8 +202,10 @@ class ActuationChecks:
         self._filtered = self._filtered + share * (log_command - self._filtered)
         if not self._learned:
             self._learned_s += dt_s
-            level = self._filtered - np.mean(self._filtered)
-            self._trim = self._trim + (level - self._trim) * (dt_s / self._learned_s)
+            share = dt_s / self._learned_s
+            off = self._filtered - np.mean(self._filtered) - self._trim
+            self._trim = self._trim + share * off
+            self._wander = (1.0 - share) * (self._wander + share * off * off)
             return
         shift = self._shift(self._filtered)
         sums = self._sums + self._alone(shift) * dt_s
@@ -203,6 +215,7 @@ class ActuationChecks:
         self._sums = np.clip(sums, 0.0, _REMEMBER * limits.trim_limit_s)
         if float(self._sums.max()) <= 0.5 * limits.trim_limit_s:
             self._trim = self._trim + shift * (dt_s / _ADAPT_S)
+            self._wander = self._wander + (shift * shift - self._wander) * (dt_s / _ADAPT_S)
 
     def check(self, seen: Evidence, now_ns: int) -> Finding:
         """Return CON-ACT-1."""

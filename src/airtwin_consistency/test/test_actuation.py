@@ -98,6 +98,22 @@ def test_a_pair_that_works_near_its_limit_reaches_it_one_before_the_other():
     assert _faults(scene) == []
 
 
+def test_a_rotor_that_is_restless_all_along_is_not_judged_as_a_quiet_one():
+    more = np.array([np.exp(0.17), 1.0, 1.0, 1.0])
+    quiet, restless = hovering(), Scene()
+    for k in range(16):
+        restless.motors = LEVEL * np.array([np.exp(0.12 * (-1) ** k), 1.0, 1.0, 1.0])
+        restless.run(1.0)
+    for scene in (quiet, restless):
+        scene.motors = LEVEL * more
+        scene.run(6.0)
+    assert [cause for cause, _ in _faults(quiet)] == ["motor fault (rotor 1)"]
+    assert _faults(restless) == []
+    restless.motors = LEVEL * np.array([1.5, 1.0, 1.0, 1.0])  # a third is lost
+    restless.run(3.0)
+    assert [cause for cause, _ in _faults(restless)] == ["motor fault (rotor 1)"]
+
+
 def _fall(scene, steps):
     for tilt_deg, motors in steps:
         scene.tilt_rad = np.radians(tilt_deg)
