@@ -266,13 +266,17 @@ def _used(twin: TwinState, source: str) -> int:
 
 
 def _same(a: Origin | None, b: Origin | None) -> bool:
-    """Return whether two local frames are the same to a centimetre or so."""
+    """Return whether two local frames are the same to a centimetre or so.
+
+    Where PX4 does not know its origin's altitude, the twin has put it where PX4's height fits.
+    """
     if a is None or b is None:
         return False
+    told = a.altitude_told and b.altitude_told
     return (
         abs(a.latitude_deg - b.latitude_deg) < 1e-7
         and abs(a.longitude_deg - b.longitude_deg) < 1e-7
-        and abs(a.altitude_amsl_m - b.altitude_amsl_m) < 0.05
+        and not (told and abs(a.altitude_amsl_m - b.altitude_amsl_m) >= 0.05)
     )
 
 

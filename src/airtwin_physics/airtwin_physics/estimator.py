@@ -164,7 +164,8 @@ class Estimator:
         belief, sensors = self._belief, self._sensors
         if sample.origin is not None:
             self._anchor.stands(0.0, None)
-            shift = self._anchor.offer(sample.origin)
+            down_m = float(sample.position_ned_m[2]) if sample.z_valid else None
+            shift = self._anchor.offer(sample.origin, down_m)
             if shift is not None and sensors.gnss.started:
                 sensors.shift(shift)
             return

@@ -15,6 +15,7 @@ from airtwin_core.types import (
     Imu,
     LandDetected,
     LocalPosition,
+    Magnetometer,
     Origin,
     Sample,
     TwinState,
@@ -305,3 +306,46 @@ def test_a_wrong_origin_told_before_any_fix_costs_one_fix() -> None:
     assert not anchor.take(fix, 1.0, None)
     assert anchor.take(fix, 2.0, None)
     assert np.linalg.norm(anchor.to_ned(fix)) < 1e-6
+
+
+@pytest.mark.parametrize("origin_first", [True, False])
+def test_where_px4_knows_no_altitude_of_its_origin_the_twin_keeps_to_px4s_z(
+    origin_first: bool,
+) -> None:
+    """PX4 says 0 for it (two public logs: 488 m off)."""
+    flight = simulate.fly(np.random.default_rng(35), 20.0)
+    unknown = replace(simulate.ORIGIN, altitude_amsl_m=0.0)
+    zero_m = 3.0  # PX4's z counts from the barometer, which is off a little
+    samples: list[Sample] = []
+    for s in flight.samples:
+        samples.append(s)
+        told = faults.seconds(s.received_ns) > (0.2 if origin_first else 1.0)
+        if told and isinstance(s, Magnetometer):
+            place = flight.position[flight.index(s.stamp_ns)] + [0.0, 0.0, zero_m]
+            word = replace(faults.told(s.stamp_ns), origin=unknown, position_ned_m=place)
+            samples.append(word)
+    states = _fly(samples)
+    down = [s.position_ned_m[2] - flight.position[flight.index(s.stamp_ns)][2] for s in states]
+    assert np.max(np.abs(np.array(down[250:]) - zero_m)) < 6.0  # what one fix may err
+    assert np.max(np.abs(np.diff(down[100:]))) < 1.0
+    last = states[-1]
+    assert last.origin is not None
+    assert last.origin.altitude_amsl_m == pytest.approx(
+        simulate.ORIGIN.altitude_amsl_m + zero_m, abs=6.0
+    )
+    assert "origin's altitude" in last.notice
+    assert last.vertical_valid
+
+
+def test_an_unknown_altitude_is_read_once_and_not_from_a_z_that_px4_does_not_know() -> None:
+    anchor, unknown = Anchor(RECOVER_S), Origin(47.0, 8.0, 0.0)
+    assert anchor.take(_fix(47.0, 8.0), 0.0, None)
+    assert [anchor.offer(unknown) for _ in range(3)] == [None] * 3
+    shift = anchor.offer(unknown, -2.0)
+    assert shift is not None
+    assert anchor.origin == Origin(47.0, 8.0, 498.0)  # the fix lies at 500 m
+    assert [anchor.offer(unknown, -2.0 - k) for k in range(3)] == [None] * 3
+    known = replace(unknown, altitude_amsl_m=480.0)
+    assert anchor.offer(known, -20.0) is None
+    assert anchor.offer(known, -20.0) is not None
+    assert anchor.origin == known

@@ -23,10 +23,12 @@ import aided  # isort: skip
 import simulate  # isort: skip
 
 
-def _field(level: Array, down: Array, memory: float = 1e4) -> Disturbance:
+def _field(level: Array, down: Array, memory: float = 1e4, unsure2: float = 0.01) -> Disturbance:
+    """Return what a level field (n,), real or north + i east, and its down part (n,) show."""
     field = Disturbance(memory)
-    for along, below in zip(level.tolist(), down.tolist(), strict=True):
-        field.see(along, below)
+    for across, below in zip(level.tolist(), down.tolist(), strict=True):
+        seen = complex(across)
+        field.see(seen.real, seen.imag, below, unsure2)
     return field
 
 
@@ -48,8 +50,27 @@ def test_a_steady_field_is_undisturbed_and_a_step_is_seen_at_once() -> None:
     level, down = np.full(500, 0.2), np.full(500, 0.4)
     field = _field(level, down)
     assert field.lasting2 == field.now2 == 0.0
-    field.see(0.3, 0.4)
+    field.see(0.3, 0.0, 0.4, 0.01)
     assert np.sqrt(field.now2) == pytest.approx(0.5, rel=0.05)
+
+
+def test_what_turns_the_field_alone_is_seen_where_the_gyro_holds_the_heading() -> None:
+    turned = 0.2 * np.exp(1j * np.where(np.arange(600) < 300, 0.0, 2.5))
+    steady = np.full(600, 0.4)
+    at_once = _field(turned[:301], steady[:301])
+    assert np.sqrt(at_once.now2) == pytest.approx(2.0 * np.sin(1.25), rel=0.05)
+    assert np.sqrt(_field(turned, steady).lasting2) > 0.5
+    unsure = _field(turned[:301], steady[:301], unsure2=9.0)
+    assert unsure.now2 == pytest.approx(0.0, abs=1e-12)  # its strength has not changed
+
+
+def test_a_heading_that_is_found_to_be_another_disturbs_nothing() -> None:
+    field = _field(np.full(300, 0.2 + 0j), np.full(300, 0.4))
+    field.turn(0.7)
+    after = 0.2 * np.exp(0.7j)
+    for _ in range(300):
+        field.see(after.real, after.imag, 0.4, 0.0)
+    assert field.lasting2 == pytest.approx(0.0, abs=1e-12)
 
 
 def test_what_was_is_forgotten() -> None:
@@ -134,3 +155,31 @@ def test_currents_that_drown_the_field_leave_the_heading_to_px4() -> None:
             samples.append(Attitude(s.stamp_ns, s.received_ns, q, 0))
     off, _ = _headings(flight, samples)
     assert np.max(np.abs(off[-100:])) < 0.3
+
+
+@pytest.mark.parametrize("turned_by_px4", [True, False])
+def test_currents_that_turn_the_compass_at_take_off_turn_neither_heading_nor_claim(
+    turned_by_px4: bool,
+) -> None:
+    """As on two real flights: by 150 deg, the strength hardly changed, and PX4 goes along."""
+    flight = aided.without(simulate.fly(np.random.default_rng(7), 40.0), GnssFix)
+    away, began_s = np.radians(150.0), 8.0
+    samples: list[Sample] = []
+    for s in flight.samples:
+        if isinstance(s, Magnetometer):
+            at_s = (s.stamp_ns - simulate.START_NS) * 1e-9
+            q = flight.attitude[flight.index(s.stamp_ns)]
+            if at_s > began_s:
+                rotation = frames.rotation_from_quat(q)
+                wrong = frames.rotation_from_quat(frames.quat_from_euler(0.0, 0.0, away))
+                field = rotation.T @ wrong @ rotation @ s.field_frd_gauss
+                s = replace(s, field_frd_gauss=1.15 * field)
+            px4 = q
+            if turned_by_px4 and at_s > began_s + 5.0:  # after that its filter gives in
+                about = frames.quat_from_euler(0.0, 0.0, -away)
+                px4 = frames.quat_multiply(about, q)
+            samples.append(Attitude(s.stamp_ns, s.received_ns, px4, 0))
+        samples.append(s)
+    off, sigma = _headings(flight, samples)
+    assert np.max(np.abs(off)) < 0.5
+    assert np.max(np.abs(off) / sigma) < 4.0

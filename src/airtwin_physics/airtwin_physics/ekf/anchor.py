@@ -6,6 +6,9 @@ first fix is placed where PX4 says that the aircraft is: a twin that is started 
 must not count from there what PX4 counts from the pad. While nobody told PX4 where it is, it
 drifted; so the frame of the twin before, if it is known, goes before PX4's word.
 
+PX4 calls an origin global also where it knows no altitude of it, and says 0 (``Origin``). Its z
+counts from there all the same. Then the altitude is what makes a fix lie at PX4's own z.
+
 A fix far from the origin is refused: a receiver that lost its way says "0 N 0 E" with the best of
 claims. Where such fixes agree for long it is the origin that was wrong: then it is put where the
 belief fits them, so no position moves.
@@ -14,6 +17,7 @@ belief fits them, so no position moves.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,6 +42,7 @@ class Anchor:
         self._recover_s = recover_s
         self.origin: Origin | None = None
         self.declination_rad: float | None = None
+        self.lifted = False  # PX4 did not know the altitude of its origin, GNSS told it
         self._seen: Origin | None = None
         self._before: Origin | None = None  # of the twin before
         self._fix: GnssFix | None = None
@@ -49,12 +54,15 @@ class Anchor:
         """Forget what belongs to one run of the clock; the origin stays."""
         self._local: tuple[float, Array, Array] | None = None
         self._far: tuple[float, float, GnssFix] | None = None  # since, last at [s], last
+        self._down_m: float | None = None  # PX4's z, while it has an origin
 
-    def offer(self, origin: Origin) -> Array | None:
+    def offer(self, origin: Origin, down_m: float | None = None) -> Array | None:
         """Consider PX4's origin; return the shift (3,) [m] of all positions if it is a new one.
 
         It must be a place, come twice and lie near GNSS: one broken message moves nothing.
+        down_m: PX4's z there, None if it does not know it.
         """
+        self._down_m = down_m
         if origin == self.origin:  # as it is told 50 times a second
             self._seen = origin
             return None
@@ -65,6 +73,13 @@ class Anchor:
         seen, self._seen = self._seen, origin
         if origin != seen or not self._near_fix(origin):
             return None
+        if not origin.altitude_told and self._fix is not None:
+            at = self.origin
+            known = self.lifted and at is not None and _level(at) == _level(origin)
+            if down_m is None or known:
+                return None
+            return self._lift(origin, self._fix, down_m)
+        self.lifted = False
         return self._adopt(origin)
 
     def stands(self, at_s: float, sample: LocalPosition | None) -> None:
@@ -90,6 +105,8 @@ class Anchor:
                 return False
             stood = np.zeros(3) if believed_ned_m is None else believed_ned_m
             self._adopt(_behind(_place(fix), stood))
+        elif not self.origin.altitude_told and self._fix is None:
+            self._lift(self.origin, fix, self._down_m or 0.0)
         self._fix, self._far = fix, None
         return True
 
@@ -145,6 +162,11 @@ class Anchor:
             self._of, self._at = (origin, fix), (north, east)
         return self._at
 
+    def _lift(self, origin: Origin, fix: GnssFix, down_m: float) -> Array:
+        """Adopt an origin whose altitude nobody told; return the shift (3,) [m]."""
+        self.lifted = True
+        return self._adopt(replace(origin, altitude_amsl_m=fix.altitude_amsl_m + down_m))
+
     def _adopt(self, origin: Origin) -> Array:
         """Change the origin; return by how much that moves where the aircraft is (3,) [m].
 
@@ -159,6 +181,10 @@ class Anchor:
         xy = px4_to_ned(origin, at.latitude_deg, at.longitude_deg)
         xy -= px4_to_ned(old, at.latitude_deg, at.longitude_deg)
         return np.array([xy[0], xy[1], origin.altitude_amsl_m - old.altitude_amsl_m])
+
+
+def _level(origin: Origin) -> tuple[float, float]:
+    return origin.latitude_deg, origin.longitude_deg
 
 
 def _place(fix: GnssFix) -> Origin:

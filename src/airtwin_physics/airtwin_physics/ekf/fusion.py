@@ -31,6 +31,7 @@ class Sensors:
     ) -> None:
         self._config = config
         self._belief = belief
+        self._anchor = anchor
         self.gnss = Gnss(config, belief, anchor, track)
         self.heading = Heading(config, belief, anchor)
         self.motion = MotionHeading(track)
@@ -141,6 +142,8 @@ class Sensors:
         receiver = self.gnss.receiver
         if receiver.torn:
             words.append(f"GNSS doubted: {receiver.torn}")
+        if self._anchor.lifted:
+            words.append("PX4 does not know its origin's altitude, GNSS tells it")
         if self.air.strange:
             words.append(f"{self.air.strange}; drag is learnt without it")
         if self.bridged(at_s):

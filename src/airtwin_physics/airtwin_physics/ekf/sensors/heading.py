@@ -50,7 +50,7 @@ class Heading:
         """Forget all but the counts."""
         self.using = ""
         self._declination = 0.0
-        self._compass_since_s = self._moved_s = NEVER_S
+        self._compass_since_s = self._moved_s = self._disturbed_s = NEVER_S
         self._field.start_over()
         self._allowed2, self._course_rad = 0.0, 0.0
         for source in (self.compass, self.px4, self.antennas, self.pose):
@@ -163,6 +163,7 @@ class Heading:
 
     def _turn_to(self, source: Source, angle_rad: float, noise_rad: float, at_s: float) -> None:
         self._belief.take_heading(angle_rad, noise_rad, _NO_OFFSET_RAD)
+        self._field.turn(angle_rad)
         self.using = source.tally.source
         source.gate.open(at_s)
 
@@ -182,6 +183,7 @@ class Heading:
         if declination != self._declination and self.using == "magnetometer":
             # the heading so far was from another north
             belief.turn(declination - self._declination)
+            self._field.turn(declination - self._declination)
             shown = models.magnetic_declination(belief.x, sample.field_frd_gauss, h[0], tilted)
         self._declination = declination
         residual = frames.wrap_pi(declination - shown)
@@ -189,11 +191,11 @@ class Heading:
             tally.refuse("field is vertical")
             return
         variance = c.magnetometer_noise_rad**2 + correction.spread(belief.p, tilted)
-        lasting2, now2 = self._disturbed(sample.field_frd_gauss, variance)
+        lasting2, now2 = self._disturbed(sample.field_frd_gauss, variance, h)
         variance += now2
-        if not lasting2 < _DISTURBED_RAD**2:
+        if not max(lasting2, now2) < _DISTURBED_RAD**2:
             tally.refuse("field is disturbed")
-            self._compass_since_s = at_s
+            self._compass_since_s = self._disturbed_s = at_s
             return
         found = self._found_without(h)
         if self.using in ("heading", MOTION) or found:
@@ -222,19 +224,24 @@ class Heading:
         """
         if self.using not in ("", self.antennas.tally.source):
             return False
+        return self._unsure2(h) < _FOUND_RAD**2
+
+    def _unsure2(self, h: Array) -> float:
+        """Return the variance [rad^2] of the heading itself; h (1, 29) of whatever shows it."""
         row = h[0].copy()
         row[kernel.HEADING] = 0.0
-        return bool(correction.spread(self._belief.p, row) < _FOUND_RAD**2)
+        variance: float = correction.spread(self._belief.p, row)
+        return variance
 
-    def _disturbed(self, field_frd: Array, known2: float) -> tuple[float, float]:
+    def _disturbed(self, field_frd: Array, known2: float, h: Array) -> tuple[float, float]:
         """Note the field (3,); return how far [rad^2] it may turn the heading for long, and now.
 
-        known2: the share [rad^2] that noise and tilt explain.
+        known2: the share [rad^2] that noise and tilt explain; h (1, 29): of the compass.
         """
         field = self._field
-        ned = frames.rotation_from_quat(self._belief.x[6:10]) @ field_frd
-        north, east, down = ned.tolist()
-        field.see(float(np.hypot(north, east)), down)
+        field_ned = frames.rotation_from_quat(self._belief.x[6:10]) @ field_frd
+        north, east, down = field_ned.tolist()
+        field.see(north, east, down, self._unsure2(h))
         return max(field.lasting2 - known2, 0.0), max(field.now2 - known2, 0.0)
 
     def _allow_for(self, lasting2: float) -> None:
@@ -270,13 +277,28 @@ class Heading:
             source.tally.refuse("contradicted by motion")
             return
         if self.using != "heading" or source.gate.shut_for_s(at_s) > c.recover_s:
+            # the offset believed so far is another source's
+            turn_rad = residual - float(self._belief.x[kernel.X_HEADING])
+            if self._blind(at_s) and not self._may_turn(turn_rad, h):
+                source.tally.refuse("contradicted by the gyro")
+                return
             if self.using == "heading":
                 source.take_back(at_s)
-            self.take("heading", residual - float(self._belief.x[kernel.X_HEADING]), at_s)
+            self.take("heading", turn_rad, at_s)
             self._compass_since_s = at_s
             residual = 0.0
         left, noise = np.array([residual]), np.array([c.heading_noise_rad**2])
         source.judge(self._belief, h, left, noise, at_s, sample.stamp_ns)
+
+    def _blind(self, at_s: float) -> bool:
+        """Return whether a field has been disturbed that PX4's heading goes by as well."""
+        return bool(self.using) and at_s - self._disturbed_s < self._config.heading_wander_s
+
+    def _may_turn(self, angle_rad: float, h: Array) -> bool:
+        """Return whether the heading that the gyro holds may be off by so much; h (1, 29)."""
+        c = self._config
+        doubt2 = self._unsure2(h) + c.heading_noise_rad**2 + c.heading_offset_rad**2
+        return frames.wrap_pi(angle_rad) ** 2 <= self.px4.gate.limit * doubt2
 
     def take(self, using: str, angle_rad: float, at_s: float) -> None:
         """Turn by an angle to what ``using``, magnetometer or heading, says.
@@ -293,4 +315,5 @@ class Heading:
             noise, offset = c.heading_noise_rad, c.heading_offset_rad
             self.px4.gate.open(at_s)
         self._belief.take_heading(angle_rad, noise, offset)
+        self._field.turn(angle_rad)
         self.using = using
