@@ -25,6 +25,8 @@ from airtwin_physics.ekf.kernel import (
     turn,
 )
 
+BIAS_HELD, LEVEL_BIAS_HELD = -1, -2
+"""As ``first``: the accelerometer's bias, or its x and y, are considered, not corrected."""
 _ROBUST = 9.0  # no innovation counts for more than three of its sigmas
 
 
@@ -48,11 +50,13 @@ def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first
     """Fuse m scalars, one after another in Joseph form; h (m, 29), residual, variance (m,).
 
     Errors before ``first`` are considered, not corrected: their doubt and correlations count,
-    their gain is zero (Schmidt 1966; Woodbury, Junkins, AIAA 2010-7752).
+    their gain is zero (Schmidt 1966; Woodbury, Junkins, AIAA 2010-7752). ``BIAS_HELD``,
+    ``LEVEL_BIAS_HELD``: those of the accelerometer's bias instead.
 
     P <- (I - K h) P (I - K h)^T + K r K^T, K = P h^T / s; only where h is not zero costs time.
     """
     m = h.shape[0]
+    held, end = (ACCEL_BIAS, ACCEL_BIAS + 4 + first) if first < 0 else (0, first)
     error = np.zeros(N)
     ph, left, gain = np.empty(N), np.empty(N), np.empty(N)
     at = np.empty(N, dtype=np.int64)
@@ -76,7 +80,7 @@ def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first
             s += h[row, k] * ph[k]
             innovation -= h[row, k] * error[k]
         for i in range(N):
-            gain[i] = ph[i] / s if i >= first else 0.0
+            gain[i] = 0.0 if held <= i < end else ph[i] / s
             error[i] += gain[i] * innovation
         # (I - K h) P, then what of it h still sees
         for i in range(N):

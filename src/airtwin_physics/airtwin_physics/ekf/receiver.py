@@ -137,7 +137,10 @@ class Look:
 
 
 class Receiver:
-    """What is believed of one receiver; ``torn`` names the last tear's kind, "" if forgiven."""
+    """What is believed of one receiver; ``torn`` names the last tear's kind, "" if forgiven.
+
+    ``leapt``: its newest height has left the path, and nobody knows yet whether for long.
+    """
 
     def __init__(self, config: EstimatorConfig) -> None:
         self._config = config
@@ -164,6 +167,7 @@ class Receiver:
         self._claim = (0.0, 0.0)  # largest of late, horizontal and vertical [m]
         self._followed_s = 0.0
         self._off_s = math.inf  # since when place and path have parted
+        self.leapt = False  # in height: where the place is then shows within a second
         self._misses = np.zeros((_MISSES, 6))  # of Doppler from the IMU, see ``leaves_trend``
         self._kept = 0
 
@@ -233,7 +237,8 @@ class Receiver:
         blur += _DRIFT_M_S * self._followed_s
         across = _SIGMAS * max(claim[0], self._claim[0]) + blur
         up = _SIGMAS * max(claim[1], self._claim[1]) + blur
-        if math.hypot(off[0], off[1]) > across or abs(off[2]) > up:
+        self.leapt = abs(off[2]) > up
+        if self.leapt or math.hypot(off[0], off[1]) > across:
             self._off_s = min(self._off_s, look.when_s)
             return look.when_s - self._off_s >= _LAST_S
         self._off_s = math.inf

@@ -28,9 +28,12 @@ _RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to 
 # down makes the filter conceited; in gnss_wander_s, a receiver that settles is not believed
 _ARM_MAX_M = 100.0  # from the IMU to an antenna: no aircraft is larger
 _CLAIM_S = 40.0
+_ARM_M = 0.05  # from the IMU to the antenna of a small aircraft, along each axis, if nobody tells
+_SPIN_S = 2.0  # over which a rate lasts, if it is a spin: what wobbles tells arm and bias apart
 _NEW_AT_MOST = 0.6  # of a claim, if the receiver is no better than it says
 ASTRAY = "receiver astray"
 FAR = "far from the origin"
+LEAPT = "its height has leapt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,12 @@ class Gnss:
         self._z_passes = True
         self._struck_s = self._claimed_s = 0.0
         self._arm: _Lever | None = None  # of the newest fix; None: at the IMU
+        self._swing_m_s = 0.0  # by which the antenna may circle about the IMU
+        self._held = 0  # ``first`` of updates
+        self._spin, self._spun_s = (
+            np.zeros(3),
+            0.0,
+        )  # rate that lasts [rad/s]; when it was looked at
 
     @property
     def seconds_barometer(self) -> bool:
@@ -110,6 +119,7 @@ class Gnss:
         unusable = cause or self.speed_fault(fix) or (struck and "may be of before an impact")
         arm = fix.antenna_frd_m
         lever = self._arm = None if cause or arm is None else self._lever(arm, lag_s)
+        self._look_at_spin(at_s, told=arm is not None)
         measured = None if cause else self._anchor.to_ned(fix)
         if lever is not None:
             if fix.velocity_ned_m_s is not None:
@@ -145,6 +155,23 @@ class Gnss:
             place_by_turn=np.cross(then, rotation),
             speed_by_turn=np.cross(swing, rotation),
         )
+
+    def _look_at_spin(self, at_s: float, *, told: bool) -> None:
+        """Learn no bias where an arm that nobody told looks like one.
+
+        Turning on and on at rate w, an arm a across the axis moves the antenna by w a, which a
+        bias of w^2 a does too: as far as the arm is unknown so is the bias. EKF2 learns none
+        beyond 3 rad/s (``EKF2_ABL_GYRLIM``).
+        """
+        x, p, at = self._belief.x, self._belief.p, kernel.ACCEL_BIAS
+        turning = self._track.rate_frd() - x[kernel.X_GYRO_BIAS : kernel.X_GYRO_BIAS + 3]
+        share = min(max(at_s - self._spun_s, 0.0) / _SPIN_S, 1.0)
+        self._spin, self._spun_s = self._spin + share * (turning - self._spin), at_s
+        roll2, pitch2, yaw2 = (0.0, 0.0, 0.0) if told else (self._spin * self._spin).tolist()
+        self._swing_m_s = _ARM_M * math.sqrt(roll2 + pitch2 + yaw2)
+        level = _ARM_M * (max(pitch2, roll2) + yaw2) > math.sqrt(min(p[at, at], p[at + 1, at + 1]))
+        down = _ARM_M * (roll2 + pitch2) > math.sqrt(p[at + 2, at + 2])
+        self._held = correction.BIAS_HELD if down else correction.LEVEL_BIAS_HELD if level else 0
 
     def _believed(self, lag_s: float) -> Array | None:
         """Return where the belief was (3,) [m] NED; None before its first place."""
@@ -245,19 +272,20 @@ class Gnss:
         noise = variance * [self.xy.scale, self.xy.scale, self.z.scale]
         tally.tested(correction.statistic(belief.p, h, residual, noise), residual)
         xy, z = slice(0, 2), slice(2, 3)
-        if self._astray(at_s):
+        astray = self._astray(at_s)
+        if astray or self.receiver.leapt:
             self.xy.refuse(belief, h[xy], residual[xy], variance[xy], at_s)
             nis = self.z.refuse(belief, h[z], residual[z], variance[z], at_s)
             self._z_passes = nis <= self.z.limit
-            tally.refuse(ASTRAY)
+            tally.refuse(ASTRAY if astray else LEAPT)
             return False
-        across = self.xy.judge(belief, h[xy], residual[xy], variance[xy], at_s)[0]
+        across = self.xy.judge(belief, h[xy], residual[xy], variance[xy], at_s, self._held)[0]
         if not across:
             across = self._may_reset(self.xy, at_s, others, exhausted=self._adrift())
             if across:
                 self._take_place(self.xy, measured, variance, at_s, lag_s, (0, 1))
             tally.refuse(f"horizontal {RESET}" if across else "horizontal gate")
-        up = self.z.judge(belief, h[z], residual[z], variance[z], at_s)[0]
+        up = self.z.judge(belief, h[z], residual[z], variance[z], at_s, self._held)[0]
         self._z_passes = up
         if not up:
             up = self._may_lift(at_s, others)
@@ -299,6 +327,7 @@ class Gnss:
         assert velocity is not None
         level2 = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s) ** 2
         variance = np.array([level2, level2, 2.25 * level2])  # down worse by half, as in EKF2
+        variance += self._swing_m_s**2
         h, predicted = np.empty((3, kernel.N)), np.empty(3)
         models.gnss_velocity(belief.x, belief.watch[4:7], lag_s, h, predicted)
         if self._arm is not None:
@@ -307,7 +336,7 @@ class Gnss:
         if self._astray(at_s):
             source.refuse(belief, h, residual, variance, at_s, ASTRAY)
             return False
-        if source.judge(belief, h, residual, variance, at_s, fix.stamp_ns):
+        if source.judge(belief, h, residual, variance, at_s, fix.stamp_ns, self._held):
             return True
         # place and height were of one piece, and the IMU alone is no evidence for so long
         alone = not (others.speed_backed or others.air_backed)

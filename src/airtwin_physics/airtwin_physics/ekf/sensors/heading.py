@@ -193,14 +193,17 @@ class Heading:
         variance = c.magnetometer_noise_rad**2 + correction.spread(belief.p, tilted)
         lasting2, now2 = self._disturbed(sample.field_frd_gauss, variance, h)
         variance += now2
-        if not max(lasting2, now2) < _DISTURBED_RAD**2:
+        disturbed = not max(lasting2, now2) < _DISTURBED_RAD**2
+        moved = self.using == MOTION
+        if disturbed and not moved:
             tally.refuse("field is disturbed")
             self._compass_since_s = self._disturbed_s = at_s
             return
         found = self._found_without(h)
-        if self.using in ("heading", MOTION) or found:
+        if self.using == "heading" or moved or found:
             # another has the word: a compass that agrees with it for a while may take it
-            wide = np.array([variance - now2 * found + c.magnetometer_offset_rad**2])
+            shown2 = variance - now2 * (found or moved)  # then iron is no excuse
+            wide = np.array([shown2 + c.magnetometer_offset_rad**2])
             row = h.copy()
             row[0, kernel.HEADING] *= not found  # nobody's offset yet
             statistic = correction.statistic(belief.p, row, np.array([residual]), wide)
@@ -210,6 +213,9 @@ class Heading:
             if at_s - self._compass_since_s < c.recover_s:
                 tally.refuse("on probation")
                 return
+            if disturbed:  # what moved it is gone
+                self._field.start_over()
+                lasting2 = 0.0
         if self.using != "magnetometer":
             self.take("magnetometer", residual - float(belief.x[kernel.X_HEADING]), at_s)
             residual = 0.0
