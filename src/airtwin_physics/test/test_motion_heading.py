@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -202,3 +203,32 @@ def test_levelling_ends_upright_and_leaves_the_azimuth() -> None:
     assert abs(pitch) < 0.001
     assert abs(roll) < 0.001
     assert yaw == pytest.approx(0.7, abs=0.02)
+
+
+class _Felt(motion_heading.MotionHeading):
+    """What the IMU feels is put in by hand."""
+
+    def follow(self, x: Array) -> None:
+        pass
+
+    def feel(self, change: complex) -> None:
+        self._moved[:2] += change.real, change.imag
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_motion_that_does_not_fit_shows_no_heading(fits: bool) -> None:
+    """Vibration can hold the level frame tilted: it feels 3.7 m/s each second, Doppler none."""
+    rng = np.random.default_rng(3)
+    motion = _Felt(SimpleNamespace(ring=np.zeros((4, N_ENTRY)), first=0))  # type: ignore[arg-type]
+    motion._q[0] = 1.0
+    x, velocity, told = np.zeros(40), np.zeros(3), []
+    x[6] = 1.0
+    for second in range(40):
+        shown = complex(*rng.normal(0.0, 0.7, 2))
+        motion.feel(1j * shown if fits else 3.7)
+        velocity = velocity + np.array([shown.real, shown.imag, 0.0])
+        fix = SimpleNamespace(velocity_ned_m_s=velocity)
+        told.append(motion.take(fix, second, x, 0.1))  # type: ignore[arg-type]
+    assert any(told) == fits
+    assert (motion.sigma_rad < 0.1) == fits
+    assert (motion.sigma_rad > 0.5) != fits

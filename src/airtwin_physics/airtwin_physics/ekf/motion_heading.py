@@ -135,7 +135,9 @@ class MotionHeading:
         self._count = kept * self._count + 1.0
         left = self._felt + self._shown - 2.0 * abs(self._match)
         variance = max(left / (2.0 * self._count), 2.0 * sigma_m_s**2, _LEAST_M_S**2)
-        self.sigma_rad = math.sqrt(variance / max(self._felt, 1e-9))
+        # of the angle of the match: noise across it, over its length. Where the two sets do not
+        # fit, as of a level frame that vibration holds tilted, the match is short
+        self.sigma_rad = math.sqrt(variance * self._felt) / max(abs(self._match), 1e-9)
 
     def off_rad(self, x: Array) -> float:
         """Return by how much the state's heading has to be turned to be that of the motion."""
