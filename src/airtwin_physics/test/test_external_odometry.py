@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def state(t_ns: int, **changes: object) -> TwinState:
         heading_valid=True,
         fusions=(Fusion("magnetometer", 9, {}, 1.0, 1, np.zeros(1), t_ns - SECOND // 10),),
     )
-    return dataclasses.replace(base, **changes)
+    return base._replace(**changes)
 
 
 class Flight:
@@ -77,7 +76,7 @@ class Flight:
             if self.report is not None and k % 5 == 0:
                 self.gate.on_report(self.report, self.t_ns)
             now = state(self.t_ns, **changes)
-            now = dataclasses.replace(now, position_ned_m=now.position_ned_m + self.shift_m)
+            now = now._replace(position_ned_m=now.position_ned_m + self.shift_m)
             pose = self.gate.on_state(now, self.t_ns)
             if pose is not None:
                 self.sent.append(pose)
@@ -264,7 +263,7 @@ def test_a_step_of_px4s_clock_is_no_jump(passed: float) -> None:
     lag_m = (1.0 - passed) * SPEED * jump_ns / SECOND
     for k in range(10):
         now = state(flight.t_ns + jump_ns + k * STEP_NS)
-        now = dataclasses.replace(now, position_ned_m=now.position_ned_m - lag_m)
+        now = now._replace(position_ned_m=now.position_ned_m - lag_m)
         pose = flight.gate.on_state(now, now.stamp_ns)
         sent += [] if pose is None else [pose]
     assert np.linalg.norm(lag_m) > LIMITS.jump_m or passed > 0.0

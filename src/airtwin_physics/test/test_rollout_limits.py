@@ -101,7 +101,7 @@ def test_who_comes_to_the_ground_is_lost_there() -> None:
     apart = fan.position_ned_m[:, before] - free.position_ned_m[:, before]
     assert np.max(np.abs(apart)) < 0.1
     # who stands does not fly: half of a belief on the ground is below it
-    standing = dataclasses.replace(belief, position_ned_m=np.array([0.0, 0.0, 0.5]))
+    standing = belief._replace(position_ned_m=np.array([0.0, 0.0, 0.5]))
     rng = np.random.default_rng(3)
     fan = rollouts.rollout(standing, down, CALM, 4, 1.0, rng, aircraft=X500, sampled=False)
     assert np.all(fan.lost_s == 0.0)
