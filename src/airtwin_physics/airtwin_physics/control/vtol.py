@@ -69,7 +69,7 @@ class Craft(NamedTuple):
     hover_params: Px4Params
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def switch_mode(rows: Rows, airspeed: float, craft: Craft) -> None:
     """Move between the modes as standard.cpp does."""
     state, x, hover, row = rows.mode, rows.x, rows.hover, rows.wing
@@ -111,7 +111,7 @@ def switch_mode(rows: Rows, airspeed: float, craft: Craft) -> None:
             row[wing.W_ROLL] = 0.0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def transition(
     rows: Rows, setpoint: Array, airspeed: float, acceleration: Array, craft: Craft,
     wind: Array, dt_s: float,
@@ -177,7 +177,7 @@ def transition(
     wing.rate_control(row, rates, x[10:13], airspeed, w, dt_s)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def lift(
     rows: Rows,
     own: Array,

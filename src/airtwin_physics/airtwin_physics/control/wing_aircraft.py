@@ -106,7 +106,7 @@ def airspeed_ahead(x: Array, wind: Array) -> float:
     return float(max(ahead, 0.0))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def fly_wing(
     x: Array, control: Array, setpoint: Array, u: Array, craft: Craft, wind: Array, dt_s: float
 ) -> None:
