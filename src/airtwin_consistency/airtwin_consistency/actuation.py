@@ -107,7 +107,7 @@ class ActuationChecks:
         self._sums: Array = np.zeros(rotors.size)
         self._began_ns = [0] * rotors.size
         self._learned_s = 0.0
-        self._left = False
+        self._left: bool = False
         self._hover = False
         self._collective: float | None = None
         self._mean = 0.0
