@@ -51,6 +51,7 @@ class ActuationChecks:
         self._last_ns: int | None = None
         self._stood = False  # seen on the ground: that it has left it must be seen as well
         self._left = False
+        self._left = False
         self._accused: int | None = None
         self._accused_ns = 0
         self._twin_ns: int | None = None
@@ -107,7 +108,7 @@ class ActuationChecks:
         self._sums: Array = np.zeros(rotors.size)
         self._began_ns = [0] * rotors.size
         self._learned_s = 0.0
-        self._left: bool = False
+        self._left = False
         self._hover = False
         self._collective: float | None = None
         self._mean = 0.0
