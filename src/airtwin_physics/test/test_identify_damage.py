@@ -71,6 +71,16 @@ def test_before_the_flight_only_the_rotors_are_less_sure():
     assert np.allclose(grown[: rows.EFFECT], 0.0)
 
 
+@pytest.mark.parametrize("sure_of", [0, -1], ids=["nothing changed", "the load changed"])
+def test_whoever_lets_no_rotor_jump_knows_that_one_may_have_been_weak(sure_of):
+    """The load's filter won for whole flights, and told a rotor 7 sigmas wrong."""
+    identifier = Identifier(X500)
+    identifier._weight[:] = 0.0
+    identifier._weight[sure_of] = 1.0
+    more = np.diag(identifier.covariance - identifier._p[sure_of])[rows.EFFECT :]
+    np.testing.assert_allclose(more, 0.01 * CONFIG.fault_jump**2, rtol=0.1)
+
+
 @pytest.mark.parametrize("rotor", [0, 3])
 def test_a_rotor_weak_from_the_start_is_no_centre_of_mass_and_is_named(rotor):
     """A third of its thrust is missing at take-off: centre and rotor would explain the moment."""

@@ -97,13 +97,16 @@ class Identifier:
     def _told(self) -> tuple[Array, Array]:
         """Return mean and covariance over all filters.
 
-        In the first, any rotor may have been weak from the start; the others say what changed.
+        In those that let no rotor jump, the first and the load's, any may have been weak from the
+        start; the others say what changed.
         """
-        first = self._first + np.diag(self._freed + self._walks[0] * self.flown_s)
+        first = np.diag(self._freed + self._walks[0] * self.flown_s) + self._first
+        faster = (self._walks[-1] - self._walks[0]) * self.flown_s
         means, within = self._theta.copy(), self._p.copy()
-        means[0], within[0] = damage.told(
-            self._theta[0], self._p[0], first, self._lifting, self._config
-        )
+        for f, before in ((0, first), (-1, first + np.diag(self._jumps[-1] + faster))):
+            means[f], within[f] = damage.told(
+                self._theta[f], self._p[f], before, self._lifting, self._config
+            )
         theta = np.asarray(self._weight @ means)
         apart = means - theta
         p = np.einsum("f,fij->ij", self._weight, within)
