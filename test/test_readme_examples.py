@@ -46,6 +46,10 @@ def test_the_page_of_the_dynamics_flies_into_a_wind() -> None:
 
 
 def test_the_page_of_the_control_laws_flies_a_wing_to_its_goal() -> None:
-    x = _run("airtwin_physics/control/README.md")["plane"].x
+    found = _run("airtwin_physics/control/README.md")
+    x, landed = found["circling"], found["plane"].x
     assert np.hypot(x[0] - 800.0, x[1] - 400.0) < 160.0  # on the circle of 150 m
     assert abs(x[2] + 120.0) < 2.0
+    assert abs(landed[2]) < 0.02
+    assert abs(landed[1]) < 2.0
+    assert 50.0 < landed[0] < 500.0
