@@ -29,6 +29,7 @@ _RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to 
 _ARM_MAX_M = 100.0  # from the IMU to an antenna: no aircraft is larger
 _CLAIM_S = 40.0
 _ARM_M = 0.05  # from the IMU to the antenna of a small aircraft, along each axis, if nobody tells
+_SPIN_RAD_S = 3.0  # what turns slower tells arm and bias apart sooner than it suffers (EKF2)
 _SPIN_S = 2.0  # over which a rate lasts, if it is a spin: what wobbles tells arm and bias apart
 _NEW_AT_MOST = 0.6  # of a claim, if the receiver is no better than it says
 ASTRAY = "receiver astray"
@@ -160,14 +161,15 @@ class Gnss:
         """Learn no bias where an arm that nobody told looks like one.
 
         Turning on and on at rate w, an arm a across the axis moves the antenna by w a, which a
-        bias of w^2 a does too: as far as the arm is unknown so is the bias. EKF2 learns none
-        beyond 3 rad/s (``EKF2_ABL_GYRLIM``).
+        bias of w^2 a does too: as far as the arm is unknown so is the bias. From 3 rad/s on, as
+        EKF2 (``EKF2_ABL_GYRLIM``).
         """
         x, p, at = self._belief.x, self._belief.p, kernel.ACCEL_BIAS
         turning = self._track.rate_frd() - x[kernel.X_GYRO_BIAS : kernel.X_GYRO_BIAS + 3]
         share = min(max(at_s - self._spun_s, 0.0) / _SPIN_S, 1.0)
         self._spin, self._spun_s = self._spin + share * (turning - self._spin), at_s
-        roll2, pitch2, yaw2 = (0.0, 0.0, 0.0) if told else (self._spin * self._spin).tolist()
+        spins = not told and square(self._spin) > _SPIN_RAD_S**2
+        roll2, pitch2, yaw2 = (self._spin * self._spin).tolist() if spins else (0.0, 0.0, 0.0)
         self._swing_m_s = _ARM_M * math.sqrt(roll2 + pitch2 + yaw2)
         level = _ARM_M * (max(pitch2, roll2) + yaw2) > math.sqrt(min(p[at, at], p[at + 1, at + 1]))
         down = _ARM_M * (roll2 + pitch2) > math.sqrt(p[at + 2, at + 2])
