@@ -212,7 +212,7 @@ class Estimator:
     def _advance(self) -> None:
         """Bring the filter to its horizon, fusing what was true on the way."""
         track, belief, arrivals = self._track, self._belief, self._arrivals
-        target_s = track.now_s - self._config.horizon_s
+        target_s = track.now_s - arrivals.behind_s
         while True:
             due_s = min(self._rest_s + rest.PERIOD_S, self._air_s + air.PERIOD_S)
             if not belief.advance(track, target_s, min(due_s, arrivals.next_s)):

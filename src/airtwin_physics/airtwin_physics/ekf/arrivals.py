@@ -32,6 +32,8 @@ _AGE_MIN_S = -0.5
 _AGE_STAMPED_S = 0.04
 _AGE_CREEP_S = 0.005  # the smallest age counts, but not for ever
 _AGE_FIRST_S = 0.2
+_BEHIND_MIN_S = 0.05  # stamps are not better than that against each other
+_LATELY_S = 5.0  # half of how long a late sample is remembered
 _ALTITUDE_MAX_M = 1e5
 _FLOW_MAX_RAD_S = 50.0  # beyond the gyro's and any lens
 _POSE_MAX = 1e5  # [m] or [m/s]
@@ -74,6 +76,8 @@ class Arrivals:
         self.field: Magnetometer | None = None
         self._attitude: Attitude | None = None
         self._gnss_age_s = _AGE_FIRST_S
+        self.behind_s = self._late_s = _BEHIND_MIN_S
+        self._since_s = 0.0
         self.clocks.start_over()
         self._queued_s = dict.fromkeys(
             ("barometer", "magnetometer", "heading", "airspeed", "rangefinder", "flow", "pose"),
@@ -198,5 +202,14 @@ class Arrivals:
         if age_s is None or not _AGE_MIN_S <= age_s <= self._config.horizon_s + LATE_MAX_S:
             source.tally.refuse(TOO_LATE)
             return
+        self._wait(age_s + delay_s)
         when_s = self._track.now_s - age_s - delay_s
         heapq.heappush(self._pending, (when_s, next(self._sequence), fuse, sample))
+
+    def _wait(self, late_s: float) -> None:
+        """Let the filter run as far behind as the latest sample of late was."""
+        now_s = self._track.now_s
+        if now_s - self._since_s >= _LATELY_S:
+            self.behind_s, self._late_s, self._since_s = self._late_s, _BEHIND_MIN_S, now_s
+        self._late_s = max(self._late_s, min(late_s, self._config.horizon_s))
+        self.behind_s = max(self.behind_s, self._late_s)

@@ -14,7 +14,7 @@ from airtwin_physics.ekf import alignment, correction, kernel, models, wind
 from airtwin_physics.ekf.air import Air
 from airtwin_physics.ekf.alignment import FirstAttitude
 from airtwin_physics.ekf.imu import ImuTrack
-from airtwin_physics.ekf.steps import N_WATCH, settle, step_until
+from airtwin_physics.ekf.steps import N_WATCH, REACHED, settle, step_until
 from airtwin_physics.ekf.wind import WindStates
 
 _SETTLED = 2.0  # times a claim, no GNSS offset is larger: claims go up and down, but not by more
@@ -42,13 +42,13 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 class Belief:
     """``x`` (30,), ``p`` (29, 29), ``constants`` (52,) of ``kernel``; ``begun``: since alignment.
 
-    ``watch`` (25,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
+    ``watch`` (26,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
     last look at the acceleration; that (3,) [m/s^2] NED, smooth; since the last look at the drag
     the time [s], the specific force times it (3,) [m/s] FRD, variance of that by vibration
     [m^2/s^2]; velocity (3,) [m/s] and attitude (4,) before corrections; sum of all corrections of
     the velocity (3,) [m/s], without which it is the IMU's alone, and of the sizes of those of the
     attitude [rad]; time of the last impact [s]; all that vibration has added to the variance of
-    the speed [m^2/s^2]. The arrays live as long as the object:
+    the speed [m^2/s^2]; time [s] that the state is of. The arrays live as long as the object:
     ``start_over`` clears them in place, so that sensors may keep it.
     """
 
@@ -129,26 +129,27 @@ class Belief:
             p[6:9, 12:15] = tilt_by_bias * c.accel_bias_sigma**2
             p[12:15, 6:9] = p[6:9, 12:15].T
         p[:] = 0.5 * (p + p.T)  # a product of three differs from its transpose in the last bit
+        self.watch[REACHED] = track.reached_s
         self.begun = True
 
     def advance(self, track: ImuTrack, target_s: float, event_s: float) -> bool:
-        """Take the steps that end by ``target_s``, up to the first at ``event_s`` or later.
+        """Take the steps that end by ``target_s``, up to ``event_s``; see ``step_until``.
 
-        Returns whether that one was reached.
+        Returns whether that was reached.
         """
-        before = track.first
         track.first = step_until(
             self.x,
             self.p,
             track.ring,
-            before,
+            track.first,
             track.last,
             target_s,
             event_s,
             self.constants,
             self.watch,
         )
-        return track.first > before and track.reached_s >= event_s
+        track.reached_s = self.watch.item(REACHED)
+        return track.reached_s >= event_s
 
     def settle(self) -> bool:
         """End the corrections at a time; return whether there still is a state to speak of."""

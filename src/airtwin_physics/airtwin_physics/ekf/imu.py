@@ -21,7 +21,7 @@ _LEAP_NS = 50_000_000  # forward; less is the scatter of arrivals
 _PACE_NS = 2_000_000_000
 _SLOW, _FAST = 0.6, 1.5  # times real time: then arrivals say nothing of when a sample was true
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
-N_ENTRY = 13  # of a step: what ``predict`` takes, time at its end [s], ``kernel.IMPACT``
+N_ENTRY, TAKEN = 14, 13  # of a step; in it how much the filter has of it [s]; see ``steps``
 _RATE_STEPS = 128
 _BLOCK_S = 0.02  # of the means whose spread tells noise from vibration
 _BLOCKS = 5  # as few of them tell
@@ -177,6 +177,7 @@ def take(
     follow(rest, gyro, accel, step, _WINDOW_S)
     enter(entry, rest, before, gyro, accel, step, step - _LONG * dt, clipped, doubt)
     entry[11] = now
+    entry[TAKEN] = 0.0
     return size
 
 
@@ -212,6 +213,7 @@ class ImuTrack:
         self.first = self.last = 0
         self.ring = np.zeros((RING, N_ENTRY))
         self.rest = np.zeros(N_REST)
+        self.reached_s = 0.0  # time [s] that the filter's state is of
 
     def take(self, imu: Imu, *, queue: bool) -> str:
         """Follow a sample, and queue the step up to it for the filter.
@@ -264,6 +266,8 @@ class ImuTrack:
             self._pace(imu)
         if queue:
             self.last += 1
+        else:
+            self.reached_s = now_s
         return ""
 
     def _uneven(self, before: Imu, imu: Imu, stamped_s: float) -> tuple[str, float]:
@@ -321,16 +325,14 @@ class ImuTrack:
         """Return whether the ring has no room for another step."""
         return self.last - self.first >= RING
 
-    @property
-    def reached_s(self) -> float:
-        """Time at the end of the last step that the filter took [s]."""
-        return self.ring.item((self.first - 1) % RING, 11)
-
     def rate_frd(self) -> Array:
         """Return the angular rate (3,) [rad/s] measured until ``reached_s``, smooth."""
-        steps = np.arange(max(self.first - _RATE_STEPS, 0), self.first) % RING
+        within = self.first < self.last and self.ring.item(self.first % RING, TAKEN) > 0.0
+        steps = np.arange(max(self.first - _RATE_STEPS, 0), self.first + within) % RING
         entries = self.ring[steps]
         lately = entries[entries[:, 11] > self.reached_s - _RATE_S]
+        if not len(lately):
+            return self.mean_rate_frd
         return np.average(lately[:, 1:4], axis=0, weights=lately[:, 0])
 
     @property

@@ -123,7 +123,7 @@ class Output:
             row,
             covariance,
         )
-        at_s = track.now_s - self._config.horizon_s
+        at_s = track.reached_s
         since_s = at_s - self._config.valid_s
         if at_s - self._looked_s >= _LOOK_S:
             self._look(at_s)

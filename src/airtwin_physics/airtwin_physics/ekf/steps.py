@@ -6,8 +6,9 @@ state at once, with their mean: its F changes little in 40 ms, which is how ofte
 looks at the air, and it is nine tenths of the cost. PX4's EKF2 likewise gathers IMU samples, to
 its ``EKF2_PREDICT_US`` of 10 ms, but there the state too.
 
-``ring`` (m, 13) holds the steps: what ``kernel.predict`` takes, time at the end [s], ``IMPACT``;
-``first`` to ``last`` are counted without wrapping. ``watch`` (25,): see ``belief.Belief``.
+``ring`` (m, 14) holds the steps: what ``kernel.predict`` takes, time at the end [s], ``IMPACT``,
+how much of it was taken already [s]: a long step is split where a measurement was true.
+``first`` to ``last`` are counted without wrapping. ``watch`` (26,): see ``belief.Belief``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numba import njit
 
 from airtwin_core.types import Array
 from airtwin_physics.ekf.correction import healthy
+from airtwin_physics.ekf.imu import TAKEN
 from airtwin_physics.ekf.kernel import (
     IMPACT,
     N_WANDER,
@@ -28,28 +30,33 @@ from airtwin_physics.ekf.kernel import (
     predict_covariance,
 )
 
-N_WATCH = 25
+N_WATCH = 26
 FORCED_S, FORCED, FORCED_SHAKEN = 7, 8, 11  # in ``watch``: mean force since the last look at it
 BEFORE, CORRECTED = 12, 19  # in ``watch``: velocity before corrections; sum of its corrections
 STRUCK = 23  # in ``watch``: time [s] of the last impact
 SHAKEN = 24  # in ``watch``: what noise and vibration have added to the variance of the speed
+REACHED = 25  # in ``watch``: time [s] that the state is of
+_SPLIT_S = 0.005  # shorter ones are not: along them, what moves evenly is off by 0.1 mm
 _ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
 _N_STEP = 11
 
 
 @njit(cache=True)
-def _take(x: Array, step: Array, total: Array) -> float:
-    """Move x over a step and add that to ``total`` (11,); return its doubt of speed [m^2/s^2]."""
-    dt = step[0]
-    shaken = step[10]
-    if step[IMPACT]:
+def _take(x: Array, step: Array, dt: float, total: Array) -> float:
+    """Move x over dt [s] of a step and add that to ``total`` (11,).
+
+    Returns its doubt of speed [m^2/s^2]; what an impact hides comes with the step's end.
+    """
+    share = dt / step[0] if dt < step[0] else 1.0
+    shaken = share * step[10]
+    if step[IMPACT] and step[TAKEN] + dt >= step[0]:
         shaken += hidden(step, x)
     move(x, step[1:4], step[4:7], dt)
     total[0] += dt
     for i in range(1, 7):
         total[i] += step[i] * dt
     for i in range(7, 10):
-        total[i] += step[i]
+        total[i] += share * step[i]
     total[10] += shaken
     return float(shaken)
 
@@ -80,33 +87,40 @@ def step_until(
 ) -> int:
     """Move state and covariance along the ring; return the step that is next.
 
-    Stops before a step that ends after ``target`` [s], unless the ring is full, and after the
-    first one that ends at ``event`` [s] or later.
+    Stops before a step that ends after ``target`` [s], unless the ring is full, and at ``event``
+    [s], or at the end of the step that it lies in where that is near.
     """
     size = ring.shape[0]
     before, total = x.copy(), np.zeros(_N_STEP)
-    while first < last:
+    while first < last and watch[REACHED] < event:
         step = ring[first % size]
         at = step[11]
-        if at > target and last - first < size:
+        dt = step[0] - step[TAKEN]
+        split = event <= target and event < at - _SPLIT_S
+        if split:
+            dt = min(event - watch[REACHED], dt)
+            at = event
+        elif at > target and last - first < size:
             break
-        shaken = _take(x, step, total)
+        shaken = _take(x, step, dt, total)
+        watch[REACHED] = at
         watch[FORCED_SHAKEN] += shaken
         watch[SHAKEN] += shaken
-        first += 1
-        if step[IMPACT]:
-            watch[STRUCK] = at
+        if split:
+            step[TAKEN] += dt
+        else:
+            first += 1
+            if step[IMPACT]:
+                watch[STRUCK] = at
         passed = at - watch[0]
         if passed >= _ACCELERATION_S:
             watch[0] = at
             for i in range(3):
                 watch[4 + i] = (x[X_VEL + i] - watch[1 + i]) / passed
                 watch[1 + i] = x[X_VEL + i]
-        watch[FORCED_S] += step[0]
+        watch[FORCED_S] += dt
         for i in range(3):
-            watch[FORCED + i] += step[4 + i] * step[0]
-        if at >= event:
-            break
+            watch[FORCED + i] += step[4 + i] * dt
     _follow(x, p, before, total, constants)
     for i in range(3):
         watch[12 + i] = x[3 + i]
@@ -152,5 +166,6 @@ def forecast(
     total = np.zeros(_N_STEP)
     size = ring.shape[0]
     for index in range(first, last):
-        _take(now, ring[index % size], total)
+        step = ring[index % size]
+        _take(now, step, step[0] - step[TAKEN], total)
     _follow(now, cov, x, total, constants)
