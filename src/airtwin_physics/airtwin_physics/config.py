@@ -17,7 +17,7 @@ class EstimatorConfig:
     """
 
     publish_period_s: float = 0.02  # [s] vehicle time between published states
-    horizon_s: float = 0.4  # [s] the filter runs this far behind, so late sensors come in order
+    horizon_s: float = 0.2  # [s] the filter waits so long at most for the latest of its sensors
     gap_max_s: float = 1.0  # [s] an IMU gap longer than this loses the state: align again
     stamp_jump_s: float = 0.05  # [s] a longer IMU stamp step must be confirmed by arrival times
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The physical model's estimator: one aircraft's samples in, its belief out. Pure, no clock.
 
-The filter runs ``horizon_s`` behind the newest IMU sample, so that late sensors are fused in the
-order in which they were true; a forecast over the IMU samples in between gives the state of now.
+The filter runs behind the newest IMU sample, as far as sensors were late of late (``horizon_s`` at
+most), so that all are fused in the order in which they were true; a forecast over the IMU samples
+in between gives the state of now.
 PX4's own position and velocity are never fused: the twin is independent evidence. PX4's heading is
 used only without a usable magnetometer, PX4's attitude for the first guess in flight, its landed
 and armed flags together with a still IMU for rest, its origin to share one local frame, and its

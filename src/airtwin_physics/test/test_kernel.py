@@ -15,6 +15,8 @@ from airtwin_physics.ekf.steps import (
     FORCED_S,
     FORCED_SHAKEN,
     N_WATCH,
+    REACHED,
+    before,
     forecast,
     step_until,
 )
@@ -257,7 +259,7 @@ def test_forecast_leaves_the_belief_alone_and_equals_stepping() -> None:
     rng = np.random.default_rng(5)
     x, p = _state(rng), _covariance(rng)
     steps = np.stack([_imu(np.random.default_rng(9), 0.004) for _ in range(8)])
-    ring = np.hstack([steps, np.zeros((8, 2))])
+    ring = np.hstack([steps, np.zeros((8, N_ENTRY - 11))])
     before = x.copy(), p.copy()
     now, cov = np.empty(kernel.N_NOMINAL), np.empty((N, N))
     forecast(x, p, ring, 5, 15, CONSTANTS, now, cov)
@@ -294,6 +296,70 @@ def test_steps_to_the_horizon_equal_predictions(steps: int) -> None:
     np.testing.assert_allclose(watch[FORCED_S], until_s)
     np.testing.assert_allclose(watch[FORCED : FORCED + 3], force)
     np.testing.assert_allclose(watch[FORCED_SHAKEN], ring[:steps, 10].sum())
+
+
+def _long_steps() -> tuple[Array, Array, Array, Array]:
+    """Return x, P, a ring (4, N_ENTRY) of steps of 0.1 s from time 0 on, and what watches."""
+    rng = np.random.default_rng(7)
+    ring = np.zeros((4, N_ENTRY))
+    for k in range(4):
+        ring[k, :11], ring[k, 11] = _imu(np.random.default_rng(20 + k), 0.1), 0.1 * (k + 1)
+    ring[:, 1:4] *= 0.3
+    return _state(rng), _covariance(rng), ring, np.zeros(N_WATCH)
+
+
+def test_a_long_step_is_split_where_a_measurement_was_true() -> None:
+    x, p, ring, watch = _long_steps()
+    pieces = [np.concatenate([[dt], ring[k, 1:7], ring[k, 7:11] * dt / 0.1])
+              for k, dt in ((0, 0.1), (1, 0.03), (1, 0.05), (1, 0.02), (2, 0.1))]  # fmt: skip
+    expected_x, expected_p = x.copy(), p.copy()
+    reached = []
+    for event_s in (0.1, 0.13, 0.18, 1.0):
+        first = reached[-1] if reached else 0
+        reached.append(step_until(x, p, ring, first, 3, 0.3, event_s, CONSTANTS, watch))
+        for piece in pieces[:1] if event_s < 1.0 else pieces[:2]:
+            kernel.predict(expected_x, expected_p, piece, CONSTANTS)
+        pieces = pieces[1:] if event_s < 1.0 else []
+        np.testing.assert_allclose(x[:20], expected_x[:20], atol=1e-9)
+        assert watch[REACHED] == pytest.approx(min(event_s, 0.3))
+        if event_s < 1.0:
+            now, cov = np.empty(kernel.N_NOMINAL), np.empty((N, N))
+            left = expected_x.copy(), expected_p.copy()
+            forecast(x, p, ring, reached[-1], 3, CONSTANTS, now, cov)
+            for piece in pieces:
+                kernel.predict(*left, piece, CONSTANTS)
+            # what is split there turns the force by the attitude half way in each part
+            np.testing.assert_allclose(now[:16], left[0][:16], rtol=0.0, atol=3e-3)
+    assert reached == [1, 1, 1, 3]
+    np.testing.assert_allclose(watch[FORCED_S], 0.3)
+    np.testing.assert_allclose(watch[FORCED_SHAKEN], ring[:3, 10].sum())
+    assert np.array_equal(p, p.T)
+
+
+def test_near_its_end_or_beyond_the_target_a_step_stays_whole() -> None:
+    x, p, ring, watch = _long_steps()
+    assert step_until(x, p, ring, 0, 4, 0.15, 0.096, CONSTANTS, watch) == 1
+    assert step_until(x, p, ring, 1, 4, 0.15, 0.17, CONSTANTS, watch) == 1
+    assert watch[REACHED] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("when_s", [0.22, 0.2, 0.13, 0.0])
+def test_the_way_back_is_the_way(when_s: float) -> None:
+    x, p, ring, watch = _long_steps()
+    then, back = x.copy(), np.empty(kernel.N_NOMINAL)
+    if when_s:
+        step_until(then, p.copy(), ring.copy(), 0, 4, 0.4, when_s, CONSTANTS, np.zeros(N_WATCH))
+    first = step_until(x, p, ring, 0, 4, 0.4, 0.25, CONSTANTS, watch)
+    doubt = before(x, ring, first, 4, watch, when_s, back)
+    # elsewhere than at a step's ends the attitude half way, which turns the force, is another
+    whole = when_s in (0.2, 0.0)
+    np.testing.assert_allclose(back[:10], then[:10], rtol=0.0, atol=1e-9 if whole else 2e-3)
+    shares = [min(max((0.1 * (k + 1) if k < 2 else 0.25) - max(when_s, 0.1 * k), 0.0), 0.1) / 0.1
+              for k in range(3)]  # fmt: skip
+    assert doubt == pytest.approx(ring[:3, 10] @ shares)
+    before(x, ring, first, 4, watch, -5.0, back)  # no further than the ring
+    start = _long_steps()[0]
+    np.testing.assert_allclose(back[:10], start[:10], atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -9,6 +9,7 @@ import pytest
 from airtwin_core import frames
 from airtwin_core.types.belief import N_ERROR
 from airtwin_physics.ekf import kernel, output, steps
+from airtwin_physics.ekf.imu import N_ENTRY
 from airtwin_physics.ekf.steps import forecast
 from airtwin_physics.estimator import Estimator
 
@@ -25,7 +26,7 @@ def test_present_equals_plain_numpy(seed: int) -> None:
     x[6:10] = frames.quat_normalise(rng.normal(size=4))
     root = rng.normal(size=(N, N))
     p = root @ root.T / N
-    ring = np.zeros((4, 13))
+    ring = np.zeros((4, N_ENTRY))
     ring[:, 0] = 0.004
     ring[:, 1:7] = rng.normal(size=(4, 6))
     constants = np.full(kernel.N_CONSTANTS, 0.1)

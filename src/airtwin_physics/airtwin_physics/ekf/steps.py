@@ -130,6 +130,34 @@ def step_until(
 
 
 @njit(cache=True)
+def before(
+    x: Array, ring: Array, first: int, last: int, watch: Array, when: float, then: Array
+) -> float:
+    """Write to then (30,) where x was at ``when`` [s], by the steps that it has taken.
+
+    Returns by how much these doubt its speed [m^2/s^2]. Stops where the ring begins.
+    """
+    then[:] = x
+    size = ring.shape[0]
+    left = watch[REACHED] - when
+    doubt = 0.0
+    index = first
+    taken = ring[index % size, TAKEN] if first < last else 0.0
+    while left > 0.0:
+        if taken > 0.0:
+            step = ring[index % size]
+            dt = min(taken, left)
+            move(then, step[1:4], step[4:7], -dt)
+            doubt += step[10] * dt / step[0]
+            left -= dt
+        index -= 1
+        if index < max(last - size, 0):
+            break
+        taken = ring[index % size, 0]
+    return doubt
+
+
+@njit(cache=True)
 def settle(x: Array, p: Array, watch: Array) -> bool:
     """Take corrections out of what ``watch`` holds; return whether the belief is ``healthy``."""
     if not healthy(x, p):

@@ -18,7 +18,7 @@ from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import ImuTrack, square
 from airtwin_physics.ekf.receiver import BY_IMU, Look, Receiver
 from airtwin_physics.ekf.source import Gate, Source
-from airtwin_physics.ekf.steps import STRUCK
+from airtwin_physics.ekf.steps import STRUCK, before
 from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
 
 SPEED_MAX_M_S = 1e3
@@ -31,6 +31,7 @@ _CLAIM_S = 40.0
 _ARM_M = 0.05  # from the IMU to the antenna of a small aircraft, along each axis, if nobody tells
 _SPIN_RAD_S = 3.0  # what turns slower tells arm and bias apart sooner than it suffers (EKF2)
 _SPIN_S = 2.0  # over which a rate lasts, if it is a spin: what wobbles tells arm and bias apart
+_BACK_S = 0.01  # a fix that much older than the state is held against what the IMU says was then
 _NEW_AT_MOST = 0.6  # of a claim, if the receiver is no better than it says
 ASTRAY = "receiver astray"
 FAR = "far from the origin"
@@ -100,6 +101,7 @@ class Gnss:
             np.zeros(3),
             0.0,
         )  # rate that lasts [rad/s]; when it was looked at
+        self._bent = np.zeros(7)  # of the newest fix, see ``_bend``
 
     @property
     def seconds_barometer(self) -> bool:
@@ -130,6 +132,7 @@ class Gnss:
             self.receiver.struck()
         elif measured is not None and self.started:
             self._look(fix, measured, not unusable, at_s, lag_s, others)
+        self._bend(at_s, lag_s)
         # velocity first: a first position is carried along it to the time of the belief
         self.velocity.seen_s = at_s if fix.velocity_ned_m_s is not None else self.velocity.seen_s
         moves = False
@@ -174,6 +177,21 @@ class Gnss:
         level = _ARM_M * (max(pitch2, roll2) + yaw2) > math.sqrt(min(p[at, at], p[at + 1, at + 1]))
         down = _ARM_M * (roll2 + pitch2) > math.sqrt(p[at + 2, at + 2])
         self._held = correction.BIAS_HELD if down else correction.LEVEL_BIAS_HELD if level else 0
+
+    def _bend(self, at_s: float, lag_s: float) -> None:
+        """Note by how much the way since a late fix was no straight one at even acceleration.
+
+        Place (3,) [m] and velocity (3,) [m/s] NED that the IMU's steps lead back to, over those of
+        the models; variance [m^2/s^2] of the speed by what the steps may have missed.
+        """
+        bent, belief, track = self._bent, self._belief, self._track
+        bent[:] = 0.0
+        if not _BACK_S < lag_s <= LATE_MAX_S:
+            return
+        x, then = belief.x, np.empty(kernel.N_NOMINAL)
+        bent[6] = before(x, track.ring, track.first, track.last, belief.watch, at_s - lag_s, then)
+        bent[0:3] = then[0:3] - (x[0:3] - x[3:6] * lag_s)
+        bent[3:6] = then[3:6] - (x[3:6] - belief.watch[4:7] * lag_s)
 
     def _believed(self, lag_s: float) -> Array | None:
         """Return where the belief was (3,) [m] NED; None before its first place."""
@@ -259,6 +277,7 @@ class Gnss:
         self._claimed_s = at_s
         new, late = c.gnss_white_share, c.gnss_jitter_s * belief.x[3:6]
         variance = np.array([new * eph, new * eph, new * epv]) ** 2 + late * late
+        variance += self._bent[6] * lag_s * lag_s
         if not self.started:
             belief.place(measured, variance, lag_s, (0, 1, 2))
             self.started = True
@@ -270,7 +289,7 @@ class Gnss:
         models.gnss_position(belief.x, lag_s, h, predicted)
         if self._arm is not None:
             h[:, kernel.ATT : kernel.ATT + 3] = self._arm.place_by_turn
-        residual = measured - predicted
+        residual = measured - predicted - self._bent[0:3]
         noise = variance * [self.xy.scale, self.xy.scale, self.z.scale]
         tally.tested(correction.statistic(belief.p, h, residual, noise), residual)
         xy, z = slice(0, 2), slice(2, 3)
@@ -330,11 +349,12 @@ class Gnss:
         level2 = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s) ** 2
         variance = np.array([level2, level2, 2.25 * level2])  # down worse by half, as in EKF2
         variance += self._swing_m_s**2
+        variance += self._bent[6]
         h, predicted = np.empty((3, kernel.N)), np.empty(3)
         models.gnss_velocity(belief.x, belief.watch[4:7], lag_s, h, predicted)
         if self._arm is not None:
             h[:, kernel.ATT : kernel.ATT + 3] = self._arm.speed_by_turn
-        residual = velocity - predicted
+        residual = velocity - predicted - self._bent[3:6]
         if self._astray(at_s):
             source.refuse(belief, h, residual, variance, at_s, ASTRAY)
             return False
