@@ -316,7 +316,7 @@ def test_a_long_step_is_split_where_a_measurement_was_true() -> None:
     reached = []
     for event_s in (0.1, 0.13, 0.18, 1.0):
         first = reached[-1] if reached else 0
-        reached.append(step_until(x, p, ring, first, 3, 0.3, event_s, CONSTANTS, watch))
+        reached.append(step_until(x, p, ring, first, 3, 0.35, event_s, CONSTANTS, watch))
         for piece in pieces[:1] if event_s < 1.0 else pieces[:2]:
             kernel.predict(expected_x, expected_p, piece, CONSTANTS)
         pieces = pieces[1:] if event_s < 1.0 else []
