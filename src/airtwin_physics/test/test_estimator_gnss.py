@@ -161,19 +161,20 @@ def test_fixes_100_to_300_ms_late_and_out_of_order_give_the_same_path() -> None:
     late = _gnss_late(flight.samples, [0.1, 0.3, 0.12, 0.25])
     arrived = [s.stamp_ns for s in late if isinstance(s, GnssFix)]
     assert arrived != sorted(arrived)  # 0.3 s and 0.12 s at 10 Hz: they overtake one another
-    told = EstimatorConfig(gnss_delay_sigma_s=1e-3)
+    told = EstimatorConfig(gnss_delay_sigma_s=1e-3, horizon_s=0.4)
     all_late = run(Estimator(told), with_origin(_gnss_late(flight.samples, [0.3])))
     shuffled = run(Estimator(told), with_origin(late))
     # after the first late one only the delay's estimate, taken on arrival, differs
     for a, b in zip(all_late[300::50], shuffled[300::50], strict=True):
         np.testing.assert_allclose(a.position_ned_m, b.position_ned_m, atol=0.1)
         np.testing.assert_allclose(a.velocity_ned_m_s, b.velocity_ned_m_s, atol=0.1)
-    # where the filter may wait for 0.1 s only, the IMU leads back to when a later one was true
-    short = EstimatorConfig(gnss_delay_sigma_s=1e-3, horizon_s=0.1)
-    carried = run(Estimator(short), with_origin(late))
-    for a, b in zip(all_late[300::50], carried[300::50], strict=True):
-        np.testing.assert_allclose(a.position_ned_m, b.position_ned_m, atol=0.3)
-        np.testing.assert_allclose(a.velocity_ned_m_s, b.velocity_ned_m_s, atol=0.3)
+    # where the filter may not wait so long, the IMU leads back to when a later one was true
+    for horizon_s in (0.1, EstimatorConfig().horizon_s):
+        short = EstimatorConfig(gnss_delay_sigma_s=1e-3, horizon_s=horizon_s)
+        carried = run(Estimator(short), with_origin(late))
+        for a, b in zip(all_late[300::50], carried[300::50], strict=True):
+            np.testing.assert_allclose(a.position_ned_m, b.position_ned_m, atol=0.3)
+            np.testing.assert_allclose(a.velocity_ned_m_s, b.velocity_ned_m_s, atol=0.3)
 
 
 def _behind_s(flown: list[Sample]) -> float:
@@ -186,9 +187,9 @@ def test_the_filter_waits_as_long_as_its_latest_sensor_needs() -> None:
     errors = simulate.Errors(delay_s=0.0, delay_sigma_s=0.0)
     flight = simulate.fly(np.random.default_rng(4), 20.0, errors, gnss_hz=5.0)
     prompt = _behind_s(with_origin(flight.samples))
-    waits = _behind_s(with_origin(_gnss_late(flight.samples, [0.3])))
+    waits = _behind_s(with_origin(_gnss_late(flight.samples, [0.18])))
     assert 0.05 <= prompt < 0.12
-    assert 0.28 < waits <= 0.4
+    assert 0.16 < waits <= EstimatorConfig().horizon_s
     # one that was late once is waited for no longer than it is remembered
     once = sum(isinstance(s, GnssFix) for s in flight.samples) * [0.0]
     once[10] = 0.3
