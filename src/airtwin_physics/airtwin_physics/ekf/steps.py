@@ -49,7 +49,7 @@ def _take(x: Array, step: Array, dt: float, total: Array) -> float:
     """
     share = dt / step[0] if dt < step[0] else 1.0
     shaken = share * step[10]
-    if step[IMPACT] and step[TAKEN] + dt >= step[0]:
+    if step[IMPACT] and step[TAKEN] + dt > step[0] - 1e-6:
         shaken += hidden(step, x)
     move(x, step[1:4], step[4:7], dt)
     total[0] += dt
@@ -137,7 +137,8 @@ def before(
 
     Returns by how much these doubt its speed [m^2/s^2]. Stops where the ring begins.
     """
-    then[:] = x
+    for i in range(then.size):
+        then[i] = x[i]
     size = ring.shape[0]
     left = watch[REACHED] - when
     doubt = 0.0
