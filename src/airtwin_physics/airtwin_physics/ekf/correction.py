@@ -80,7 +80,9 @@ def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first
             s += h[row, k] * ph[k]
             innovation -= h[row, k] * error[k]
         for i in range(N):
-            gain[i] = 0.0 if held <= i < end else ph[i] / s
+            gain[i] = ph[i] / s
+        gain[held:end] = 0.0
+        for i in range(N):
             error[i] += gain[i] * innovation
         # (I - K h) P, then what of it h still sees
         for i in range(N):

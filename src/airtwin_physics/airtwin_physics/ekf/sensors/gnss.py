@@ -97,10 +97,8 @@ class Gnss:
         self._arm: _Lever | None = None  # of the newest fix; None: at the IMU
         self._swing_m_s = 0.0  # by which the antenna may circle about the IMU
         self._held = 0  # ``first`` of updates
-        self._spin, self._spun_s = (
-            np.zeros(3),
-            0.0,
-        )  # rate that lasts [rad/s]; when it was looked at
+        self._spin = (0.0, 0.0, 0.0)  # rate that lasts [rad/s] FRD
+        self._spun_s = 0.0  # when it was looked at
         self._bent = np.zeros(7)  # of the newest fix, see ``_bend``
 
     @property
@@ -168,11 +166,15 @@ class Gnss:
         EKF2 (``EKF2_ABL_GYRLIM``).
         """
         x, p, at = self._belief.x, self._belief.p, kernel.ACCEL_BIAS
-        turning = self._track.rate_frd() - x[kernel.X_GYRO_BIAS : kernel.X_GYRO_BIAS + 3]
         share = min(max(at_s - self._spun_s, 0.0) / _SPIN_S, 1.0)
-        self._spin, self._spun_s = self._spin + share * (turning - self._spin), at_s
-        spins = not told and square(self._spin) > _SPIN_RAD_S**2
-        roll2, pitch2, yaw2 = (self._spin * self._spin).tolist() if spins else (0.0, 0.0, 0.0)
+        bias = x[kernel.X_GYRO_BIAS : kernel.X_GYRO_BIAS + 3].tolist()
+        now = zip(self._spin, self._track.mean_rate_frd.tolist(), bias, strict=True)
+        roll, pitch, yaw = (was + share * (rate - off - was) for was, rate, off in now)
+        self._spin, self._spun_s = (roll, pitch, yaw), at_s
+        roll2, pitch2, yaw2 = roll * roll, pitch * pitch, yaw * yaw
+        self._swing_m_s, self._held = 0.0, 0
+        if told or roll2 + pitch2 + yaw2 <= _SPIN_RAD_S**2:
+            return
         self._swing_m_s = _ARM_M * math.sqrt(roll2 + pitch2 + yaw2)
         level = _ARM_M * (max(pitch2, roll2) + yaw2) > math.sqrt(min(p[at, at], p[at + 1, at + 1]))
         down = _ARM_M * (roll2 + pitch2) > math.sqrt(p[at + 2, at + 2])
