@@ -28,7 +28,7 @@ def _field(level: Array, down: Array, memory: float = 1e4, unsure2: float = 0.01
     field = Disturbance(memory)
     for across, below in zip(level.tolist(), down.tolist(), strict=True):
         seen = complex(across)
-        field.see(seen.real, seen.imag, below, unsure2)
+        field.see(seen.real, seen.imag, below, unsure2, 1e-4)
     return field
 
 
@@ -50,7 +50,7 @@ def test_a_steady_field_is_undisturbed_and_a_step_is_seen_at_once() -> None:
     level, down = np.full(500, 0.2), np.full(500, 0.4)
     field = _field(level, down)
     assert field.lasting2 == field.now2 == 0.0
-    field.see(0.3, 0.0, 0.4, 0.01)
+    field.see(0.3, 0.0, 0.4, 0.01, 1e-4)
     assert np.sqrt(field.now2) == pytest.approx(0.5, rel=0.05)
 
 
@@ -64,12 +64,20 @@ def test_what_turns_the_field_alone_is_seen_where_the_gyro_holds_the_heading() -
     assert unsure.now2 == pytest.approx(0.0, abs=1e-12)  # its strength has not changed
 
 
+def test_one_field_that_lies_across_by_chance_is_excused_by_nothing() -> None:
+    field = _field(np.full(500, 0.2), np.full(500, 0.4))
+    for angle, seen in ((0.25, 0.0), (0.5, 0.5)):  # 2.5 and 5 of its sigmas, 0.1 rad
+        one = 0.2 * np.exp(1j * angle)
+        field.see(one.real, one.imag, 0.4, 0.0, 0.01)
+        assert np.sqrt(max(field.now2, 0.0)) == pytest.approx(seen, abs=0.02)
+
+
 def test_a_heading_that_is_found_to_be_another_disturbs_nothing() -> None:
     field = _field(np.full(300, 0.2 + 0j), np.full(300, 0.4))
     field.turn(0.7)
     after = 0.2 * np.exp(0.7j)
     for _ in range(300):
-        field.see(after.real, after.imag, 0.4, 0.0)
+        field.see(after.real, after.imag, 0.4, 0.0, 1e-4)
     assert field.lasting2 == pytest.approx(0.0, abs=1e-12)
 
 

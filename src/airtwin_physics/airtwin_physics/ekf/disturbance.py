@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import math
 
+_BY_CHANCE = 3.0  # sigmas
+
 
 class Disturbance:
     """Mean and scatter of the field [any unit] NED by the attitude believed; forgets by time."""
@@ -33,10 +35,12 @@ class Disturbance:
         """Turn what was seen about down: north was elsewhere than believed."""
         self._level *= complex(math.cos(angle_rad), math.sin(angle_rad))
 
-    def see(self, north: float, east: float, down: float, unsure2: float) -> None:
+    def see(self, north: float, east: float, down: float, unsure2: float, noise2: float) -> None:
         """Take one field into the means; ``memory`` samples are remembered.
 
         unsure2: variance [rad^2] of the heading believed: a turn up to that is no disturbance.
+        noise2: of one sample, tilt and all. What lies across by chance is an innovation like any
+        other, not to be excused: of a single field it counts beyond three sigmas only.
         """
         self._count = min(self._count + 1.0, self._memory)
         share = 1.0 / self._count
@@ -52,7 +56,8 @@ class Disturbance:
         self._level += share * off
         self._size += share * longer
         self._down += share * below
-        self._now2 = _turning2(along2, across2, down2) * left * left
+        chance2 = _BY_CHANCE**2 * (unsure2 + noise2) * self._size**2
+        self._now2 = _turning2(along2, across2 if across2 > chance2 else 0.0, down2) * left * left
 
     @property
     def lasting2(self) -> float:

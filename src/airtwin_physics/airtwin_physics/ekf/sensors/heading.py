@@ -247,7 +247,7 @@ class Heading:
         field = self._field
         field_ned = frames.rotation_from_quat(self._belief.x[6:10]) @ field_frd
         north, east, down = field_ned.tolist()
-        field.see(north, east, down, self._unsure2(h))
+        field.see(north, east, down, self._unsure2(h), known2)
         return max(field.lasting2 - known2, 0.0), max(field.now2 - known2, 0.0)
 
     def _allow_for(self, lasting2: float) -> None:
