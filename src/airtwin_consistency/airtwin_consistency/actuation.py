@@ -51,7 +51,6 @@ class ActuationChecks:
         self._last_ns: int | None = None
         self._stood = False  # seen on the ground: that it has left it must be seen as well
         self._left = False
-        self._left = False
         self._accused: int | None = None
         self._accused_ns = 0
         self._twin_ns: int | None = None

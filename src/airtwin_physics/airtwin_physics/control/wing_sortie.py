@@ -18,11 +18,7 @@ from airtwin_physics.control.px4_params import Px4WingParams
 # a row of flight: phase, time in it [s], whether the first leg takes off and the last one lands
 PHASE, SINCE, LANDS = 0, 1, 2
 FROM, ALONG = slice(3, 5), slice(5, 7)  # where the take-off's or slope's line begins; unit vector
-SLOPE, LENGTH, ENTRANCE = (
-    7,
-    8,
-    9,
-)  # of the approach: rise a length, length [m], height of its start
+SLOPE, LENGTH, ENTRANCE = 7, 8, 9  # of the approach: rise a length; length, first height [m]
 FLARE_CLIMB, FLARE_PITCH, FLARE_THROTTLE = 10, 11, 12  # as the flare began
 # the land detector's filters: airspeed, speed over ground, up, acceleration; felt landed for [s]
 DETECTED, FELT = slice(13, 17), 17
