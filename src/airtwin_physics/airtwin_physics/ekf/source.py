@@ -178,32 +178,23 @@ class Source:
         at_s: float,
         stamp_ns: int,
         first: int = 0,
+        *,
+        north: bool = True,
     ) -> bool:
-        """Gate, fuse and count; return whether it passed. h (m, 29), residual, variance (m,)."""
+        """Gate, fuse and count; return whether it passed. h (m, 29), residual, variance (m,).
+
+        north: whether they can show north; false for what is the same at any heading (``symmetry``).
+        """
+        before = belief.x if north else belief.x.copy()
         passed, nis = self.gate.judge(belief, h, residual, variance, at_s, first)
         self.tally.tested(nis, residual)
-        if passed:
-            self.tally.fused(stamp_ns)
-        else:
+        if not passed:
             self.tally.refuse("gate")
-        return passed
-
-    def judge_blind(
-        self,
-        belief: Belief,
-        h: Array,
-        residual: Array,
-        variance: Array,
-        at_s: float,
-        stamp_ns: int,
-        first: int = 0,
-    ) -> bool:
-        """As ``judge``, for what shows the same at any heading (``symmetry``)."""
-        before = belief.x.copy()
-        passed = self.judge(belief, h, residual, variance, at_s, stamp_ns, first)
-        if passed:
+            return False
+        self.tally.fused(stamp_ns)
+        if not north:
             symmetry.carry(before, belief.x, belief.p)
-        return passed
+        return True
 
     def refuse(
         self,

@@ -114,7 +114,7 @@ class AirData:
         level2 = wind.drag_shown(belief.x, belief.watch, law, noise, teaches, h, residual)
         variance = np.array([level2, level2])
         before, doubt2 = belief.x.item(kernel.X_DRAG), belief.p.item(kernel.DRAG, kernel.DRAG)
-        if source.judge_blind(belief, h, residual, variance, at_s, stamp_ns, self.first):
+        if source.judge(belief, h, residual, variance, at_s, stamp_ns, self.first, north=False):
             self._taught += belief.x.item(kernel.X_DRAG) - before
             self._taught2 += max(doubt2 - belief.p.item(kernel.DRAG, kernel.DRAG), 0.0)
             if self._taught * self._taught > _STRANGE**2 * self._taught2 > 0.0:
@@ -180,7 +180,7 @@ class AirData:
         h = np.empty((1, kernel.N))
         residual = np.array([sample.true_airspeed_m_s - models.airspeed(belief.x, h[0])])
         variance = np.array([c.airspeed_noise_m_s**2])
-        if not source.judge_blind(belief, h, residual, variance, at_s, sample.stamp_ns):
+        if not source.judge(belief, h, residual, variance, at_s, sample.stamp_ns, north=False):
             self._recover(source, at_s)
 
     def _fuse_sideslip(self, at_s: float, stamp_ns: int) -> None:
@@ -193,7 +193,7 @@ class AirData:
             return
         residual = np.array([-models.sideslip(belief.x, h[0])])
         variance = np.array([c.sideslip_noise_rad**2])
-        if not source.judge_blind(belief, h, residual, variance, at_s, stamp_ns):
+        if not source.judge(belief, h, residual, variance, at_s, stamp_ns, north=False):
             self._recover(source, at_s)
 
     def _recover(self, source: Source, at_s: float) -> None:

@@ -70,8 +70,9 @@ class Ground:
         if not self._tied:
             self._tie(sample.distance_m * down, noise, at_s)
             source.tally.fused(sample.stamp_ns)
-        elif not source.judge_blind(belief, h, residual, variance, at_s, sample.stamp_ns) and (
-            source.gate.shut_for_s(at_s) > c.range_recover_s
+        elif (
+            not source.judge(belief, h, residual, variance, at_s, sample.stamp_ns, north=False)
+            and source.gate.shut_for_s(at_s) > c.range_recover_s
         ):
             # a roof, a wall's edge: the ground is elsewhere, not the aircraft
             self._tie(sample.distance_m * down, noise, at_s)
@@ -133,7 +134,7 @@ class Ground:
         good = min(max(sample.quality - c.flow_quality_min, 0.0) / (1.0 - c.flow_quality_min), 1.0)
         sigma = good * c.flow_noise_rad_s + (1.0 - good) * c.flow_noise_worst_rad_s
         variance = np.full(2, sigma**2)
-        if source.judge_blind(belief, h, residual, variance, at_s, sample.stamp_ns):
+        if source.judge(belief, h, residual, variance, at_s, sample.stamp_ns, north=False):
             return
         if source.gate.shut_for_s(at_s) > c.recover_s and not self._shown(at_s):
             self._take_velocity(measured, sigma)

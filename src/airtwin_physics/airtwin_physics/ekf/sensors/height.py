@@ -68,8 +68,8 @@ class Height:
             return
         left, noise = np.array([residual]), np.array([c.barometer_noise_m**2])
         # beside GNSS its corrections move nothing level that counts
-        judge = source.judge_blind if self._alone(at_s) else source.judge
-        if judge(belief, h, left, noise, at_s, sample.stamp_ns):
+        alone = self._alone(at_s)
+        if source.judge(belief, h, left, noise, at_s, sample.stamp_ns, north=not alone):
             return
         if at_s - self.seconded_s < _FRESH_S:
             return  # two of three: it is the filter that is wrong

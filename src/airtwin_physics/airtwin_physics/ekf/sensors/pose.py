@@ -155,9 +155,7 @@ class Pose:
             variance = variance + max(float(angle), self._config.pose_heading_noise_rad**2) * (
                 velocity @ velocity - in_body**2
             )
-        judge = source.judge
         if in_body is not None:
-            judge = source.judge_blind
             measured = in_body
             aiding_models.body_velocity(belief.x, h, shown)
             in_ned = frames.rotation_from_quat(belief.x[6:10]) @ measured
@@ -167,7 +165,8 @@ class Pose:
         else:
             measured = in_ned = velocity
             h[:, 3:6] = np.eye(3)
-        if judge(belief, h, measured - shown, variance, at_s, sample.stamp_ns):
+        north = in_body is None
+        if source.judge(belief, h, measured - shown, variance, at_s, sample.stamp_ns, north=north):
             return
         if source.gate.shut_for_s(at_s) > self._config.recover_s and not self._gnss_leads(at_s):
             belief.take_velocity(in_ned, np.full(3, float(variance.max())))
