@@ -10,7 +10,8 @@ import pytest
 
 from airtwin_core.aircraft import load
 from airtwin_core.types import Battery, MotorCommands, Parameter, TwinState, VehicleStatus
-from airtwin_physics.slow import CommandedPower, SlowProperties
+from airtwin_physics.battery.commanded import CommandedPower
+from airtwin_physics.slow import SlowProperties
 
 S = 1_000_000_000
 
