@@ -79,12 +79,9 @@ def voyage(rows: Rows, yaw: float, p: Px4Params, w: Px4WingParams, dt_s: float) 
     elif state[STAGE] == ARRIVES and hovers:
         follower = rows.follower
         if state[ARRIVED] == 0.0:
-            follower[:], follower[:3], follower[3:6], follower[track.G_YAW] = (
-                0.0,
-                x[:3],
-                x[3:6],
-                yaw,
-            )
+            follower[:] = 0.0
+            follower[:6] = x[:6]
+            follower[track.G_YAW] = yaw
             sortie.begin(follower[track.G_FLIGHT], track.FLY)
             state[ARRIVED] = 1.0
         sortie.guide(follower, rows.setpoint, x, rows.hover, rows.last, p, dt_s)
