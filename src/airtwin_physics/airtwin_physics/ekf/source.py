@@ -183,7 +183,7 @@ class Source:
     ) -> bool:
         """Gate, fuse and count; return whether it passed. h (m, 29), residual, variance (m,).
 
-        north: whether they can show north; false for what is the same at any heading (``symmetry``).
+        north: whether they can show it; false for what is alike at any heading (``symmetry``).
         """
         before = belief.x if north else belief.x.copy()
         passed, nis = self.gate.judge(belief, h, residual, variance, at_s, first)
