@@ -23,6 +23,7 @@ from airtwin_consistency.detectors import Rate
 from airtwin_consistency.evidence import Evidence, age_s
 from airtwin_consistency.findings import Finding, Pace, Requirement, judge, unknown
 from airtwin_consistency.limits import Limits
+from airtwin_consistency.stopped import Stopped
 from airtwin_consistency.tipping import Tipping
 from airtwin_core import frames
 from airtwin_core.types import Array, ContextFactor, MotorCommands, TwinState
@@ -53,6 +54,7 @@ class ActuationChecks:
         self._left = False
         self._accused: int | None = None
         self._accused_ns = 0
+        self._stopped = Stopped()
         self._twin_ns: int | None = None
         self._acceleration: Array = np.zeros(3)
         self._start(np.zeros(0, dtype=np.int64))
@@ -71,8 +73,12 @@ class ActuationChecks:
         last_ns, self._last_ns = self._last_ns, sample.stamp_ns
         rotors = np.flatnonzero(np.isfinite(sample.control)).astype(np.int64)
         commands = sample.control[rotors]
+        carried = seen.flying and not (seen.status and seen.status.is_vtol)
+        self._stopped.on_commands(rotors, sample.stamp_ns, flying=carried)
         if not np.array_equal(rotors, self._rotors):
+            left = self._left
             self._start(rotors)
+            self._left = left
         if not seen.flying:
             self._stood = self._stood or seen.flying is False
             self._start(rotors)
@@ -225,7 +231,11 @@ class ActuationChecks:
             return unknown(ACTUATION, "no motor commands")
         if not seen.flying or not seen.rotor_flight:
             return unknown(ACTUATION, "not carried by rotors")
-        finding = self._tipped(seen, now_ns) or self._at_its_limit(now_ns)
+        finding = (
+            self._without_a_motor(now_ns)
+            or self._tipped(seen, now_ns)
+            or self._at_its_limit(now_ns)
+        )
         if finding is not None:
             return finding
         if not self._left:
@@ -246,6 +256,21 @@ class ActuationChecks:
             return False
         self._accused, self._accused_ns = rotor, now_ns
         return True
+
+    def _without_a_motor(self, now_ns: int) -> Finding | None:
+        """Return a failure while PX4 flies on without a motor that it had flown with."""
+        motors = self._stopped.motors
+        if not motors or not self._may_accuse(motors[0], now_ns):
+            return None
+        names = " and ".join(str(motor + 1) for motor in motors)
+        return judge(
+            ACTUATION,
+            float(len(motors)),
+            0.0,
+            f"PX4 stopped motor {names} in flight and flies on with {self._rotors.size} motors",
+            since_ns=self._stopped.since_ns,
+            symptoms=tuple(f"rotor {motor + 1}" for motor in motors),
+        )
 
     def _tipped(self, seen: Evidence, now_ns: int) -> Finding | None:
         """Return a failure if the aircraft tipped over with one rotor at its limit."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from consistency_scene import Scene, hovering
 
+from airtwin_consistency.stopped import Stopped
 from airtwin_core.types import Verdict
 
 LEVEL = np.array([0.50, 0.50, 0.50, 0.50])
@@ -156,3 +157,39 @@ def test_the_first_rotor_keeps_the_blame_and_the_evidence_speaks_of_it():
     (deviation,) = (d for d in scene.report.open_deviations if d.requirement == "CON-ACT-1")
     assert deviation.cause == "motor fault (rotor 3)"
     assert "motor 3 " in deviation.evidence
+
+
+@pytest.mark.parametrize("stopped", [0, 4])
+def test_a_motor_that_px4_stops_in_flight_is_named_and_the_others_are_judged_on(stopped):
+    scene = hovering(motors=np.full(6, 0.5))
+    motors = np.full(6, 0.6)
+    motors[stopped] = np.nan
+    scene.motors = motors
+    scene.run(0.5)
+    ((cause, evidence),) = _faults(scene)
+    assert cause == f"motor fault (rotor {stopped + 1})"
+    assert f"stopped motor {stopped + 1} in flight" in evidence
+    scene.motors = np.full(6, 0.5)  # PX4 takes it in again
+    scene.run(12.0)
+    assert scene.check("CON-ACT-1").verdict is Verdict.CONSISTENT
+
+
+def test_one_broken_command_stops_no_motor():
+    stopped, six, five = Stopped(), np.arange(6), np.arange(5)
+    said = []
+    for k, running in enumerate((six, five, six, five, *[five] * 10)):
+        stopped.on_commands(running, k * 10_000_000, flying=True)
+        said.append(stopped.motors)
+    assert said == [()] * 13 + [(5,)]
+    assert stopped.since_ns == 30_000_000
+
+
+def test_motors_that_stop_together_or_on_the_ground_are_no_fault():
+    scene = hovering(motors=np.full(6, 0.5))
+    scene.motors = np.full(6, np.nan)
+    scene.run(1.0)
+    assert _faults(scene) == []
+    scene = Scene(landed=True, motors=np.full(6, 0.1)).run(5.0)
+    scene.motors = np.array([0.1, 0.1, 0.1, 0.1, 0.1, np.nan])
+    scene.run(2.0)
+    assert _faults(scene) == []
