@@ -122,7 +122,7 @@ def test_update_equals_the_joint_joseph_form(seed: int, m: int) -> None:
     variance = rng.uniform(0.01, 1.0, size=m)
     expected_x, expected_p, nis = reference.update(x, p, h, residual, variance)
     assert correction.statistic(p, h, residual, variance) == pytest.approx(nis, rel=1e-9)
-    correction.update(x, p, h, residual, variance, 0)
+    correction.update(x, p, h, residual, variance, correction.FREE)
     np.testing.assert_allclose(x, expected_x, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(p, expected_p, rtol=1e-7, atol=1e-10)
     assert np.array_equal(p, p.T) or np.abs(p - p.T).max() < 1e-12
@@ -132,7 +132,7 @@ def test_considered_errors_keep_state_and_doubt_while_the_rest_learns() -> None:
     rng = np.random.default_rng(3)
     first, x, before = kernel.WIND, _state(rng), _covariance(rng)
     h, p, state = rng.normal(size=(1, kernel.N)), before.copy(), x.copy()
-    correction.update(state, p, h, np.array([0.3]), np.array([0.5]), first)
+    correction.update(state, p, h, np.array([0.3]), np.array([0.5]), correction.MOTION_HELD)
     assert np.array_equal(state[: kernel.X_WIND], x[: kernel.X_WIND])
     np.testing.assert_allclose(p[:first, :first], before[:first, :first], atol=1e-12)
     gain = before @ h.T / (h @ before @ h.T + 0.5)
@@ -391,7 +391,7 @@ def test_a_gate_learns_the_noise_by_variance_matching(size: float, speed: float)
     x[3:6], h[0, 5], claim = [speed, 0.0, 0.0], 1.0, 0.4
     noise, bounds = np.array([1.5, 1.5, count]), np.array([least, most, remembered, 0.25])
     doubt, residual = 0.2 / (claim * 1.5), np.array([size])
-    nis = correction.gate(x, p, h, residual, np.array([claim]), 20.0, 6, noise, bounds)
+    nis = correction.gate(x, p, h, residual, np.array([claim]), 20.0, (0, 6), noise, bounds)
     assert nis == pytest.approx(size**2 / (0.2 + 1.5 * claim))
     expected = [1.5, 1.5, count]
     if nis <= 20.0 and speed > 0.5:

@@ -57,7 +57,7 @@ def test_an_arm_that_nobody_told_teaches_no_bias_in_a_spin(arm_m: Array) -> None
     ("held", "axes"), [(correction.BIAS_HELD, 3), (correction.LEVEL_BIAS_HELD, 2)]
 )
 def test_a_bias_that_is_held_is_in_doubt_as_before_and_all_else_learns(
-    held: int, axes: int
+    held: correction.Held, axes: int
 ) -> None:
     rng = np.random.default_rng(5)
     root = rng.normal(size=(N, N))

@@ -136,7 +136,7 @@ def test_corrections_teach_no_heading_where_the_covariance_is_carried_along(
         noise = np.full(rows, 0.04)
         spread = np.sqrt([correction.spread(p, h[i]) + 0.04 for i in range(rows)])
         residual = np.clip(rng.normal(size=rows), -2.0, 2.0) * spread
-        correction.update(x, p, h[:rows], residual, noise, 0)
+        correction.update(x, p, h[:rows], residual, noise, correction.FREE)
         if carried:
             symmetry.carry(before, x, p)
             assert np.linalg.eigvalsh(p)[0] > 0.0

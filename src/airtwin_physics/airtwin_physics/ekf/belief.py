@@ -191,7 +191,8 @@ class Belief:
             correction.forget(p, kernel.GNSS + axis, float(self.sigma[axis] ** 2))
             correction.forget(p, kernel.POS + axis, UNKNOWN_PLACE_M**2)
             models.gnss_position(x, lag_s, h, np.empty(3))
-            correction.update(x, p, h[axis : axis + 1], np.zeros(1), variance[axis : axis + 1], 0)
+            row, noise = h[axis : axis + 1], variance[axis : axis + 1]
+            correction.update(x, p, row, np.zeros(1), noise, correction.FREE)
             if axis == 2 and tie:
                 self.tie_barometer(float(x[2]) - before)
 

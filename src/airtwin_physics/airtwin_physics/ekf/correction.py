@@ -15,6 +15,7 @@ from airtwin_physics.ekf.kernel import (
     N_NOMINAL,
     POS,
     VEL,
+    WIND,
     X_ACCEL_BIAS,
     X_BARO,
     X_GYRO_BIAS,
@@ -25,8 +26,13 @@ from airtwin_physics.ekf.kernel import (
     turn,
 )
 
-BIAS_HELD, LEVEL_BIAS_HELD = -1, -2
-"""As ``first``: the accelerometer's bias, or its x and y, are considered, not corrected."""
+Held = tuple[int, int]
+"""Errors that an update considers, from one up to another: their doubt and correlations count,
+their gain is zero (Schmidt 1966; Woodbury, Junkins, AIAA 2010-7752)."""
+FREE: Held = (0, 0)
+MOTION_HELD: Held = (0, WIND)  # all but wind, drag and what comes after them
+BIAS_HELD: Held = (ACCEL_BIAS, ACCEL_BIAS + 3)
+LEVEL_BIAS_HELD: Held = (ACCEL_BIAS, ACCEL_BIAS + 2)  # x and y
 _ROBUST = 9.0  # no innovation counts for more than three of its sigmas
 
 
@@ -46,17 +52,12 @@ def _learn(p: Array, ph: Array, left: Array, gain: Array) -> None:
 
 
 @njit(cache=True)
-def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first: int) -> None:
+def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, held: Held) -> None:
     """Fuse m scalars, one after another in Joseph form; h (m, 29), residual, variance (m,).
-
-    Errors before ``first`` are considered, not corrected: their doubt and correlations count,
-    their gain is zero (Schmidt 1966; Woodbury, Junkins, AIAA 2010-7752). ``BIAS_HELD``,
-    ``LEVEL_BIAS_HELD``: those of the accelerometer's bias instead.
 
     P <- (I - K h) P (I - K h)^T + K r K^T, K = P h^T / s; only where h is not zero costs time.
     """
     m = h.shape[0]
-    held, end = (ACCEL_BIAS, ACCEL_BIAS + 4 + first) if first < 0 else (0, first)
     error = np.zeros(N)
     ph, left, gain = np.empty(N), np.empty(N), np.empty(N)
     at = np.empty(N, dtype=np.int64)
@@ -81,7 +82,7 @@ def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, first
             innovation -= h[row, k] * error[k]
         for i in range(N):
             gain[i] = ph[i] / s
-        gain[held:end] = 0.0
+        gain[held[0] : held[1]] = 0.0
         for i in range(N):
             error[i] += gain[i] * innovation
         # (I - K h) P, then what of it h still sees
@@ -149,12 +150,12 @@ def judge(
     residual: Array,
     variance: Array,
     limit: float,
-    first: int = 0,
+    held: Held = FREE,
     scale: float = 1.0,
 ) -> tuple[float, float, float]:
     """Fuse if the statistic is at most ``limit``; return (statistic, spread, shown) [-].
 
-    first: as of ``update``; scale [-] multiplies ``variance``, which gives the noise.
+    scale [-] multiplies ``variance``, which gives the noise.
 
     spread: mean over the m rows of h P h^T / noise, what the belief's own doubt is of the noise,
     before the fusion; shown: that of residual^2 / noise. The adaptive noise needs both.
@@ -168,7 +169,7 @@ def judge(
         doubt += spread(p, h[i]) / noise[i]
         shown += residual[i] * residual[i] / noise[i]
     if nis <= limit:
-        update(x, p, h, residual, noise, first)
+        update(x, p, h, residual, noise, held)
     return nis, doubt / m, shown / m
 
 
@@ -180,7 +181,7 @@ def gate(
     residual: Array,
     variance: Array,
     limit: float,
-    first: int,
+    held: Held,
     noise: Array,
     bounds: Array,
 ) -> float:
@@ -190,7 +191,7 @@ def gate(
     bounds (4,): least and most of the factor, samples remembered (0: learn nothing), speed^2
     [m^2/s^2] below which nothing is learnt: a sensor at rest does not show how it fares in motion.
     """
-    nis, doubt, shown = judge(x, p, h, residual, variance, limit, first, noise[0])
+    nis, doubt, shown = judge(x, p, h, residual, variance, limit, held, noise[0])
     speed2 = x[X_VEL] ** 2 + x[X_VEL + 1] ** 2 + x[X_VEL + 2] ** 2
     if nis <= limit and bounds[2] > 0.0 and speed2 > bounds[3]:
         shown = min(shown, _ROBUST * (1.0 + doubt)) - doubt

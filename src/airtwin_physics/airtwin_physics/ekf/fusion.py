@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from airtwin_core.types import Array, Fusion, GnssFix, SensorHealth
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import kernel
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import ImuTrack
@@ -164,12 +163,10 @@ class Sensors:
 
     def watch_air(self, flying: Flying, at_s: float, stamp_ns: int) -> None:
         """Fuse what the air does; drag corrects the motion only where nothing else shows it."""
-        self.air.flying = flying
         alone = at_s - self._moving_s() > self._config.valid_s
         # drag that needs stronger gusts than there are to be explained does not show the motion
-        believed = self.air.flying is not Flying.ROTORS or self._belief.wind.gusts_likely
-        self.air.first = 0 if alone and believed else kernel.WIND
-        self.air.watch(at_s, stamp_ns)
+        believed = flying is not Flying.ROTORS or self._belief.wind.gusts_likely
+        self.air.watch(flying, at_s, stamp_ns, leads=alone and believed)
 
     def _moving_s(self) -> float:
         """When something outside the aircraft last showed its motion."""

@@ -12,6 +12,7 @@ from airtwin_core import stats
 from airtwin_core.types import Array, Health, SensorHealth
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import correction, symmetry
+from airtwin_physics.ekf.correction import FREE, Held
 from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S, RESET, TOO_LATE, Tally
 
 if TYPE_CHECKING:
@@ -74,16 +75,13 @@ class Gate:
         residual: Array,
         variance: Array,
         at_s: float,
-        first: int = 0,
+        held: Held = FREE,
     ) -> tuple[bool, float]:
-        """Gate and fuse; return whether it passed and the statistic. h (m, 29), others (m,).
-
-        first: errors before this one are left as they are (``correction.update``).
-        """
-        nis = self._fuse(belief, h, residual, variance, first)
+        """Gate and fuse; return whether it passed and the statistic. h (m, 29), others (m,)."""
+        nis = self._fuse(belief, h, residual, variance, held)
         if nis > self.limit and self.factor < 1.0 and self._trusted < 1.0:
             self._noise[:2] = 1.0 / self._trusted**2  # it is no better than it claims
-            nis = self._fuse(belief, h, residual, variance, first)
+            nis = self._fuse(belief, h, residual, variance, held)
         if nis <= self.limit:
             self.open(at_s)
             return True, nis
@@ -92,7 +90,7 @@ class Gate:
         return False, nis
 
     def _fuse(
-        self, belief: Belief, h: Array, residual: Array, variance: Array, first: int
+        self, belief: Belief, h: Array, residual: Array, variance: Array, held: Held
     ) -> float:
         nis: float = correction.gate(
             belief.x,
@@ -101,7 +99,7 @@ class Gate:
             residual,
             variance,
             self.limit,
-            first,
+            held,
             self._noise,
             self._bounds,
         )
@@ -177,7 +175,7 @@ class Source:
         variance: Array,
         at_s: float,
         stamp_ns: int,
-        first: int = 0,
+        held: Held = FREE,
         *,
         north: bool = True,
     ) -> bool:
@@ -186,7 +184,7 @@ class Source:
         north: whether they can show it; false for what is alike at any heading (``symmetry``).
         """
         before = belief.x if north else belief.x.copy()
-        passed, nis = self.gate.judge(belief, h, residual, variance, at_s, first)
+        passed, nis = self.gate.judge(belief, h, residual, variance, at_s, held)
         self.tally.tested(nis, residual)
         if not passed:
             self.tally.refuse("gate")

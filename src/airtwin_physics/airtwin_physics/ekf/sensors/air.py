@@ -42,12 +42,7 @@ class Flying(enum.Enum):
 
 
 class AirData:
-    """Fuses what the air does to the aircraft, with the wind as a state.
-
-    ``first``: the first error state that the drag of rotors may correct. A law of drag is wrong in
-    a way that lasts, on an aircraft that nobody measured more so: as long as something shows the
-    motion over ground it teaches wind and drag only, and holds the aircraft where nothing does.
-    """
+    """Fuses what the air does to the aircraft, with the wind as a state."""
 
     def __init__(self, config: EstimatorConfig, belief: Belief) -> None:
         self._config = config
@@ -56,8 +51,7 @@ class AirData:
         self.drag = Source("drag", 2, config, least=1.0)
         self.airspeed = Source("airspeed", 1, config, least=1.0)
         self.sideslip = Source("sideslip", 1, config, least=1.0)
-        self.flying = Flying.NOTHING
-        self.first = 0
+        self._flying = Flying.NOTHING
         self.strange = ""  # by what the aircraft's file was found not to fit
         self.start_over()
 
@@ -75,27 +69,32 @@ class AirData:
         """When the air last showed the velocity through it."""
         return max(self.drag.gate.passed_s, self.airspeed.gate.passed_s)
 
-    def watch(self, at_s: float, stamp_ns: int) -> None:
-        """Fuse the mean force since the last call as drag, or the lack of sideslip of a wing."""
-        belief = self._belief
+    def watch(self, flying: Flying, at_s: float, stamp_ns: int, *, leads: bool) -> None:
+        """Fuse the mean force since the last call as drag, or the lack of sideslip of a wing.
+
+        leads: drag may correct the motion. A law of drag is wrong in a way that lasts, on an
+        aircraft that nobody measured more so: as long as something shows the motion over ground
+        it teaches wind and drag only, and holds the aircraft where nothing does.
+        """
+        belief, self._flying = self._belief, flying
         seconds = belief.watch.item(FORCED_S)
         shown_s = 0.0
-        if self.flying is Flying.ROTORS:
+        if flying is Flying.ROTORS:
             belief.wind.hold_force(belief.x, belief.p)
-        elif self.flying is Flying.WING:
+        elif flying is Flying.WING:
             belief.wind.hold_wind(belief.x, belief.p)
-        if self.flying is not Flying.ROTORS:
+        if flying is not Flying.ROTORS:
             self._carried_s = at_s
         elif seconds > 0.0 and at_s - self._carried_s > _CLEAR_S:
-            shown = self._fuse_drag(seconds, at_s, stamp_ns)
-            shown_s = seconds if shown and self.first else 0.0
+            shown = self._fuse_drag(seconds, at_s, stamp_ns, leads=leads)
+            shown_s = seconds if shown and not leads else 0.0
         belief.watch[_FORCED] = 0.0
         belief.gusts(shown_s)
-        if self.flying is Flying.WING and at_s - self._slip_s > _SLIP_PERIOD_S - 1e-3:
+        if flying is Flying.WING and at_s - self._slip_s > _SLIP_PERIOD_S - 1e-3:
             self._slip_s = at_s
             self._fuse_sideslip(at_s, stamp_ns)
 
-    def _fuse_drag(self, seconds: float, at_s: float, stamp_ns: int) -> bool:
+    def _fuse_drag(self, seconds: float, at_s: float, stamp_ns: int, *, leads: bool) -> bool:
         """Fuse the mean force over ``seconds``; return whether it passed."""
         belief, source = self._belief, self.drag
         load = -belief.watch.item(FORCED + 2) / seconds / kernel.GRAVITY_M_S2
@@ -109,12 +108,13 @@ class AirData:
         if not self._guessed and not self._guess_wind(seconds):
             return False
         h, residual = np.empty((2, kernel.N)), np.empty(2)
-        noise, teaches = self._config.drag_noise_m_s2, _LEARN_M_S if self.first else -1.0
+        noise, teaches = self._config.drag_noise_m_s2, -1.0 if leads else _LEARN_M_S
+        held = correction.FREE if leads else correction.MOTION_HELD
         law = belief.wind.law
         level2 = wind.drag_shown(belief.x, belief.watch, law, noise, teaches, h, residual)
         variance = np.array([level2, level2])
         before, doubt2 = belief.x.item(kernel.X_DRAG), belief.p.item(kernel.DRAG, kernel.DRAG)
-        if source.judge(belief, h, residual, variance, at_s, stamp_ns, self.first, north=False):
+        if source.judge(belief, h, residual, variance, at_s, stamp_ns, held, north=False):
             self._taught += belief.x.item(kernel.X_DRAG) - before
             self._taught2 += max(doubt2 - belief.p.item(kernel.DRAG, kernel.DRAG), 0.0)
             if self._taught * self._taught > _STRANGE**2 * self._taught2 > 0.0:
@@ -171,7 +171,7 @@ class AirData:
         c, belief, source = self._config, self._belief, self.airspeed
         if source.unusable(at_s, lag_s, sample.true_airspeed_m_s, belief):
             return
-        if self.flying is not Flying.WING:
+        if self._flying is not Flying.WING:
             source.tally.refuse("not flying on a wing")
             return
         if not c.airspeed_min_m_s < sample.true_airspeed_m_s < 1e3:

@@ -96,7 +96,7 @@ class Gnss:
         self._struck_s = self._claimed_s = 0.0
         self._arm: _Lever | None = None  # of the newest fix; None: at the IMU
         self._swing_m_s = 0.0  # by which the antenna may circle about the IMU
-        self._held = 0  # ``first`` of updates
+        self._held = correction.FREE  # of its updates
         self._spin = (0.0, 0.0, 0.0)  # rate that lasts [rad/s] FRD
         self._spun_s = 0.0  # when it was looked at
         self._bent = np.zeros(7)  # of the newest fix, see ``_bend``
@@ -172,13 +172,16 @@ class Gnss:
         roll, pitch, yaw = (was + share * (rate - off - was) for was, rate, off in now)
         self._spin, self._spun_s = (roll, pitch, yaw), at_s
         roll2, pitch2, yaw2 = roll * roll, pitch * pitch, yaw * yaw
-        self._swing_m_s, self._held = 0.0, 0
+        self._swing_m_s, self._held = 0.0, correction.FREE
         if told or roll2 + pitch2 + yaw2 <= _SPIN_RAD_S**2:
             return
         self._swing_m_s = _ARM_M * math.sqrt(roll2 + pitch2 + yaw2)
         level = _ARM_M * (max(pitch2, roll2) + yaw2) > math.sqrt(min(p[at, at], p[at + 1, at + 1]))
         down = _ARM_M * (roll2 + pitch2) > math.sqrt(p[at + 2, at + 2])
-        self._held = correction.BIAS_HELD if down else correction.LEVEL_BIAS_HELD if level else 0
+        if down:
+            self._held = correction.BIAS_HELD
+        elif level:
+            self._held = correction.LEVEL_BIAS_HELD
 
     def _bend(self, at_s: float, lag_s: float) -> None:
         """Note by how much the way since a late fix was no straight one at even acceleration.

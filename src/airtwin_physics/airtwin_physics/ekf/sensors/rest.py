@@ -54,5 +54,5 @@ class Rest:
         before = belief.x.copy()
         # one assumption, said ten times a second, is not ten proofs
         variance = np.full(3, sigma**2 / PERIOD_S)
-        correction.update(belief.x, belief.p, h, -belief.x[3:6], variance, 0)
+        correction.update(belief.x, belief.p, h, -belief.x[3:6], variance, correction.FREE)
         symmetry.carry(before, belief.x, belief.p)
