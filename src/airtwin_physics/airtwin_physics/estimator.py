@@ -163,22 +163,18 @@ class Estimator:
     def _on_local_position(self, sample: LocalPosition) -> None:
         """Take over PX4's origin, or its height as zero while nothing else gives one."""
         belief, sensors = self._belief, self._sensors
+        px4_down_m = float(sample.position_ned_m[2])
         if sample.origin is not None:
             self._anchor.stands(0.0, None)
-            down_m = float(sample.position_ned_m[2]) if sample.z_valid else None
-            shift = self._anchor.offer(sample.origin, down_m)
+            shift = self._anchor.offer(sample.origin, px4_down_m if sample.z_valid else None)
             if shift is not None and sensors.gnss.started:
                 sensors.shift(shift)
             return
-        imu = self._track.newest
-        knows = sample.xy_valid and sample.z_valid
-        knows = knows and sample.v_xy_valid and sample.v_z_valid and imu is not None
-        near = knows and square(sample.position_ned_m) < _DATUM_MAX_M**2
-        near = near and square(sample.velocity_ned_m_s) < SPEED_MAX_M_S**2
-        age_s = self._arrivals.age_s(sample) or 0.0
-        self._anchor.stands(self._track.now_s - age_s, sample if near else None)
+        age_s = self._arrivals.age_s(sample)
+        knows = age_s is not None and _is_complete(sample)
+        self._anchor.stands(self._track.now_s - (age_s or 0.0), sample if knows else None)
         if self._datum_free and belief.begun and sample.z_valid:
-            down_m = float(sample.position_ned_m[2]) - float(belief.x[2])
+            down_m = px4_down_m - float(belief.x[2])
             if abs(down_m) < _DATUM_MAX_M and not sensors.gnss.started:
                 sensors.shift(np.array([0.0, 0.0, down_m]))
                 self._datum_free = False
@@ -259,3 +255,10 @@ class Estimator:
             if sensors.rest.passed_s == at_s:
                 sensors.ground.stands(at_s)
             sensors.motion.follow(self._belief.x)  # the queue holds half a second at 1 kHz
+
+
+def _is_complete(sample: LocalPosition) -> bool:
+    """Return whether PX4 knows place and velocity, and both are possible."""
+    known = sample.xy_valid and sample.z_valid and sample.v_xy_valid and sample.v_z_valid
+    near = square(sample.position_ned_m) < _DATUM_MAX_M**2
+    return known and near and square(sample.velocity_ned_m_s) < SPEED_MAX_M_S**2

@@ -62,12 +62,14 @@ def test_present_equals_plain_numpy(seed: int) -> None:
 def test_settle_tells_corrections_from_motion_and_finds_a_broken_belief() -> None:
     x, p, watch = np.zeros(kernel.N_NOMINAL), np.eye(N), np.zeros(steps.N_WATCH)
     x[kernel.X_Q] = 1.0
-    watch[1:4], watch[12:15] = [1.0, 2.0, 3.0], [0.5, 0.5, 0.5]
-    watch[15:19] = [np.cos(0.01), 0.0, np.sin(0.01), 0.0]
+    looked = slice(steps.LOOKED_VEL, steps.LOOKED_VEL + 3)
+    watch[looked], watch[steps.BEFORE : steps.BEFORE + 3] = [1.0, 2.0, 3.0], [0.5, 0.5, 0.5]
+    watch[steps.BEFORE_Q : steps.BEFORE_Q + 4] = [np.cos(0.01), 0.0, np.sin(0.01), 0.0]
     x[3:6] = [0.6, 0.5, 0.2]
     assert steps.settle(x, p, watch)
-    np.testing.assert_allclose(watch[1:4], [1.1, 2.0, 2.7])
-    np.testing.assert_allclose(watch[19:23], [0.1, 0.0, -0.3, 0.02], atol=1e-4)
+    np.testing.assert_allclose(watch[looked], [1.1, 2.0, 2.7])
+    np.testing.assert_allclose(watch[steps.CORRECTED], [0.1, 0.0, -0.3])
+    assert watch[steps.TURNED] == pytest.approx(0.02, abs=1e-4)
     x[3] = np.nan
     assert not steps.settle(x, p, watch)
 

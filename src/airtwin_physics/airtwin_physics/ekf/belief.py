@@ -42,14 +42,8 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 class Belief:
     """``x`` (30,), ``p`` (29, 29), ``constants`` (52,) of ``kernel``; ``begun``: since alignment.
 
-    ``watch`` (26,): what the steps leave for the sensors: time [s] and velocity (3,) [m/s] at the
-    last look at the acceleration; that (3,) [m/s^2] NED, smooth; since the last look at the drag
-    the time [s], the specific force times it (3,) [m/s] FRD, variance of that by vibration
-    [m^2/s^2]; velocity (3,) [m/s] and attitude (4,) before corrections; sum of all corrections of
-    the velocity (3,) [m/s], without which it is the IMU's alone, and of the sizes of those of the
-    attitude [rad]; time of the last impact [s]; all that vibration has added to the variance of
-    the speed [m^2/s^2]; time [s] that the state is of. The arrays live as long as the object:
-    ``start_over`` clears them in place, so that sensors may keep it.
+    ``watch`` (26,): what the steps leave for the sensors, by names of ``steps``. The arrays live
+    as long as the object: ``start_over`` clears them in place, so that sensors may keep them.
     """
 
     def __init__(self, config: EstimatorConfig, air: Air | None = None) -> None:

@@ -86,13 +86,14 @@ class Sensors:
         self.contradicted = self._move(fix, at_s, lag_s)
         self.heading.gnss(fix, at_s, lag_s)
         self.pose.loosen(at_s)
-        height, speed_s = self.height, self.pose.velocity.gate.passed_s
+        height = self.height
+        speed_s = max(self.pose.velocity.gate.passed_s, self.ground.flow.gate.passed_s)
         others = Others(
-            height.altitude_m(at_s),
-            height.agrees(at_s),
-            height.barometer.gate.shut_for_s(at_s),
-            at_s - max(speed_s, self.ground.flow.gate.passed_s) < _UNAIDED_S,
-            at_s - self.air.passed_s < _UNAIDED_S,
+            altitude_m=height.altitude_m(at_s),
+            height_backed=height.agrees(at_s),
+            height_shut_s=height.barometer.gate.shut_for_s(at_s),
+            speed_backed=at_s - speed_s < _UNAIDED_S,
+            air_backed=at_s - self.air.passed_s < _UNAIDED_S,
         )
         self.gnss.fuse(fix, at_s, lag_s, others)
         if self.gnss.velocity.gate.passed_s == at_s:
@@ -159,17 +160,17 @@ class Sensors:
 
     def unaided(self, at_s: float) -> bool:
         """Return whether nothing has shown the velocity over ground lately."""
-        return at_s - self._moving_s() > _UNAIDED_S
+        return at_s - self._moved_s() > _UNAIDED_S
 
     def watch_air(self, flying: Flying, at_s: float, stamp_ns: int) -> None:
         """Fuse what the air does; drag corrects the motion only where nothing else shows it."""
-        alone = at_s - self._moving_s() > self._config.valid_s
+        alone = at_s - self._moved_s() > self._config.valid_s
         # drag that needs stronger gusts than there are to be explained does not show the motion
         believed = flying is not Flying.ROTORS or self._belief.wind.gusts_likely
         self.air.watch(flying, at_s, stamp_ns, leads=alone and believed)
 
-    def _moving_s(self) -> float:
-        """When something outside the aircraft last showed its motion."""
+    def _moved_s(self) -> float:
+        """Return when something outside the aircraft last showed its motion."""
         return max(
             self.gnss.xy.passed_s,
             self.gnss.velocity.gate.passed_s,
@@ -203,4 +204,4 @@ class Sensors:
 
     def velocity(self, since_s: float) -> bool:
         """Return whether something has shown the velocity since."""
-        return self.rest.passed_s > since_s or self._moving_s() > since_s
+        return self.rest.passed_s > since_s or self._moved_s() > since_s

@@ -8,7 +8,10 @@ its ``EKF2_PREDICT_US`` of 10 ms, but there the state too.
 
 ``ring`` (m, 14) holds the steps: what ``kernel.predict`` takes, time at the end [s], ``IMPACT``,
 how much of it was taken already [s]: a long step is split where a measurement was true.
-``first`` to ``last`` are counted without wrapping. ``watch`` (26,): see ``belief.Belief``.
+``first`` to ``last`` are counted without wrapping. ``watch`` (26,): what the steps leave for the
+sensors. Of drag that is, since the last look at it, the time [s], the specific force times it (3,)
+[m/s] FRD, and the variance of that by vibration [m^2/s^2]; a velocity less all its corrections is
+the IMU's alone.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from airtwin_physics.ekf.kernel import (
     IMPACT,
     N_WANDER,
     WANDER,
+    X_Q,
     X_VEL,
     N,
     hidden,
@@ -30,15 +34,19 @@ from airtwin_physics.ekf.kernel import (
     predict_covariance,
 )
 
-N_WATCH = 26
-FORCED_S, FORCED, FORCED_SHAKEN = 7, 8, 11  # in ``watch``: mean force since the last look at it
-BEFORE, CORRECTED = 12, 19  # in ``watch``: velocity before corrections; sum of its corrections
-STRUCK = 23  # in ``watch``: time [s] of the last impact
-SHAKEN = 24  # in ``watch``: what noise and vibration have added to the variance of the speed
-REACHED = 25  # in ``watch``: time [s] that the state is of
+N_WATCH = 26  # of ``watch``; places in it:
+LOOKED_S, LOOKED_VEL = 0, 1  # the last look at the acceleration: time [s], velocity (3,) [m/s]
+ACCELERATION = slice(4, 7)  # NED, smooth [m/s^2]
+FORCED_S, FORCED, FORCED_SHAKEN = 7, 8, 11  # of drag since the last look at it, see below
+BEFORE, BEFORE_Q = 12, 15  # velocity (3,) [m/s] and attitude (4,) before corrections
+CORRECTED, TURNED = slice(19, 22), 22  # sums of them: velocity [m/s]; size, of attitude [rad]
+STRUCK = 23  # time [s] of the last impact
+SHAKEN = 24  # what noise and vibration have added to the variance of the speed [m^2/s^2]
+REACHED = 25  # time [s] that the state is of
 _SPLIT_S = 0.005  # shorter ones are not: along them, what moves evenly is off by 0.1 mm
 _ACCELERATION_S = 0.1  # over which a smooth acceleration is taken
 _N_STEP = 11
+_ACCELERATION, _CORRECTED = ACCELERATION.start, CORRECTED.start
 
 
 @njit(cache=True)
@@ -112,20 +120,20 @@ def step_until(
             first += 1
             if step[IMPACT]:
                 watch[STRUCK] = at
-        passed = at - watch[0]
+        passed = at - watch[LOOKED_S]
         if passed >= _ACCELERATION_S:
-            watch[0] = at
+            watch[LOOKED_S] = at
             for i in range(3):
-                watch[4 + i] = (x[X_VEL + i] - watch[1 + i]) / passed
-                watch[1 + i] = x[X_VEL + i]
+                watch[_ACCELERATION + i] = (x[X_VEL + i] - watch[LOOKED_VEL + i]) / passed
+                watch[LOOKED_VEL + i] = x[X_VEL + i]
         watch[FORCED_S] += dt
         for i in range(3):
             watch[FORCED + i] += step[4 + i] * dt
     _follow(x, p, before, total, constants)
     for i in range(3):
-        watch[12 + i] = x[3 + i]
+        watch[BEFORE + i] = x[X_VEL + i]
     for i in range(4):
-        watch[15 + i] = x[6 + i]
+        watch[BEFORE_Q + i] = x[X_Q + i]
     return first
 
 
@@ -165,12 +173,12 @@ def settle(x: Array, p: Array, watch: Array) -> bool:
         return False
     cosine = 0.0  # of half the turn
     for i in range(4):
-        cosine += x[6 + i] * watch[15 + i]
-    watch[22] += 2.0 * np.sqrt(max(2.0 - 2.0 * abs(cosine), 0.0))
+        cosine += x[X_Q + i] * watch[BEFORE_Q + i]
+    watch[TURNED] += 2.0 * np.sqrt(max(2.0 - 2.0 * abs(cosine), 0.0))
     for i in range(3):  # a correction is no motion
-        change = x[3 + i] - watch[12 + i]
-        watch[1 + i] += change
-        watch[19 + i] += change
+        change = x[X_VEL + i] - watch[BEFORE + i]
+        watch[LOOKED_VEL + i] += change
+        watch[_CORRECTED + i] += change
     return True
 
 

@@ -18,7 +18,7 @@ from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import ImuTrack, square
 from airtwin_physics.ekf.receiver import BY_IMU, Look, Receiver
 from airtwin_physics.ekf.source import Gate, Source
-from airtwin_physics.ekf.steps import STRUCK, before
+from airtwin_physics.ekf.steps import ACCELERATION, CORRECTED, STRUCK, TURNED, before
 from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
 
 SPEED_MAX_M_S = 1e3
@@ -196,7 +196,7 @@ class Gnss:
         x, then = belief.x, np.empty(kernel.N_NOMINAL)
         bent[6] = before(x, track.ring, track.first, track.last, belief.watch, at_s - lag_s, then)
         bent[0:3] = then[0:3] - (x[0:3] - x[3:6] * lag_s)
-        bent[3:6] = then[3:6] - (x[3:6] - belief.watch[4:7] * lag_s)
+        bent[3:6] = then[3:6] - (x[3:6] - belief.watch[ACCELERATION] * lag_s)
 
     def _believed(self, lag_s: float) -> Array | None:
         """Return where the belief was (3,) [m] NED; None before its first place."""
@@ -213,7 +213,7 @@ class Gnss:
         others: Others,
     ) -> None:
         """Let the receiver be judged by this fix, whatever the filter thinks of it."""
-        c, x, accel = self._config, self._belief.x, self._belief.watch[4:7]
+        c, x, accel = self._config, self._belief.x, self._belief.watch[ACCELERATION]
         believed = x[3:6] - accel * lag_s
         velocity = fix.velocity_ned_m_s
         if not doppler or velocity is None:
@@ -225,8 +225,8 @@ class Gnss:
             velocity=velocity,
             doppler=doppler,
             claim=(fix.eph_m, fix.epv_m, speed),
-            inertial=believed - self._belief.watch[19:22],
-            turned_rad=self._belief.watch.item(22),
+            inertial=believed - self._belief.watch[CORRECTED],
+            turned_rad=self._belief.watch.item(TURNED),
             accel_m_s2=math.sqrt(square(accel)),
             believed=believed,
             altitude_m=others.altitude_m + float(x[5]) * lag_s,
@@ -356,7 +356,7 @@ class Gnss:
         variance += self._swing_m_s**2
         variance += self._bent[6]
         h, predicted = np.empty((3, kernel.N)), np.empty(3)
-        models.gnss_velocity(belief.x, belief.watch[4:7], lag_s, h, predicted)
+        models.gnss_velocity(belief.x, belief.watch[ACCELERATION], lag_s, h, predicted)
         if self._arm is not None:
             h[:, kernel.ATT : kernel.ATT + 3] = self._arm.speed_by_turn
         residual = velocity - predicted - self._bent[3:6]

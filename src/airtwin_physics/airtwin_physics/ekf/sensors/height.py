@@ -87,7 +87,7 @@ class Height:
         sample = Sample(
             at_s,
             altitude_m,
-            watch.item(BEFORE + 2) - watch.item(CORRECTED + 2),
+            watch.item(BEFORE + 2) - watch[CORRECTED].item(2),
             self._config.accel_noise**2 * at_s + watch.item(SHAKEN),
         )
         bias_m_s2 = math.sqrt(belief.p.item(kernel.ACCEL_BIAS + 2, kernel.ACCEL_BIAS + 2))
