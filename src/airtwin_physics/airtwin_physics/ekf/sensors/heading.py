@@ -170,47 +170,32 @@ class Heading:
     def magnetometer(self, sample: Magnetometer, at_s: float, lag_s: float) -> None:
         """Fuse the direction of the level part of the field."""
         c, source, belief = self._config, self.compass, self._belief
-        if source.unusable(at_s, lag_s, sample.field_frd_gauss.tobytes(), belief):
+        tally, field_frd = source.tally, sample.field_frd_gauss
+        if source.unusable(at_s, lag_s, field_frd.tobytes(), belief):
             return
-        tally, gate = source.tally, source.gate
-        h, tilted = np.empty((1, kernel.N)), np.empty(kernel.N)
-        shown = models.magnetic_declination(belief.x, sample.field_frd_gauss, h[0], tilted)
         for better in (self.antennas, self.pose):
             if self.using == better.tally.source and self._leads(better, at_s):
                 tally.refuse(f"beside {self.using}")
                 return
-        declination = self._anchor.declination_rad or 0.0
-        if declination != self._declination and self.using == "magnetometer":
-            # the heading so far was from another north
-            belief.turn(declination - self._declination)
-            self._field.turn(declination - self._declination)
-            shown = models.magnetic_declination(belief.x, sample.field_frd_gauss, h[0], tilted)
-        self._declination = declination
-        residual = frames.wrap_pi(declination - shown)
+        self._follow_declination()
+        h, tilted = np.empty((1, kernel.N)), np.empty(kernel.N)
+        shown = models.magnetic_declination(belief.x, field_frd, h[0], tilted)
+        residual = frames.wrap_pi(self._declination - shown)
         if not square(tilted[kernel.ATT : kernel.ATT + 3]) < STEEP_MAX**2:
             tally.refuse("field is vertical")
             return
         variance = c.magnetometer_noise_rad**2 + correction.spread(belief.p, tilted)
-        lasting2, now2 = self._disturbed(sample.field_frd_gauss, variance, h)
-        variance += now2
+        lasting2, now2 = self._disturbed(field_frd, variance, h)
         disturbed = not max(lasting2, now2) < _DISTURBED_RAD**2
-        moved = self.using == MOTION
-        if disturbed and not moved:
+        if disturbed and self.using != MOTION:
             tally.refuse("field is disturbed")
             self._compass_since_s = self._disturbed_s = at_s
             return
         found = self._found_without(h)
-        if self.using == "heading" or moved or found:
-            # another has the word: a compass that agrees with it for a while may take it
-            shown2 = variance - now2 * (found or moved)  # then iron is no excuse
-            wide = np.array([shown2 + c.magnetometer_offset_rad**2])
-            row = h.copy()
-            row[0, kernel.HEADING] *= not found  # nobody's offset yet
-            statistic = correction.statistic(belief.p, row, np.array([residual]), wide)
-            first = found and self._compass_since_s == NEVER_S
-            if first or not statistic <= gate.limit:
-                self._compass_since_s = at_s
-            if at_s - self._compass_since_s < c.recover_s:
+        if self.using in ("heading", MOTION) or found:
+            # beside PX4's heading iron excuses it; beside motion or antennas it does not
+            wide = variance + (now2 if self.using == "heading" else 0.0)
+            if self._on_probation(h, residual, wide, at_s, found=found):
                 tally.refuse("on probation")
                 return
             if disturbed:  # what moved it is gone
@@ -220,8 +205,32 @@ class Heading:
             self.take("magnetometer", residual - float(belief.x[kernel.X_HEADING]), at_s)
             residual = 0.0
         self._allow_for(lasting2)
-        left, noise = np.array([residual]), np.array([variance])
+        left, noise = np.array([residual]), np.array([variance + now2])
         source.judge(belief, h, left, noise, at_s, sample.stamp_ns)
+
+    def _follow_declination(self) -> None:
+        """Go by the declination of here; a heading by the compass was from another north."""
+        declination = self._anchor.declination_rad or 0.0
+        if declination != self._declination and self.using == "magnetometer":
+            self._belief.turn(declination - self._declination)
+            self._field.turn(declination - self._declination)
+        self._declination = declination
+
+    def _on_probation(
+        self, h: Array, residual: float, variance: float, at_s: float, *, found: bool
+    ) -> bool:
+        """Return whether a compass has not yet agreed for long enough with who has the word.
+
+        found: that is motion or antennas, and the compass has no offset yet that is believed.
+        """
+        wide = np.array([variance + self._config.magnetometer_offset_rad**2])
+        row = h.copy()
+        row[0, kernel.HEADING] *= not found
+        statistic = correction.statistic(self._belief.p, row, np.array([residual]), wide)
+        first = found and self._compass_since_s == NEVER_S
+        if first or not statistic <= self.compass.gate.limit:
+            self._compass_since_s = at_s
+        return at_s - self._compass_since_s < self._config.recover_s
 
     def _found_without(self, h: Array) -> bool:
         """Return whether motion or antennas have shown north before any compass spoke.
