@@ -25,7 +25,8 @@ N_ENTRY, TAKEN = 14, 13  # of a step; in it how much the filter has of it [s]; s
 _RATE_STEPS = 128
 _BLOCK_S = 0.02  # of the means whose spread tells noise from vibration
 _BLOCKS = 5  # as few of them tell
-N_REST = 48
+_TRAPEZOIDS = 4.0  # the most by which neighbours show too little noise
+N_REST = 60
 _CLIPPED = 47  # in ``rest``: share of clipped samples over the window
 WENT_BACK, GAP = "clock went back", "IMU gap"
 BROKEN = frozenset((WENT_BACK, GAP))
@@ -36,11 +37,13 @@ BROKEN = frozenset((WENT_BACK, GAP))
 def follow(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> None:
     """Update running means and spreads of the IMU over ``window`` [s].
 
-    rest (48,): elapsed [s], mean gyro (3,), mean accel (3,), variance of gyro [rad^2/s^2] and of
+    rest (60,): elapsed [s], mean gyro (3,), mean accel (3,), variance of gyro [rad^2/s^2] and of
     accel [m^2/s^4], each summed over the axes; variance of gyro (3,) and accel (3,) from sample
     to sample, which motion hardly enters; last gyro (3,), last accel (3,). Of ``blocks``: [21]
     how many, [22] time so far [s], [23:29] integral over it, the means of the last [29:35] and of
-    the one before [35:41], gyro and accel (6,) each, [41:47] white noise, see there.
+    the one before [35:41], gyro and accel (6,) each, [41:47] white noise, see there. [47]: see
+    ``enter``. [48:54] the sample before the last, [54:60] the variance from a sample to the next
+    but one, gyro and accel (6,).
     """
     rest[0] += dt
     share = min(max(dt / window, dt / rest[0]), 1.0)
@@ -54,13 +57,19 @@ def follow(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> 
         d = accel[i] - rest[4 + i]
         rest[4 + i] += share * d
         accel2 += d * d
-        if not first:
-            d = gyro[i] - rest[15 + i]
-            rest[9 + i] += share * (0.5 * d * d - rest[9 + i])
-            d = accel[i] - rest[18 + i]
-            rest[12 + i] += share * (0.5 * d * d - rest[12 + i])
-        rest[15 + i] = gyro[i]
-        rest[18 + i] = accel[i]
+        if first:
+            rest[15 + i] = rest[48 + i] = gyro[i]
+            rest[18 + i] = rest[51 + i] = accel[i]
+        d = gyro[i] - rest[15 + i]
+        rest[9 + i] += share * (0.5 * d * d - rest[9 + i])
+        d = accel[i] - rest[18 + i]
+        rest[12 + i] += share * (0.5 * d * d - rest[12 + i])
+        d = gyro[i] - rest[48 + i]
+        rest[54 + i] += share * (0.5 * d * d - rest[54 + i])
+        d = accel[i] - rest[51 + i]
+        rest[57 + i] += share * (0.5 * d * d - rest[57 + i])
+        rest[48 + i], rest[51 + i] = rest[15 + i], rest[18 + i]
+        rest[15 + i], rest[18 + i] = gyro[i], accel[i]
     rest[7] = (1.0 - share) * (rest[7] + share * gyro2)
     rest[8] = (1.0 - share) * (rest[8] + share * accel2)
     blocks(rest, gyro, accel, dt, window)
@@ -97,9 +106,23 @@ def blocks(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> 
 
 
 @njit(cache=True)
+def by_neighbours(rest: Array, i: int) -> float:
+    """Return the density of white noise over a sample's time; i: gyro 0..2, accel 3..5.
+
+    PX4 integrates by trapezoids (``Integrator.hpp``), so where a message holds one sample of the
+    sensor, as in its simulators, neighbours share half of their noise: they differ by a quarter
+    of its density at low frequency. With covariances c0, c1 and no c2 that is c0 + 2 c1; from one
+    sample to the next the variance is v = c0 - c1, to the next but one u = c0: 3 u - 2 v. Motion
+    is in u more than in v, so no more counts than trapezoids explain.
+    """
+    near, beyond = rest[9 + i], rest[54 + i]
+    return float(min(max(near, 3.0 * beyond - 2.0 * near), _TRAPEZOIDS * near))
+
+
+@njit(cache=True)
 def whiteness(rest: Array, i: int, dt: float) -> float:
     """Return the variance of the integral over dt [s] by white noise; i: gyro 0..2, accel 3..5."""
-    by_sample = rest[9 + i] * dt
+    by_sample = by_neighbours(rest, i) * dt
     if rest[21] < _BLOCKS + 1.5:
         return float(by_sample * dt)
     return float(min(by_sample, rest[41 + i]) * dt)
@@ -354,7 +377,8 @@ class ImuTrack:
     def mean_rate_variance(self) -> Array:
         """Variance (3,) [rad^2/s^2] of that mean, by the noise of the samples."""
         dt_s = 0.0 if self.newest is None else self.newest.dt_s
-        return self.rest[9:12] * (dt_s / min(self.followed_s, _WINDOW_S))
+        density = np.array([by_neighbours(self.rest, i) for i in range(3)])
+        return density * (dt_s / min(self.followed_s, _WINDOW_S))
 
     @property
     def mean_force_frd(self) -> Array:
