@@ -57,6 +57,6 @@ def test_only_about_hover_does_a_law_of_rotors_count(
     for k in range(100):
         belief.watch[FORCED_S] = PERIOD_S
         belief.watch[FORCED_S + 1 : FORCED_S + 4] = np.array([0.1, 0.0, -up_m_s2]) * PERIOD_S
-        air.watch(Flying.ROTORS, 10.0 + k * PERIOD_S, k, leads=True)
+        air.watch(Flying.ROTORS, 10.0 + k * PERIOD_S, k, leads=True, turns=True)
     assert (air.drag.tally.used > 0) == (cause == "")
     assert set(air.drag.tally.rejected) == ({cause} - {""})

@@ -163,11 +163,12 @@ class Sensors:
         return at_s - self._moved_s() > _UNAIDED_S
 
     def watch_air(self, flying: Flying, at_s: float, stamp_ns: int) -> None:
-        """Fuse what the air does; drag corrects the motion only where nothing else shows it."""
+        """Fuse what the air does; it corrects the motion only where nothing else shows it."""
         alone = at_s - self._moved_s() > self._config.valid_s
         # drag that needs stronger gusts than there are to be explained does not show the motion
         believed = flying is not Flying.ROTORS or self._belief.wind.gusts_likely
-        self.air.watch(flying, at_s, stamp_ns, leads=alone and believed)
+        lost = at_s - self.heading.passed_s > self._config.recover_s
+        self.air.watch(flying, at_s, stamp_ns, leads=alone and believed, turns=alone or lost)
 
     def _moved_s(self) -> float:
         """Return when something outside the aircraft last showed its motion."""

@@ -85,8 +85,7 @@ class Gate:
         if nis <= self.limit:
             self.open(at_s)
             return True, nis
-        if self.shut_since_s is None:
-            self.shut_since_s = at_s
+        self.shut(at_s)
         return False, nis
 
     def _fuse(
@@ -109,10 +108,14 @@ class Gate:
         self, belief: Belief, h: Array, residual: Array, variance: Array, at_s: float
     ) -> float:
         """Fuse nothing, whatever the statistic; return it."""
-        if self.shut_since_s is None:
-            self.shut_since_s = at_s
+        self.shut(at_s)
         scale = max(self.scale, 1.0 / self._trusted**2) if self._trusted < 1.0 else self.scale
         return correction.statistic(belief.p, h, residual, variance * scale)
+
+    def shut(self, at_s: float) -> None:
+        """Note that something did not pass."""
+        if self.shut_since_s is None:
+            self.shut_since_s = at_s
 
     def shut_for_s(self, at_s: float) -> float:
         """Return for how long nothing has passed although samples came [s]."""

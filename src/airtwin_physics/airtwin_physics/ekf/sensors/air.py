@@ -8,7 +8,7 @@ import enum
 import numpy as np
 
 from airtwin_core import frames
-from airtwin_core.types import Airspeed
+from airtwin_core.types import Airspeed, Array
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import correction, kernel, models, symmetry, wind
 from airtwin_physics.ekf.belief import Belief
@@ -31,6 +31,7 @@ _LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight within which the drag mode
 # innovations approach to least-squares estimation", IEEE Trans. AC-13, 1968): from so many sigmas
 # on their sum is no chance, the drag is far from the file's
 _STRANGE = 5.0
+_LASTS_S = 5.0  # over which sideslip shows that the wind is another
 
 
 class Flying(enum.Enum):
@@ -52,6 +53,7 @@ class AirData:
         self.airspeed = Source("airspeed", 1, config, least=1.0)
         self.sideslip = Source("sideslip", 1, config, least=1.0)
         self._flying = Flying.NOTHING
+        self._on_wing = correction.MOTION_HELD  # what airspeed and sideslip may not correct
         self.strange = ""  # by what the aircraft's file was found not to fit
         self.start_over()
 
@@ -61,6 +63,7 @@ class AirData:
         self._guess = np.zeros(4)  # time [s], force times it (3,) [m/s]
         self._guessed = False
         self._taught, self._taught2 = 0.0, 0.0
+        self._slips_rad = 0.0  # mean innovation of the sideslip of late
         for source in (self.drag, self.airspeed, self.sideslip):
             source.start_over()
 
@@ -69,14 +72,17 @@ class AirData:
         """When the air last showed the velocity through it."""
         return max(self.drag.gate.passed_s, self.airspeed.gate.passed_s)
 
-    def watch(self, flying: Flying, at_s: float, stamp_ns: int, *, leads: bool) -> None:
+    def watch(self, flying: Flying, at_s: float, stamp_ns: int, *, leads: bool, turns: bool) -> None:
         """Fuse the mean force since the last call as drag, or the lack of sideslip of a wing.
 
         leads: drag may correct the motion. A law of drag is wrong in a way that lasts, on an
         aircraft that nobody measured more so: as long as something shows the motion over ground
         it teaches wind and drag only, and holds the aircraft where nothing does.
+        turns: airspeed and sideslip may correct the motion. Where the wind changes, both are off
+        for as long as the filter believes the old one, and would turn the aircraft instead.
         """
         belief, self._flying = self._belief, flying
+        self._on_wing = correction.FREE if turns else correction.MOTION_HELD
         seconds = belief.watch.item(FORCED_S)
         shown_s = 0.0
         if flying is Flying.ROTORS:
@@ -180,24 +186,60 @@ class AirData:
         h = np.empty((1, kernel.N))
         residual = np.array([sample.true_airspeed_m_s - models.airspeed(belief.x, h[0])])
         variance = np.array([c.airspeed_noise_m_s**2])
-        if not source.judge(belief, h, residual, variance, at_s, sample.stamp_ns, north=False):
+        stamp_ns, held = sample.stamp_ns, self._on_wing
+        if not source.judge(belief, h, residual, variance, at_s, stamp_ns, held, north=False):
             self._recover(source, at_s)
 
     def _fuse_sideslip(self, at_s: float, stamp_ns: int) -> None:
         c, belief, source = self._config, self._belief, self.sideslip
         rows, h = np.empty((3, kernel.N)), np.empty((1, kernel.N))
-        ahead = models.air_velocity(belief.x, rows)[0]
+        air = models.air_velocity(belief.x, rows)
         source.seen_s = at_s
-        if not ahead > c.airspeed_min_m_s:
+        if not np.hypot(air[0], air[1]) > c.airspeed_min_m_s:
             source.tally.refuse("too slow for a wing")
             return
-        residual = np.array([-models.sideslip(belief.x, h[0])])
-        variance = np.array([c.sideslip_noise_rad**2])
-        if not source.judge(belief, h, residual, variance, at_s, stamp_ns, north=False):
-            self._recover(source, at_s)
+        if not air[0] > c.airspeed_min_m_s:
+            source.tally.refuse("no wing flies sideways")
+            source.gate.shut(at_s)
+        else:
+            residual = np.array([-models.sideslip(belief.x, h[0])])
+            variance = np.array([c.sideslip_noise_rad**2])
+            self._doubt_wind(h[0, kernel.WIND : kernel.WIND + 2], residual.item(), variance.item())
+            held = self._on_wing
+            if source.judge(belief, h, residual, variance, at_s, stamp_ns, held, north=False):
+                return
+        if self._recover(source, at_s):
+            self._turn_wind()
 
-    def _recover(self, source: Source, at_s: float) -> None:
-        if source.gate.shut_for_s(at_s) > self._config.recover_s:
-            self._belief.forget_wind()
-            self._guessed = False
-            source.take_back(at_s)
+    def _turn_wind(self) -> None:
+        """Place the wind where it comes from ahead, as fast through the air as believed."""
+        x = self._belief.x
+        before, at = x.copy(), slice(kernel.X_WIND, kernel.X_WIND + 2)
+        ahead = frames.rotation_from_quat(x[6:10])[:2, 0]
+        through = x[3:5] - x[at]
+        x[at] = x[3:5] - np.hypot(*through) * ahead / np.hypot(*ahead)
+        symmetry.carry(before, x, self._belief.p)
+
+    def _doubt_wind(self, shows: Array, slip_rad: float, variance: float) -> None:
+        """Doubt the wind across as much as innovations agree that it is another one.
+
+        shows (2,): slope of the sideslip by the wind [rad s/m]; variance [rad^2] of one innovation
+        slip_rad. If the wind walked as it is expected to, their mean would have ``share`` / 2 of
+        it; while it is doubted a little only, a change takes the filter half a minute.
+        """
+        share = _SLIP_PERIOD_S / _LASTS_S
+        self._slips_rad += share * (slip_rad - self._slips_rad)
+        slope2, mean2 = float(shows @ shows), self._slips_rad**2
+        if mean2 > _STRANGE**2 * 0.5 * share * variance and slope2 > 0.0:
+            at = slice(kernel.WIND, kernel.WIND + 2)
+            self._belief.p[at, at] += mean2 / slope2**2 * np.outer(shows, shows)
+            self._slips_rad = 0.0
+
+    def _recover(self, source: Source, at_s: float) -> bool:
+        """Forget the wind where a gate was shut for too long; return whether it was."""
+        if not source.gate.shut_for_s(at_s) > self._config.recover_s:
+            return False
+        self._belief.forget_wind()
+        self._guessed = False
+        source.take_back(at_s)
+        return True
