@@ -72,7 +72,9 @@ class AirData:
         """When the air last showed the velocity through it."""
         return max(self.drag.gate.passed_s, self.airspeed.gate.passed_s)
 
-    def watch(self, flying: Flying, at_s: float, stamp_ns: int, *, leads: bool, turns: bool) -> None:
+    def watch(
+        self, flying: Flying, at_s: float, stamp_ns: int, *, leads: bool, turns: bool
+    ) -> None:
         """Fuse the mean force since the last call as drag, or the lack of sideslip of a wing.
 
         leads: drag may correct the motion. A law of drag is wrong in a way that lasts, on an
