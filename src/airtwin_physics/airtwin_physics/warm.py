@@ -39,6 +39,7 @@ def warm_up() -> None:
     battery.endurance(pack, cell, three, 1.0, 25.0, 1.0, 2.0)
     constants = np.ones(kernel.N_CONSTANTS)
     imu_kernels.take(ring, 0, rest, three, three, 1e-3, 1e-3, 0.0, False, np.ones(4))
+    imu_kernels.by_neighbours(rest, 0)
     steps.step_until(x, p, ring, 0, 1, 1.0, 1.0, constants, watch)
     steps.before(x, ring, 0, 1, watch, 0.0, np.empty(kernel.N_NOMINAL))
     row, covariance = np.empty(output.N_ROW), np.empty((N_ERROR, N_ERROR))
