@@ -26,8 +26,18 @@ _RATE_STEPS = 128
 _BLOCK_S = 0.02  # of the means whose spread tells noise from vibration
 _BLOCKS = 5  # as few of them tell
 _TRAPEZOIDS = 4.0  # the most by which neighbours show too little noise
-N_REST = 60
-_CLIPPED = 47  # in ``rest``: share of clipped samples over the window
+N_REST = 60  # of ``rest``, what the IMU shows of late; places in it, gyro (3,) before accel (3,):
+_ELAPSED = 0  # [s]
+_MEAN_GYRO, _MEAN_ACCEL = 1, 4
+_SPREAD_GYRO, _SPREAD_ACCEL = 7, 8  # variances, summed over the axes [rad^2/s^2], [m^2/s^4]
+_NEAR, _BEYOND = (
+    9,
+    54,
+)  # variances from sample to sample, to the next but one: motion hardly enters
+_LAST, _BEFORE = 15, 48  # the last sample, the one before
+_COUNT, _SO_FAR, _SUM = 21, 22, 23  # of ``blocks``: how many; of this one time [s], integral (6,)
+_MEAN, _MEAN_BEFORE, _WHITE = 29, 35, 41  # of the last, of the one before; density of white noise
+_CLIPPED = 47  # share of clipped samples over the window
 WENT_BACK, GAP = "clock went back", "IMU gap"
 BROKEN = frozenset((WENT_BACK, GAP))
 """What of an IMU sample's time costs the state."""
@@ -35,49 +45,40 @@ BROKEN = frozenset((WENT_BACK, GAP))
 
 @njit(cache=True)
 def follow(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> None:
-    """Update running means and spreads of the IMU over ``window`` [s].
-
-    rest (60,): elapsed [s], mean gyro (3,), mean accel (3,), variance of gyro [rad^2/s^2] and of
-    accel [m^2/s^4], each summed over the axes; variance of gyro (3,) and accel (3,) from sample
-    to sample, which motion hardly enters; last gyro (3,), last accel (3,). Of ``blocks``: [21]
-    how many, [22] time so far [s], [23:29] integral over it, the means of the last [29:35] and of
-    the one before [35:41], gyro and accel (6,) each, [41:47] white noise, see there. [47]: see
-    ``enter``. [48:54] the sample before the last, [54:60] the variance from a sample to the next
-    but one, gyro and accel (6,).
-    """
-    rest[0] += dt
-    share = min(max(dt / window, dt / rest[0]), 1.0)
+    """Update ``rest`` (60,), running means and spreads of the IMU over ``window`` [s]."""
+    rest[_ELAPSED] += dt
+    share = min(max(dt / window, dt / rest[_ELAPSED]), 1.0)
     gyro2 = 0.0
     accel2 = 0.0
-    first = rest[0] == dt
+    first = rest[_ELAPSED] == dt
     for i in range(3):
-        d = gyro[i] - rest[1 + i]
-        rest[1 + i] += share * d
+        d = gyro[i] - rest[_MEAN_GYRO + i]
+        rest[_MEAN_GYRO + i] += share * d
         gyro2 += d * d
-        d = accel[i] - rest[4 + i]
-        rest[4 + i] += share * d
+        d = accel[i] - rest[_MEAN_ACCEL + i]
+        rest[_MEAN_ACCEL + i] += share * d
         accel2 += d * d
         if first:
-            rest[15 + i] = rest[48 + i] = gyro[i]
-            rest[18 + i] = rest[51 + i] = accel[i]
-        d = gyro[i] - rest[15 + i]
-        rest[9 + i] += share * (0.5 * d * d - rest[9 + i])
-        d = accel[i] - rest[18 + i]
-        rest[12 + i] += share * (0.5 * d * d - rest[12 + i])
-        d = gyro[i] - rest[48 + i]
-        rest[54 + i] += share * (0.5 * d * d - rest[54 + i])
-        d = accel[i] - rest[51 + i]
-        rest[57 + i] += share * (0.5 * d * d - rest[57 + i])
-        rest[48 + i], rest[51 + i] = rest[15 + i], rest[18 + i]
-        rest[15 + i], rest[18 + i] = gyro[i], accel[i]
-    rest[7] = (1.0 - share) * (rest[7] + share * gyro2)
-    rest[8] = (1.0 - share) * (rest[8] + share * accel2)
+            rest[_LAST + i] = rest[_BEFORE + i] = gyro[i]
+            rest[_LAST + 3 + i] = rest[_BEFORE + 3 + i] = accel[i]
+        d = gyro[i] - rest[_LAST + i]
+        rest[_NEAR + i] += share * (0.5 * d * d - rest[_NEAR + i])
+        d = accel[i] - rest[_LAST + 3 + i]
+        rest[_NEAR + 3 + i] += share * (0.5 * d * d - rest[_NEAR + 3 + i])
+        d = gyro[i] - rest[_BEFORE + i]
+        rest[_BEYOND + i] += share * (0.5 * d * d - rest[_BEYOND + i])
+        d = accel[i] - rest[_BEFORE + 3 + i]
+        rest[_BEYOND + 3 + i] += share * (0.5 * d * d - rest[_BEYOND + 3 + i])
+        rest[_BEFORE + i], rest[_BEFORE + 3 + i] = rest[_LAST + i], rest[_LAST + 3 + i]
+        rest[_LAST + i], rest[_LAST + 3 + i] = gyro[i], accel[i]
+    rest[_SPREAD_GYRO] = (1.0 - share) * (rest[_SPREAD_GYRO] + share * gyro2)
+    rest[_SPREAD_ACCEL] = (1.0 - share) * (rest[_SPREAD_ACCEL] + share * accel2)
     blocks(rest, gyro, accel, dt, window)
 
 
 @njit(cache=True)
 def blocks(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> None:
-    """Follow the density of white noise that means over ``_BLOCK_S`` show, at [41:47] of rest.
+    """Follow the density of white noise that means over ``_BLOCK_S`` show, ``_WHITE`` of rest.
 
     Vibration sums to nothing over its period, noise does not: what the integral of the IMU doubts
     is the density at low frequency, that of half the mean square difference of neighbours only
@@ -85,24 +86,24 @@ def blocks(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> 
     and a steady change of rate or force is not in it. Of both densities the lower counts, since
     motion and vibration only add to either. Gyro (3,) [rad^2/s], accel (3,) [m^2/s^3].
     """
-    rest[22] += dt
+    rest[_SO_FAR] += dt
     for i in range(3):
-        rest[23 + i] += gyro[i] * dt
-        rest[26 + i] += accel[i] * dt
-    if rest[22] < _BLOCK_S - 0.5 * dt:
+        rest[_SUM + i] += gyro[i] * dt
+        rest[_SUM + 3 + i] += accel[i] * dt
+    if rest[_SO_FAR] < _BLOCK_S - 0.5 * dt:
         return
-    lasted = rest[22]
-    rest[21] += 1.0
-    share = min(max(lasted / window, 1.0 / max(rest[21] - 2.0, 1.0)), 1.0)
+    lasted = rest[_SO_FAR]
+    rest[_COUNT] += 1.0
+    share = min(max(lasted / window, 1.0 / max(rest[_COUNT] - 2.0, 1.0)), 1.0)
     for i in range(6):
-        mean = rest[23 + i] / lasted
-        if rest[21] > 2.5:
-            bend = mean - 2.0 * rest[29 + i] + rest[35 + i]
-            rest[41 + i] += share * (bend * bend * lasted / 6.0 - rest[41 + i])
-        rest[35 + i] = rest[29 + i]
-        rest[29 + i] = mean
-        rest[23 + i] = 0.0
-    rest[22] = 0.0
+        mean = rest[_SUM + i] / lasted
+        if rest[_COUNT] > 2.5:
+            bend = mean - 2.0 * rest[_MEAN + i] + rest[_MEAN_BEFORE + i]
+            rest[_WHITE + i] += share * (bend * bend * lasted / 6.0 - rest[_WHITE + i])
+        rest[_MEAN_BEFORE + i] = rest[_MEAN + i]
+        rest[_MEAN + i] = mean
+        rest[_SUM + i] = 0.0
+    rest[_SO_FAR] = 0.0
 
 
 @njit(cache=True)
@@ -115,7 +116,7 @@ def by_neighbours(rest: Array, i: int) -> float:
     sample to the next the variance is v = c0 - c1, to the next but one u = c0: 3 u - 2 v. Motion
     is in u more than in v, so no more counts than trapezoids explain.
     """
-    near, beyond = rest[9 + i], rest[54 + i]
+    near, beyond = rest[_NEAR + i], rest[_BEYOND + i]
     return float(min(max(near, 3.0 * beyond - 2.0 * near), _TRAPEZOIDS * near))
 
 
@@ -123,16 +124,15 @@ def by_neighbours(rest: Array, i: int) -> float:
 def whiteness(rest: Array, i: int, dt: float) -> float:
     """Return the variance of the integral over dt [s] by white noise; i: gyro 0..2, accel 3..5."""
     by_sample = by_neighbours(rest, i) * dt
-    if rest[21] < _BLOCKS + 1.5:
+    if rest[_COUNT] < _BLOCKS + 1.5:
         return float(by_sample * dt)
-    return float(min(by_sample, rest[41 + i]) * dt)
+    return float(min(by_sample, rest[_WHITE + i]) * dt)
 
 
 @njit(cache=True)
 def enter(
     entry: Array,
     rest: Array,
-    before: tuple[float, float, float, float, float, float],
     gyro: Array,
     accel: Array,
     dt: float,
@@ -142,10 +142,9 @@ def enter(
 ) -> None:
     """Write one IMU step, the arguments of ``predict``, with the white noise that the IMU shows.
 
-    rest: after ``follow``; here its share of clipped samples is followed. before: last gyro and
-    accel until then. missing: time [s]
-    within dt that no sample covers. doubt (4,): what lost samples may have held [rad/s],
-    [m/s^2], what a clipped one hides [m/s^2], beyond which force [m/s^2] one is an impact.
+    rest: after ``follow``; here its share of clipped samples is followed. missing: time [s] within
+    dt that no sample covers. doubt (4,): what lost samples may have held [rad/s], [m/s^2], what a
+    clipped one hides [m/s^2], beyond which force [m/s^2] one is an impact.
     """
     entry[0] = dt
     worst = 0.0
@@ -160,10 +159,10 @@ def enter(
     if missing > 0.0:
         # samples were lost: go by both ends, and doubt the rest as much as the IMU is shaken
         for i in range(3):
-            entry[1 + i] = 0.5 * (gyro[i] + before[i])
-            entry[4 + i] = 0.5 * (accel[i] + before[3 + i])
-            entry[7 + i] += max(doubt[0] * doubt[0], rest[7]) * missing * missing
-        entry[10] += max(doubt[1] * doubt[1], rest[8]) * missing * missing
+            entry[1 + i] = 0.5 * (gyro[i] + rest[_BEFORE + i])
+            entry[4 + i] = 0.5 * (accel[i] + rest[_BEFORE + 3 + i])
+            entry[7 + i] += max(doubt[0] * doubt[0], rest[_SPREAD_GYRO]) * missing * missing
+        entry[10] += max(doubt[1] * doubt[1], rest[_SPREAD_ACCEL]) * missing * missing
     rest[_CLIPPED] += min(dt / _WINDOW_S, 1.0) * ((1.0 if clipped else 0.0) - rest[_CLIPPED])
     if clipped:
         # a shaken sensor is cut off on the same side again and again: errors of late add up
@@ -196,9 +195,8 @@ def take(
     if not size < _IMPOSSIBLE:
         return size
     entry = ring[last % ring.shape[0]]
-    before = (rest[15], rest[16], rest[17], rest[18], rest[19], rest[20])
     follow(rest, gyro, accel, step, _WINDOW_S)
-    enter(entry, rest, before, gyro, accel, step, step - _LONG * dt, clipped, doubt)
+    enter(entry, rest, gyro, accel, step, step - _LONG * dt, clipped, doubt)
     entry[11] = now
     entry[TAKEN] = 0.0
     return size
@@ -274,6 +272,17 @@ class ImuTrack:
         self.newest = imu
         self.now_s = now_s
         self._behind_ns = None
+        self._follow_arrival(imu, step_s, leapt_ns)
+        if not 0 <= imu.received_ns - self._paced_ns < _PACE_NS:
+            self._pace(imu)
+        if queue:
+            self.last += 1
+        else:
+            self.reached_s = now_s
+        return ""
+
+    def _follow_arrival(self, imu: Imu, step_s: float, leapt_ns: int) -> None:
+        """Note how late a sample came, against the promptest of late."""
         offset_ns, ahead_ns = imu.stamp_ns - imu.received_ns, self._ahead_ns
         if ahead_ns is not None:
             if leapt_ns < 0 or leapt_ns > _LEAP_NS:
@@ -285,13 +294,6 @@ class ImuTrack:
         self._ahead_ns = ahead_ns
         if ahead_ns - offset_ns > self.waited_ns:
             self.waited_ns = ahead_ns - offset_ns
-        if not 0 <= imu.received_ns - self._paced_ns < _PACE_NS:
-            self._pace(imu)
-        if queue:
-            self.last += 1
-        else:
-            self.reached_s = now_s
-        return ""
 
     def _uneven(self, before: Imu, imu: Imu, stamped_s: float) -> tuple[str, float]:
         """Return why a sample that does not follow the one before is not taken, and its step."""
@@ -361,17 +363,17 @@ class ImuTrack:
     @property
     def followed_s(self) -> float:
         """Time since the start [s]."""
-        return float(self.rest[0])
+        return float(self.rest[_ELAPSED])
 
     @property
     def last_imu(self) -> Array:
         """Angular rate (3,) [rad/s] and specific force (3,) [m/s^2] FRD of the newest sample."""
-        return self.rest[15:21]
+        return self.rest[_LAST : _LAST + 6]
 
     @property
     def mean_rate_frd(self) -> Array:
         """Mean angular rate (3,) [rad/s]."""
-        return self.rest[1:4]
+        return self.rest[_MEAN_GYRO : _MEAN_GYRO + 3]
 
     @property
     def mean_rate_variance(self) -> Array:
@@ -383,18 +385,18 @@ class ImuTrack:
     @property
     def mean_force_frd(self) -> Array:
         """Mean specific force (3,) [m/s^2]."""
-        return self.rest[4:7]
+        return self.rest[_MEAN_ACCEL : _MEAN_ACCEL + 3]
 
     def still(self) -> bool:
         """Return whether nothing shakes or turns; smooth straight flight looks the same."""
         c, rest = self._config, self.rest
-        rates, forces = rest.item(7), rest.item(8)
+        rates, forces = rest.item(_SPREAD_GYRO), rest.item(_SPREAD_ACCEL)
         if not (rates < c.still_rate_rad_s**2 and forces < c.still_accel_m_s2**2):
             return False
-        force = math.sqrt(square(rest[4:7]))
+        force = math.sqrt(square(self.mean_force_frd))
         return (
             self.followed_s >= c.align_min_s
-            and square(rest[1:4]) < (2.0 * c.still_rate_rad_s) ** 2
+            and square(self.mean_rate_frd) < (2.0 * c.still_rate_rad_s) ** 2
             and abs(force - GRAVITY_M_S2) < 0.5
         )
 
