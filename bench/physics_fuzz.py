@@ -24,13 +24,12 @@ failure. Each chain is told by (block, number) and comes back the same from ``ch
 
 from __future__ import annotations
 
-import dataclasses
 import multiprocessing
 import os
 import pickle
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -56,6 +55,7 @@ from airtwin_sim.commander import Command
 from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Scenario, VehicleSpec
 from bench import physics_fuzz_lasting
+from bench.physics_fuzz_spoilt import spoil
 
 SEQUENCES = 1_000_000
 PER_CHAIN = 20
@@ -69,10 +69,6 @@ SHARES = (0.05, 0.2, 0.5, 1.0)
 
 NAN, INF = float("nan"), float("inf")
 ARM, TAKE_OFF, FORCE = 400, 22, 21196.0
-RUBBISH = (NAN, INF, -INF, 0.0, -0.0, -1.0, 1.0, 1e-300, 1e-9, 35.0, -35.0, 157.0, -157.0, 1e4,
-           1e6, -1e12, 1e30, 1e155, -1e308, 3.4e38)  # fmt: skip
-JUMPS_NS = (0, 1, -1, -4_000_000, 30_000_000, -100_000_000, 200_000_000, -300_000_000,
-            1_000_000_000, -1_000_000_000, 40_000_000_000, -(10**15), 10**18)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +341,7 @@ def _pool(block: int) -> Pool:
             [
                 [
                     [
-                        _spoil(sample, by_kind[type(sample)], rng, stamps=k >= VALUE_VARIANTS)
+                        spoil(sample, by_kind[type(sample)], rng, stamps=k >= VALUE_VARIANTS)
                         for k in range(VARIANTS)
                     ]
                     for sample in window
@@ -354,69 +350,3 @@ def _pool(block: int) -> Pool:
             ]
         )
     return pool
-
-
-def _spoil(
-    sample: Sample, alike: list[Sample], rng: np.random.Generator, *, stamps: bool
-) -> Sample:
-    """Return the sample with stamps or values spoilt, or frozen at those of another time."""
-    names = [spec.name for spec in fields(sample)]
-    dice = rng.random()
-    if dice < 0.15:  # frozen: an earlier one's values under this stamp
-        other = alike[int(rng.integers(len(alike)))]
-        return replace(other, stamp_ns=sample.stamp_ns, received_ns=sample.received_ns)
-    changes: dict[str, Any] = {}
-    if stamps:
-        jump = JUMPS_NS[int(rng.integers(len(JUMPS_NS)))]
-        for name in ("stamp_ns", "received_ns"):
-            if rng.random() < 0.7:
-                changes[name] = max(0, getattr(sample, name) + jump)
-        if rng.random() < 0.7:
-            return replace(sample, **changes)
-    values = [name for name in names if not name.endswith("_ns")]
-    count = 1 if rng.random() < 0.6 else int(rng.integers(1, len(values) + 1))
-    for at in rng.permutation(len(values))[:count]:
-        changes[values[at]] = _wrong(getattr(sample, values[at]), rng)
-    return replace(sample, **changes)
-
-
-def _wrong(value: Any, rng: np.random.Generator) -> Any:
-    """Return another value of the same type."""
-    if isinstance(value, np.ndarray):
-        dice = rng.random()
-        if dice < 0.2:
-            return np.full(value.shape, _number(1.0, rng))
-        if dice < 0.4:
-            return value * _scale(rng)
-        spoilt = value.astype(np.float64)
-        at = int(rng.integers(value.size))
-        spoilt[at] = _number(float(value[at]), rng)
-        return spoilt
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return int(rng.integers(-2, 260))
-    if isinstance(value, float):
-        return _number(value, rng)
-    if value is not None and dataclasses.is_dataclass(value):  # an origin
-        return (
-            None
-            if rng.random() < 0.3
-            else replace(
-                value, **{s.name: _wrong(getattr(value, s.name), rng) for s in fields(value)}
-            )
-        )
-    return value
-
-
-def _number(value: float, rng: np.random.Generator) -> float:
-    dice = rng.random()
-    if dice < 0.5:
-        return RUBBISH[int(rng.integers(len(RUBBISH)))]
-    if dice < 0.75:
-        return float(rng.normal() * 10.0 ** rng.uniform(-12.0, 12.0))
-    return value * _scale(rng)
-
-
-def _scale(rng: np.random.Generator) -> float:
-    return float(rng.normal() * 10.0 ** rng.uniform(-2.0, 3.0))

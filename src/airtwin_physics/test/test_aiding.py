@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rangefinder, optical flow, external pose and heading by antennas, as a user drives them."""
+"""Rangefinder, optical flow and heading by antennas, as a user drives them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,105 +14,32 @@ from airtwin_core.types import (
     Array,
     Barometer,
     ExternalPose,
-    Fusion,
     GnssFix,
     Health,
-    LocalPosition,
     Magnetometer,
     OpticalFlow,
     Rangefinder,
     Sample,
-    TwinState,
 )
-from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import kernel
 from airtwin_physics.estimator import Estimator
 
 import aided  # isort: skip
 import simulate  # isort: skip
 
-SECONDS = 40.0
-CONFIG = EstimatorConfig(gyro_noise=1e-6, accel_noise=1e-6, gyro_bias_sigma=3e-4)
-
-
-def _fly(seed: int, seconds: float = SECONDS) -> tuple[simulate.Flight, np.random.Generator]:
-    rng = np.random.default_rng(seed)
-    return simulate.fly(rng, seconds), rng
-
-
-def _run(
-    flight: simulate.Flight,
-    *,
-    origin: bool = True,
-    watch: Callable[[Estimator], None] | None = None,
-) -> list[TwinState]:
-    estimator = Estimator(CONFIG)
-    samples: list[Sample] = list(flight.samples)
-    if origin:
-        at, flags = simulate.START_NS, (True, True, True, True)
-        samples[1:1] = [
-            LocalPosition(
-                at, at, np.zeros(3), np.zeros(3), 0.0, *flags, simulate.ORIGIN,
-                1.0, 1.0, 0.1, 0.1, False, 0, 0, 0, 0, 0, np.zeros(2), 0.0, 0.0,
-            )
-        ] * 2  # fmt: skip
-    states = []
-    for sample in samples:
-        state = estimator.on(sample)
-        if state is not None:
-            states.append(state)
-            if watch is not None:
-                watch(estimator)
-    return states
-
-
-def _at(state: TwinState) -> float:
-    return (state.stamp_ns - simulate.START_NS) * 1e-9
-
-
-def _between(states: list[TwinState], from_s: float, to_s: float) -> list[TwinState]:
-    return [state for state in states if from_s < _at(state) < to_s]
-
-
-def _miss(flight: simulate.Flight, states: list[TwinState]) -> Array:
-    """Errors of position (n, 3) [m]."""
-    rows = [flight.index(s.stamp_ns) for s in states]
-    return np.asarray(flight.position[rows] - np.array([s.position_ned_m for s in states]))
-
-
-def _speed_miss(flight: simulate.Flight, states: list[TwinState]) -> Array:
-    rows = [flight.index(s.stamp_ns) for s in states]
-    return np.asarray(flight.velocity[rows] - np.array([s.velocity_ned_m_s for s in states]))
-
-
-def _yaw_miss(flight: simulate.Flight, states: list[TwinState]) -> Array:
-    out = []
-    for s in states:
-        turn = frames.quat_multiply(
-            frames.quat_conjugate(s.q_ned_frd), flight.attitude[flight.index(s.stamp_ns)]
-        )
-        out.append(frames.rotation_vector_from_quat(turn)[2])
-    return np.array(out)
-
-
-def _rms(errors: Array) -> float:
-    return float(np.sqrt(np.mean(np.sum(np.atleast_2d(errors) ** 2, axis=-1))))
-
-
-def _fusion(state: TwinState, source: str) -> Fusion:
-    return next(fusion for fusion in state.fusions if fusion.source == source)
-
-
-def _health(state: TwinState, source: str) -> Health:
-    found = {health.source: health.health for health in state.health}
-    return found.get(source, Health.MISSING)
-
-
-def _from(samples: list[Sample], from_s: float, to_s: float, change: Any) -> list[Sample]:
-    """Return the samples with those of a time changed."""
-    begin, end = (simulate.START_NS + int(t * 1e9) for t in (from_s, to_s))
-    return [change(s) if begin < s.stamp_ns < end else s for s in samples]
-
+from aided_flight import (
+    SECONDS,
+    between,
+    changed,
+    fly,
+    fusion,
+    health,
+    miss,
+    rms,
+    run,
+    speed_miss,
+    yaw_miss,
+)  # isort: skip
 
 # --- rangefinder and flow ---------------------------------------------------------------------
 
@@ -122,32 +48,32 @@ def _from(samples: list[Sample], from_s: float, to_s: float, change: Any) -> lis
 def test_flow_and_range_bridge_an_outage_of_gnss(gyro: bool) -> None:
     drifts = np.empty((2, 2))
     for k, seed in enumerate((11, 12)):
-        flight, rng = _fly(seed)
+        flight, rng = fly(seed)
         out = aided.outage(flight, 15.0, 36.0)
         more = aided.flows(flight, rng, gyro=gyro) + aided.distances(flight, rng)
-        flown = [_run(aided.merged(out, more)), _run(out)]
+        flown = [run(aided.merged(out, more)), run(out)]
         for i, states in enumerate(flown):
-            misses = _miss(flight, _between(states, 15.2, 36.0))[:, :2]
+            misses = miss(flight, between(states, 15.2, 36.0))[:, :2]
             drifts[i, k] = np.abs(misses - misses[0]).max()
-    bridged, alone = (_between(states, 33.0, 36.0) for states in flown)
+    bridged, alone = (between(states, 33.0, 36.0) for states in flown)
     assert drifts[0].max() < 2.0
     assert drifts[0].sum() < 0.5 * drifts[1].sum()  # some outages drift little without them
-    assert _rms(_speed_miss(flight, bridged)) < 0.4
+    assert rms(speed_miss(flight, bridged)) < 0.4
     assert all(state.velocity_valid for state in bridged)
     assert not any(state.velocity_valid for state in alone)
     assert not any(state.horizontal_valid for state in bridged)  # no place is shown by them
-    assert _health(bridged[-1], "flow") is Health.GOOD
+    assert health(bridged[-1], "flow") is Health.GOOD
 
 
 def test_height_over_ground_is_known_where_the_barometer_walks() -> None:
-    flight, rng = _fly(12)
+    flight, rng = fly(12)
     grounds: list[tuple[float, float]] = []
 
     def watch(estimator: Estimator) -> None:
         belief = estimator._belief
         grounds.append((belief.x[kernel.X_TERRAIN] - belief.x[2], estimator._track.reached_s))
 
-    _run(aided.merged(flight, aided.distances(flight, rng)), watch=watch)
+    run(aided.merged(flight, aided.distances(flight, rng)), watch=watch)
     begin = (flight.samples[0].stamp_ns - simulate.START_NS) * 1e-9
     misses = []
     for height, reached_s in grounds[500:]:
@@ -159,39 +85,39 @@ def test_height_over_ground_is_known_where_the_barometer_walks() -> None:
 
 def test_range_holds_the_height_without_gnss_and_barometer() -> None:
     """Only the ground tells the height, as far as it is believed to be level."""
-    flight, rng = _fly(13)
+    flight, rng = fly(13)
     bare = aided.without(aided.outage(flight, 14.0, 40.0), Barometer)
     aiding = aided.merged(bare, aided.distances(flight, rng))
-    height_alone = _miss(flight, _between(_run(bare), 35.0, 39.0))[:, 2]
-    height = _miss(flight, _between(_run(aiding), 35.0, 39.0))[:, 2]
+    height_alone = miss(flight, between(run(bare), 35.0, 39.0))[:, 2]
+    height = miss(flight, between(run(aiding), 35.0, 39.0))[:, 2]
     assert np.abs(height).max() < 0.5 * np.abs(height_alone).max()
 
 
 def test_a_step_of_the_ground_moves_the_ground_and_not_the_aircraft() -> None:
-    flight, _ = _fly(14)
+    flight, _ = fly(14)
 
     def roof(p: Array) -> float:
         return aided.GROUND_M - (3.0 if p[0] > 5.0 else 0.0)
 
     flat = aided.merged(flight, aided.distances(flight, np.random.default_rng(1)))
     rough = aided.merged(flight, aided.distances(flight, np.random.default_rng(1), ground_m=roof))
-    a, b = _run(flat), _run(rough)
+    a, b = run(flat), run(rough)
     apart = np.abs([s.position_ned_m[2] - t.position_ned_m[2] for s, t in zip(a, b, strict=True)])
     assert apart.max() < 0.7
-    assert _fusion(b[-1], "rangefinder").rejected["reset after a shut gate"] >= 1
-    assert "reset after a shut gate" not in _fusion(a[-1], "rangefinder").rejected
+    assert fusion(b[-1], "rangefinder").rejected["reset after a shut gate"] >= 1
+    assert "reset after a shut gate" not in fusion(a[-1], "rangefinder").rejected
 
 
 def test_ground_that_is_no_longer_seen_is_left_behind() -> None:
     """Seen while slow and low, then never again: by now it may be anything."""
-    flight, rng = _fly(15)
+    flight, rng = fly(15)
     off = simulate.START_NS + 2_200_000_000
     lost = [
         replace(s, valid=False) if isinstance(s, Rangefinder) and s.stamp_ns > off else s
         for s in aided.distances(flight, rng)
     ]
     estimators: list[Estimator] = []
-    _run(aided.merged(flight, lost), watch=estimators.append)
+    run(aided.merged(flight, lost), watch=estimators.append)
     last = estimators[-1]
     way_s = SECONDS - 2.2
     walked_m = last._config.terrain_walk * np.sqrt(way_s)
@@ -202,21 +128,21 @@ def test_ground_that_is_no_longer_seen_is_left_behind() -> None:
 
 
 def test_bad_flow_is_refused_and_said() -> None:
-    flight, rng = _fly(15)
+    flight, rng = fly(15)
 
     def broken(sample: Any) -> Any:
         if isinstance(sample, OpticalFlow):
             return replace(sample, flow_rad=sample.flow_rad + 0.1)  # 5 rad/s
         return sample
 
-    more = aided.distances(flight, rng) + _from(aided.flows(flight, rng), 15.0, 25.0, broken)
-    states = _run(aided.merged(flight, more))
-    good = _run(aided.merged(flight, aided.distances(flight, rng)))
-    assert _fusion(states[-1], "flow").rejected["gate"] > 300
-    assert _rms(_speed_miss(flight, _between(states, 15.5, 21.0))) < 0.3
-    assert _health(_between(states, 18.0, 19.0)[0], "flow") is Health.REJECTED
-    assert _rms(_speed_miss(flight, _between(states, 30.0, 39.0))) < 1.3 * _rms(
-        _speed_miss(flight, _between(good, 30.0, 39.0))
+    more = aided.distances(flight, rng) + changed(aided.flows(flight, rng), 15.0, 25.0, broken)
+    states = run(aided.merged(flight, more))
+    good = run(aided.merged(flight, aided.distances(flight, rng)))
+    assert fusion(states[-1], "flow").rejected["gate"] > 300
+    assert rms(speed_miss(flight, between(states, 15.5, 21.0))) < 0.3
+    assert health(between(states, 18.0, 19.0)[0], "flow") is Health.REJECTED
+    assert rms(speed_miss(flight, between(states, 30.0, 39.0))) < 1.3 * rms(
+        speed_miss(flight, between(good, 30.0, 39.0))
     )
 
 
@@ -232,103 +158,17 @@ def test_bad_flow_is_refused_and_said() -> None:
     ],
 )
 def test_each_refusal_has_its_cause(change: dict[str, Any], source: str, cause: str) -> None:
-    flight, rng = _fly(16, 20.0)
+    flight, rng = fly(16, 20.0)
     kind = OpticalFlow if source == "flow" else Rangefinder
 
     def worse(sample: Any) -> Any:
         return replace(sample, **change) if isinstance(sample, kind) else sample
 
-    more = _from(aided.distances(flight, rng) + aided.flows(flight, rng), 10.0, 20.0, worse)
-    states = _run(aided.merged(flight, more))
-    assert _fusion(states[-1], source).rejected[cause] > 50
-    assert np.abs(_miss(flight, states[400:])).max() < 4.0
+    more = changed(aided.distances(flight, rng) + aided.flows(flight, rng), 10.0, 20.0, worse)
+    states = run(aided.merged(flight, more))
+    assert fusion(states[-1], source).rejected[cause] > 50
+    assert np.abs(miss(flight, states[400:])).max() < 4.0
     assert np.isfinite(states[-1].covariance).all()
-
-
-# --- pose -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("velocity", "attitude", "compass"),
-    [("ned", True, False), ("frd", True, False), ("none", True, False), ("none", False, True)],
-)
-def test_a_pose_alone_is_enough(velocity: str, attitude: bool, compass: bool) -> None:
-    flight, rng = _fly(21)
-    gone = (GnssFix,) if compass else (GnssFix, Magnetometer)
-    more = aided.poses(flight, rng, velocity=velocity, attitude=attitude)
-    states = _run(aided.merged(aided.without(flight, *gone), more), origin=False)
-    late = _between(states, 8.0, 40.0)
-    assert _rms(_miss(flight, late)) < 0.15
-    assert _rms(_speed_miss(flight, late)) < 0.2
-    assert np.degrees(np.abs(_yaw_miss(flight, late)).max()) < 5.0
-    assert all(s.horizontal_valid and s.vertical_valid and s.heading_valid for s in late)
-
-
-@pytest.mark.parametrize("velocity", ["ned", "frd"])
-def test_a_local_frame_carries_the_position_through_an_outage(velocity: str) -> None:
-    flight, rng = _fly(22)
-    out = aided.outage(flight, 18.0, 34.0)
-    more = aided.poses(
-        flight, rng, local=True, zero_m=np.array([30.0, -20.0, 2.0]), north_rad=1.2,
-        velocity=velocity,
-    )  # fmt: skip
-    states = _run(aided.merged(out, more))
-    before = _miss(flight, _between(states, 16.0, 18.0))[:, :2].mean(axis=0)
-    during = _between(states, 19.0, 34.0)
-    assert np.abs(_miss(flight, during)[:, :2] - before).max() < 1.0
-    assert all(state.horizontal_valid for state in during)
-    # what the tie is wrong by stays in the claim
-    errors, claims = _miss(flight, during)[:, :2], [s.covariance[:2, :2] for s in during]
-    nees = [e @ np.linalg.solve(c, e) for e, c in zip(errors, claims, strict=True)]
-    assert max(nees) < 14.0
-    after = _between(states, 36.0, 39.0)
-    assert _rms(_miss(flight, after)[:, :2]) < 2.0
-    assert _fusion(states[-1], "gnss_position").rejected == {}
-
-
-def test_a_frame_that_jumps_with_its_counter_moves_nothing() -> None:
-    flight, rng = _fly(23)
-    out = aided.outage(flight, 15.0, 40.0)
-
-    def moved(sample: Any) -> Any:
-        place = sample.position_ned_m + np.array([8.0, -6.0, 1.0])
-        return replace(sample, position_ned_m=place, reset_counter=1)
-
-    more = aided.poses(flight, rng, local=True)
-    states = _run(aided.merged(out, _from(more, 25.0, 41.0, moved)))
-    for a, b in zip(
-        _between(states, 24.0, 30.0)[:-1], _between(states, 24.0, 30.0)[1:], strict=True
-    ):
-        step = b.position_ned_m - a.position_ned_m - 0.02 * a.velocity_ned_m_s
-        assert np.abs(step[:2]).max() < 0.5
-    assert _fusion(states[-1], "pose_position").rejected["frame reset by the source"] == 1
-
-
-@pytest.mark.parametrize("fault", ["jump", "nan", "stuck"])
-def test_a_broken_pose_is_rejected_and_said(fault: str) -> None:
-    flight, rng = _fly(24)
-
-    def broken(sample: Any) -> Any:
-        if fault == "jump":
-            return replace(
-                sample, position_ned_m=sample.position_ned_m + np.array([5.0, 0.0, 0.0])
-            )
-        if fault == "nan":
-            return replace(sample, position_ned_m=np.full(3, np.nan))
-        return replace(frozen, stamp_ns=sample.stamp_ns, received_ns=sample.received_ns)
-
-    more = aided.poses(flight, rng)
-    frozen = more[len(more) // 2]
-    assert isinstance(frozen, ExternalPose)
-    no_gnss = aided.without(flight, GnssFix)
-    states = _run(aided.merged(no_gnss, _from(more, 20.0, 24.0, broken)), origin=False)
-    rejected = _fusion(states[-1], "pose_position").rejected
-    cause = {"jump": "gate", "nan": "impossible pose", "stuck": "stuck"}[fault]
-    assert rejected[cause] > 50
-    during = _between(states, 20.0, 24.0)
-    assert np.abs(_miss(flight, during)[:, :2]).max() < 2.5  # by the IMU and what is left
-    late = _between(states, 27.0, 39.0)
-    assert _rms(_miss(flight, late)) < 0.3
 
 
 # --- an antenna away from the IMU ---------------------------------------------------------------
@@ -336,20 +176,20 @@ def test_a_broken_pose_is_rejected_and_said(fault: str) -> None:
 
 def test_an_arm_to_the_antenna_is_taken_out_where_it_is_told() -> None:
     """The same noise three times: without arm, with one of 1.2 m, with one that nobody told."""
-    flight, _ = _fly(36)
+    flight, _ = fly(36)
     arm = np.array([1.0, 0.4, -0.6])
     plain, told, untold = (
-        _run(one)
+        run(one)
         for one in (
             flight,
             aided.with_arm(flight, arm, told=True),
             aided.with_arm(flight, arm, told=False),
         )
     )
-    for kind, most in ((_miss, 0.06), (_speed_miss, 0.03)):
-        flown = kind(flight, _between(plain, 6.0, 40.0))
-        assert _rms(kind(flight, _between(told, 6.0, 40.0)) - flown) < most
-    moved = _miss(flight, _between(untold, 6.0, 40.0)) - _miss(flight, _between(plain, 6.0, 40.0))
+    for kind, most in ((miss, 0.06), (speed_miss, 0.03)):
+        flown = kind(flight, between(plain, 6.0, 40.0))
+        assert rms(kind(flight, between(told, 6.0, 40.0)) - flown) < most
+    moved = miss(flight, between(untold, 6.0, 40.0)) - miss(flight, between(plain, 6.0, 40.0))
     assert np.linalg.norm(moved, axis=1).mean() == pytest.approx(np.linalg.norm(arm), rel=0.1)
 
 
@@ -358,16 +198,16 @@ def test_an_arm_to_the_antenna_is_taken_out_where_it_is_told() -> None:
 
 @pytest.mark.parametrize("antenna_yaw_rad", [0.0, 1.5])
 def test_two_antennas_show_the_heading_without_a_magnetometer(antenna_yaw_rad: float) -> None:
-    flight, rng = _fly(31)
-    states = _run(aided.with_antennas(flight, rng, antenna_yaw_rad))
-    late = _between(states, 8.0, 40.0)
-    assert np.degrees(np.abs(_yaw_miss(flight, late)).max()) < 4.0
+    flight, rng = fly(31)
+    states = run(aided.with_antennas(flight, rng, antenna_yaw_rad))
+    late = between(states, 8.0, 40.0)
+    assert np.degrees(np.abs(yaw_miss(flight, late)).max()) < 4.0
     assert all(state.heading_valid for state in late)
-    assert _fusion(states[-1], "gnss_heading").used > 250
+    assert fusion(states[-1], "gnss_heading").used > 250
 
 
 def test_a_heading_that_jumps_is_refused_then_taken_back_aloud() -> None:
-    flight, rng = _fly(32)
+    flight, rng = fly(32)
     bent = aided.with_antennas(flight, rng)
 
     def turned(sample: Any) -> Any:
@@ -375,24 +215,24 @@ def test_a_heading_that_jumps_is_refused_then_taken_back_aloud() -> None:
             return replace(sample, heading_rad=float(frames.wrap_pi(sample.heading_rad + 1.5)))
         return sample
 
-    states = _run(replace(bent, samples=_from(bent.samples, 15.0, 20.0, turned)))
-    rejected = _fusion(states[-1], "gnss_heading").rejected
+    states = run(replace(bent, samples=changed(bent.samples, 15.0, 20.0, turned)))
+    rejected = fusion(states[-1], "gnss_heading").rejected
     assert rejected["gate"] > 30
     assert "reset after a shut gate" not in rejected  # it was wrong for 5 s, not for 7
-    assert np.degrees(np.abs(_yaw_miss(flight, _between(states, 15.0, 39.0))).max()) < 6.0
-    states = _run(replace(bent, samples=_from(bent.samples, 15.0, 41.0, turned)))
-    assert _fusion(states[-1], "gnss_heading").rejected["reset after a shut gate"] >= 1
-    assert any(_health(s, "gnss_heading") is Health.RECOVERED for s in states)
+    assert np.degrees(np.abs(yaw_miss(flight, between(states, 15.0, 39.0))).max()) < 6.0
+    states = run(replace(bent, samples=changed(bent.samples, 15.0, 41.0, turned)))
+    assert fusion(states[-1], "gnss_heading").rejected["reset after a shut gate"] >= 1
+    assert any(health(s, "gnss_heading") is Health.RECOVERED for s in states)
 
 
 def test_a_compass_beside_antennas_does_not_turn_the_aircraft() -> None:
     """Its offset is 0.15 rad; antennas have none, and the filter finds that out."""
-    flight, rng = _fly(33)
+    flight, rng = fly(33)
     both = aided.with_antennas(flight, rng)
     compass = [s for s in flight.samples if isinstance(s, Magnetometer)]
-    states = _run(aided.merged(both, list(compass)))
-    late = _between(states, 15.0, 40.0)
-    assert np.degrees(np.abs(_yaw_miss(flight, late)).max()) < 4.0
+    states = run(aided.merged(both, list(compass)))
+    late = between(states, 15.0, 40.0)
+    assert np.degrees(np.abs(yaw_miss(flight, late)).max()) < 4.0
 
 
 # --- honesty ------------------------------------------------------------------------------------
@@ -402,20 +242,18 @@ def test_nees_with_all_of_them_lies_where_it_should() -> None:
     """Position, velocity over flights without GNSS, by pose; by flow and range: velocity."""
     by_pose, by_flow = [], []
     for seed in range(41, 45):
-        flight, rng = _fly(seed, 25.0)
+        flight, rng = fly(seed, 25.0)
         no_gnss = aided.without(flight, GnssFix)
-        states = _between(
-            _run(aided.merged(no_gnss, aided.poses(flight, rng)), origin=False), 8, 25
-        )
-        errors = np.hstack([_miss(flight, states), _speed_miss(flight, states)])
+        states = between(run(aided.merged(no_gnss, aided.poses(flight, rng)), origin=False), 8, 25)
+        errors = np.hstack([miss(flight, states), speed_miss(flight, states)])
         covs = [s.covariance[:6, :6] for s in states]
         by_pose.append(
             np.mean([e @ np.linalg.solve(c, e) for e, c in zip(errors, covs, strict=True)])
         )
         out = aided.outage(flight, 12.0, 25.0)
         more = aided.flows(flight, rng) + aided.distances(flight, rng)
-        states = _between(_run(aided.merged(out, more)), 14, 25)
-        errors, covs = _speed_miss(flight, states), [s.covariance[3:6, 3:6] for s in states]
+        states = between(run(aided.merged(out, more)), 14, 25)
+        errors, covs = speed_miss(flight, states), [s.covariance[3:6, 3:6] for s in states]
         by_flow.append(
             np.mean([e @ np.linalg.solve(c, e) for e, c in zip(errors, covs, strict=True)])
         )
@@ -425,7 +263,7 @@ def test_nees_with_all_of_them_lies_where_it_should() -> None:
 
 
 def test_rubbish_of_every_kind_leaves_the_filter_finite() -> None:
-    flight, rng = _fly(51, 12.0)
+    flight, rng = fly(51, 12.0)
     values = [np.nan, np.inf, -np.inf, 0.0, 1e-30, 1e30, -1.0, 1.0, 5.0]
 
     def any_of(n: int) -> Array:
@@ -450,7 +288,7 @@ def test_rubbish_of_every_kind_leaves_the_filter_finite() -> None:
         if isinstance(s, GnssFix) else s
         for s in flight.samples
     ]  # fmt: skip
-    states = _run(aided.merged(replace(flight, samples=spun), more))
+    states = run(aided.merged(replace(flight, samples=spun), more))
     for state in states:
         assert np.isfinite(state.position_ned_m).all()
         assert (np.linalg.eigvalsh(state.covariance) > 0.0).all()
