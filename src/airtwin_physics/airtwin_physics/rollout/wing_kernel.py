@@ -170,6 +170,32 @@ def _ends(rows: Rows, model: Model) -> tuple[bool, bool]:
 
 
 @numba.njit(cache=True)
+def _look(
+    rows: Rows,
+    model: Model,
+    waypoints: Indices,
+    piece: int,
+    every: int,
+    energy: float,
+    out: Array,
+    reached: Array,
+) -> tuple[bool, float, bool]:
+    """Write what is due of a flight from pad to pad before a piece of it.
+
+    Returns whether it ends here, when it was lost [s] or NaN, and whether it touched.
+    """
+    now_s, at = piece * PIECE_S, (piece + every - 1) // every
+    _before(rows, energy, now_s, waypoints, reached)
+    touched, over = _ends(rows, model)
+    if touched or over or _left_the_model(rows.x):
+        _stay(out, at, rows.x, energy)
+        return True, (np.nan if over else now_s), touched
+    if piece % every == 0:
+        _write(out, at, rows.x, energy)
+    return False, np.nan, False
+
+
+@numba.njit(cache=True)
 def fly_vtol(
     rows: Rows,
     craft: vtol.Craft,
@@ -183,21 +209,16 @@ def fly_vtol(
 ) -> tuple[float, bool, float]:
     """Fly a quad-plane from pad to pad; see ``fly_wing``."""
     state, wind, energy, lowest = np.zeros(5), steady.copy(), 0.0, -np.inf
-    x, at = rows.x, 0
+    x, model = rows.x, craft.wing.model
     for piece in range((out.shape[0] - 1) * every + 1):
-        touched, over = _ends(rows, craft.wing.model)
         lowest = max(lowest, x[2])
-        _before(rows, energy, piece * PIECE_S, waypoints, reached)
-        if touched or over or _left_the_model(x):
-            _stay(out, at, x, energy)
-            return (np.nan if over else piece * PIECE_S), touched, lowest
-        if piece % every == 0:
-            _write(out, at, x, energy)
-            at += 1
+        ends, lost_s, touched = _look(rows, model, waypoints, piece, every, energy, out, reached)
+        if ends:
+            return lost_s, touched, lowest
         _blown(state, normals, piece, x, steady, strength, wind)
         charge = x[dynamics.CHARGE]
         vtol.advance(rows, craft, wind, TICK_S, 2 if x[2] > -NEAR_M else SUBSTEPS, TICKS)
-        energy += dynamics.battery(x, craft.wing.model)[0] * (x[dynamics.CHARGE] - charge)
+        energy += dynamics.battery(x, model)[0] * (x[dynamics.CHARGE] - charge)
     return np.nan, False, lowest
 
 
@@ -215,19 +236,14 @@ def fly_tailsitter(
 ) -> tuple[float, bool, float]:
     """Fly a tailsitter from pad to pad; see ``fly_wing``."""
     state, wind, energy, lowest = np.zeros(5), steady.copy(), 0.0, -np.inf
-    x, at = rows.x, 0
+    x, model = rows.x, craft.wing.model
     for piece in range((out.shape[0] - 1) * every + 1):
-        touched, over = _ends(rows, craft.wing.model)
         lowest = max(lowest, x[2])
-        _before(rows, energy, piece * PIECE_S, waypoints, reached)
-        if touched or over or _left_the_model(x):
-            _stay(out, at, x, energy)
-            return (np.nan if over else piece * PIECE_S), touched, lowest
-        if piece % every == 0:
-            _write(out, at, x, energy)
-            at += 1
+        ends, lost_s, touched = _look(rows, model, waypoints, piece, every, energy, out, reached)
+        if ends:
+            return lost_s, touched, lowest
         _blown(state, normals, piece, x, steady, strength, wind)
         charge = x[dynamics.CHARGE]
         tailsitter.advance(rows, craft, wind, TICK_S, TAIL_SUBSTEPS, TICKS)
-        energy += dynamics.battery(x, craft.wing.model)[0] * (x[dynamics.CHARGE] - charge)
+        energy += dynamics.battery(x, model)[0] * (x[dynamics.CHARGE] - charge)
     return np.nan, False, lowest
