@@ -103,6 +103,17 @@ def test_null_island_moves_nothing_and_is_counted(for_s: float, fixes: int, told
     assert states[-1].origin == faults.during(states, 14.0)[0].origin
 
 
+def test_an_origin_that_moves_in_flight_is_said() -> None:
+    flight = simulate.fly(np.random.default_rng(31), 30.0)
+    states = faults.fly(_null_island(flight, 12.0, 30.0))
+    before, after = faults.during(states, 11.0)[0], states[-1]
+    assert before.origin == simulate.ORIGIN
+    assert "origin moved" not in before.notice
+    assert after.origin != before.origin
+    # from 47.397742 N 8.545594 E to 0 N 0 E: 6371 km times acos(cos lat cos lon)
+    assert "origin moved by 5335 km" in after.notice
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_a_first_origin_that_was_wrong_is_mended_without_a_jump(told: bool) -> None:
     flight = simulate.fly(np.random.default_rng(32), 40.0)

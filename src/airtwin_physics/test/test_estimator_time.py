@@ -92,6 +92,26 @@ def test_decimated_imu_is_survived() -> None:
     assert max(miss_m(flight, s) for s in states if seconds(s) > 3.0) < 5.0
 
 
+def test_two_vehicles_under_one_name_are_said_and_nothing_is_valid() -> None:
+    """Two PX4s in one namespace: their IMU samples come by turns, each for all of the time."""
+    one = simulate.fly(np.random.default_rng(13), 12.0)
+    two = simulate.fly(np.random.default_rng(14), 12.0)
+    late_ns = 1_700_000
+    theirs = [
+        replace(s, stamp_ns=s.stamp_ns + late_ns, received_ns=s.received_ns + late_ns)
+        for s in two.samples
+    ]
+    mixed = sorted(one.samples + theirs, key=lambda s: s.received_ns)
+    alone = run(Estimator(), with_origin(one.samples))
+    assert alone[-1].horizontal_valid
+    assert not any("two vehicles" in s.notice for s in alone)
+    late = [s for s in run(Estimator(), with_origin(mixed)) if seconds(s) > 6.0]
+    assert all("two vehicles under one name" in s.notice for s in late)
+    for s in late:
+        valid = s.horizontal_valid, s.vertical_valid, s.velocity_valid, s.heading_valid
+        assert valid == (False, False, False, False)
+
+
 def test_same_input_gives_the_same_bits() -> None:
     flight = simulate.fly(np.random.default_rng(12), 12.0)
     one, two = (run(Estimator(), flight.samples) for _ in range(2))

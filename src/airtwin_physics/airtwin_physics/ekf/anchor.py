@@ -43,6 +43,7 @@ class Anchor:
         self.origin: Origin | None = None
         self.declination_rad: float | None = None
         self.lifted = False  # PX4 did not know the altitude of its origin, GNSS told it
+        self.moved_m = 0.0  # to where fixes agree, though far from where the origin was
         self._seen: Origin | None = None
         self._before: Origin | None = None  # of the twin before
         self._fix: GnssFix | None = None
@@ -103,6 +104,7 @@ class Anchor:
         elif not self._near(self.origin, fix):
             if not self._elsewhere(fix, at_s):
                 return False
+            self.moved_m = math.hypot(*self._project(self.origin, fix))
             stood = np.zeros(3) if believed_ned_m is None else believed_ned_m
             self._adopt(_behind(_place(fix), stood))
         elif not self.origin.altitude_told and self._fix is None:

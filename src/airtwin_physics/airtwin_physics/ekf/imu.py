@@ -19,6 +19,7 @@ _RATE_S = 0.1  # over which a smooth rate is taken
 _CREEP_NS = 2e7  # per s that PX4's clock shift may fall behind; its sawtooth: 0.2 s in 25 s
 _LEAP_NS = 50_000_000  # forward; less is the scatter of arrivals
 _PACE_NS = 2_000_000_000
+_CROWDED = 1.5  # times the time that passes: more than that no single IMU can integrate
 _SLOW, _FAST = 0.6, 1.5  # times real time: then arrivals say nothing of when a sample was true
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_ENTRY, TAKEN = 14, 13  # of a step; in it how much the filter has of it [s]; see ``steps``
@@ -229,6 +230,8 @@ class ImuTrack:
         self._behind_ns: int | None = None  # stamp of the last sample behind the newest
         self.even = False  # whether the clock is known to run about as fast as that of arrivals
         self._stamped_ns, self._paced_ns = 0, -1  # stamp and arrival where that was last seen
+        self.crowded = False  # whether samples cover more time than passes: of two vehicles
+        self._covered_s = 0.0
         self.waited_ns = 0  # the longest lately on the link or in a queue
         self.clock_ns = 0  # by how much the stamps have leapt so far without time passing
         self.first = self.last = 0
@@ -271,6 +274,7 @@ class ImuTrack:
             return self._refuse("impossible value" if size >= _IMPOSSIBLE else "not finite")
         self.newest = imu
         self.now_s = now_s
+        self._covered_s += imu.dt_s
         self._behind_ns = None
         self._follow_arrival(imu, step_s, leapt_ns)
         if not 0 <= imu.received_ns - self._paced_ns < _PACE_NS:
@@ -317,8 +321,11 @@ class ImuTrack:
         if self._paced_ns >= 0:
             stamped_ns, passed_ns = at[0] - self._stamped_ns, at[1] - self._paced_ns
             self.even = passed_ns < 0 or _SLOW * passed_ns < stamped_ns < _FAST * passed_ns
+            time_s = max(stamped_ns, passed_ns) * 1e-9
+            self.crowded = passed_ns >= 0 and self._covered_s > _CROWDED * time_s
             self.waited_ns //= 4
         self._stamped_ns, self._paced_ns = at
+        self._covered_s = 0.0
 
     def _runs_behind(self, stamp_ns: int) -> bool:
         """Return whether two in a row are in order, though behind the newest: the clock moved.

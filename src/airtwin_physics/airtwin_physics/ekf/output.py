@@ -127,6 +127,7 @@ class Output:
         since_s = at_s - self._config.valid_s
         if at_s - self._looked_s >= _LOOK_S:
             self._look(at_s)
+        alone = not track.crowded
         return TwinState(
             stamp_ns=imu.stamp_ns,
             received_ns=imu.received_ns,
@@ -140,10 +141,10 @@ class Output:
             covariance=covariance,
             origin=self._anchor.origin,
             aligned=True,
-            horizontal_valid=sensors.horizontal(since_s),
-            vertical_valid=sensors.vertical(since_s),
-            velocity_valid=sensors.velocity(since_s),
-            heading_valid=sensors.heading.passed_s > since_s,
+            horizontal_valid=alone and sensors.horizontal(since_s),
+            vertical_valid=alone and sensors.vertical(since_s),
+            velocity_valid=alone and sensors.velocity(since_s),
+            heading_valid=alone and sensors.heading.passed_s > since_s,
             fusions=sensors.fusions(),
             wind=self._wind(row, at_s),
             health=self._health,
@@ -172,6 +173,8 @@ class Output:
         self._health = self._sensors.health(at_s)
         self._wind_fits = self._sensors.wind_fits(at_s)
         words = [self._clocks.notice(), self._sensors.notice(at_s)]
+        if self._track.crowded:
+            words.insert(0, "IMU samples cover more time than passes: two vehicles under one name")
         if self._lost and self._track.now_s - self._lost_s < _LOST_SAID_S:
             words.insert(0, f"state lost ({self._lost}) and found again")
         self._notice = "; ".join(filter(None, words))
