@@ -76,6 +76,26 @@ class Belief:
         self.start_over()
 
     @property
+    def position_ned_m(self) -> Array:
+        """Position (3,), a view of ``x``."""
+        return self.x[0:3]
+
+    @property
+    def velocity_ned_m_s(self) -> Array:
+        """Velocity (3,), a view of ``x``."""
+        return self.x[3:6]
+
+    @property
+    def q_ned_frd(self) -> Array:
+        """Attitude (4,), a view of ``x``."""
+        return self.x[6:10]
+
+    @property
+    def gyro_bias_frd_rad_s(self) -> Array:
+        """Gyro bias (3,), a view of ``x``."""
+        return self.x[10:13]
+
+    @property
     def sigma(self) -> Array:
         """Sizes (7,) of the offsets of GNSS (3,) [m], heading [rad], gust (2,) [m/s], wash [m]."""
         return self.constants[kernel.SIGMA]
@@ -94,13 +114,13 @@ class Belief:
     def begin(self, first: FirstAttitude, track: ImuTrack, *, still: bool) -> None:
         """Start at a local zero with the first attitude; the heading is set apart."""
         c, x, p = self._config, self.x, self.p
-        x[6:10] = first.q_ned_frd
+        self.q_ned_frd[:] = first.q_ned_frd
         speed = c.rest_speed_m_s if still else UNKNOWN_SPEED_M_S
         variances = np.ones(kernel.N)
         variances[0:2] = UNKNOWN_PLACE_M**2  # down is from a local zero, the rest unknown
         variances[3:6] = speed**2
         if still:
-            x[10:13] = track.mean_rate_frd
+            self.gyro_bias_frd_rad_s[:] = track.mean_rate_frd
             variances[9:12] = (c.gyro_bias_sigma / 3.0) ** 2 + track.mean_rate_variance
         else:
             variances[9:12] = c.gyro_bias_sigma**2
@@ -151,13 +171,13 @@ class Belief:
 
     def shift(self, by_ned_m: Array) -> None:
         """Move the origin of NED; the barometer goes on reading the same."""
-        self.x[0:3] += by_ned_m
+        self.position_ned_m[:] += by_ned_m
         self.x[kernel.X_BARO] += by_ned_m[2]
         self.x[kernel.X_TERRAIN] += by_ned_m[2]
 
     def turn(self, angle_rad: float) -> None:
         """Turn heading, velocity and wind about down: north was elsewhere than thought."""
-        self.x[6:10] = alignment.turned(self.x[6:10], angle_rad)
+        self.q_ned_frd[:] = alignment.turned(self.q_ned_frd, angle_rad)
         c, s = np.cos(angle_rad), np.sin(angle_rad)
         for at in (kernel.X_VEL, kernel.X_WIND, kernel.X_GUST):
             north, east = self.x[at], self.x[at + 1]
@@ -252,7 +272,7 @@ class Belief:
         """
         for axis in range(3):
             correction.forget(self.p, kernel.VEL + axis, float(variance[axis]))
-        self.x[3:6] = measured
+        self.velocity_ned_m_s[:] = measured
         self.p += np.diag(_DOUBT)
 
     def widen(self, index: int, variance: float) -> None:
@@ -274,10 +294,10 @@ class Belief:
         """Turn the attitude about down; the new heading is wrong by the offset of its source."""
         p = self.p
         self.sigma[3] = offset_rad
-        self.x[6:10] = alignment.turned(self.x[6:10], angle_rad)
+        self.q_ned_frd[:] = alignment.turned(self.q_ned_frd, angle_rad)
         self.x[kernel.X_HEADING] = 0.0
         correction.forget(p, kernel.HEADING, offset_rad**2)
-        about_down = frames.rotation_from_quat(self.x[6:10])[2]  # NED down in FRD
+        about_down = frames.rotation_from_quat(self.q_ned_frd)[2]  # NED down in FRD
         only_tilt = np.eye(3) - np.outer(about_down, about_down)
         p[6:9, :] = only_tilt @ p[6:9, :]
         p[:, 6:9] = p[:, 6:9] @ only_tilt

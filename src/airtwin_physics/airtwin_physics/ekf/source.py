@@ -26,7 +26,7 @@ _PRIOR = 50.0  # samples that the claim itself is worth
 
 
 def _moves(belief: Belief) -> bool:
-    north, east, down = belief.x[3:6].tolist()
+    north, east, down = belief.velocity_ned_m_s.tolist()
     return bool(north * north + east * east + down * down > _MOVING_M_S**2)
 
 

@@ -51,7 +51,7 @@ class Ground:
         c, source, belief = self._config, self.range, self._belief
         if source.unusable(at_s, lag_s, sample.distance_m, belief):
             return
-        down = float(frames.rotation_from_quat(belief.x[6:10])[2, 2])
+        down = float(frames.rotation_from_quat(belief.q_ned_frd)[2, 2])
         cause = ""
         if not sample.valid:
             cause = "the sensor doubts it"
@@ -158,7 +158,7 @@ class Ground:
             return "too far from the ground"
         if not sigma_m < _DOUBT_MAX * height_m:
             return "height over ground unknown"
-        if not float(frames.rotation_from_quat(belief.x[6:10])[2, 2]) > c.range_cos_tilt_min:
+        if not float(frames.rotation_from_quat(belief.q_ned_frd)[2, 2]) > c.range_cos_tilt_min:
             return "tilted too far"
         return ""
 
@@ -194,14 +194,14 @@ class Ground:
                 if weight == 0.0:
                     return np.array(entry[1:4])
                 break
-        return total / weight if weight > 0.0 else self._belief.x[10:13].copy()
+        return total / weight if weight > 0.0 else self._belief.gyro_bias_frd_rad_s.copy()
 
     def _take_velocity(self, measured: Array, sigma_rad_s: float) -> None:
         """Take the level velocity from the flow as it is."""
         belief = self._belief
-        r = frames.rotation_from_quat(belief.x[6:10])
+        r = frames.rotation_from_quat(belief.q_ned_frd)
         distance = float(belief.x[kernel.X_TERRAIN] - belief.x[2]) / r[2, 2]
-        body = r.T @ belief.x[3:6]
+        body = r.T @ belief.velocity_ned_m_s
         body[0], body[1] = measured[1] * distance, -measured[0] * distance
         sigma = max(sigma_rad_s * distance, 0.1)
         variance = np.array([sigma**2, sigma**2, float(belief.p[5, 5])])

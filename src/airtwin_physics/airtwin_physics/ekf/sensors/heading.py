@@ -254,7 +254,7 @@ class Heading:
         known2: the share [rad^2] that noise and tilt explain; h (1, 29): of the compass.
         """
         field = self._field
-        field_ned = frames.rotation_from_quat(self._belief.x[6:10]) @ field_frd
+        field_ned = frames.rotation_from_quat(self._belief.q_ned_frd) @ field_frd
         north, east, down = field_ned.tolist()
         field.see(north, east, down, self._unsure2(h), known2)
         return max(field.lasting2 - known2, 0.0), max(field.now2 - known2, 0.0)
@@ -268,7 +268,7 @@ class Heading:
         if lasting2 > self._allowed2:
             belief.widen(kernel.HEADING, lasting2 - self._allowed2)
             self._allowed2 = lasting2
-        course_rad = frames.yaw_from_quat(belief.x[6:10])
+        course_rad = frames.yaw_from_quat(belief.q_ned_frd)
         turn_rad = abs(frames.wrap_pi(course_rad - self._course_rad))
         if turn_rad > _TURN_RAD:
             self._course_rad = course_rad

@@ -129,7 +129,7 @@ class Pose:
             share = max((at_s - self._at_s) / _FOLLOW_S, 1.0 / self._north_count)
             self._north = frames.wrap_pi(north - min(share, 1.0) * off)
             row = np.zeros(kernel.N)
-            row[kernel.ATT : kernel.ATT + 3] = frames.rotation_from_quat(belief.x[6:10])[2]
+            row[kernel.ATT : kernel.ATT + 3] = frames.rotation_from_quat(belief.q_ned_frd)[2]
             self._north_variance = correction.spread(belief.p, row) + noise_rad**2 * share
             return
         if self._north is None:
@@ -145,7 +145,7 @@ class Pose:
         variance = np.maximum(
             _claim(sample.velocity_variance_m2_s2), self._config.pose_speed_noise_m_s**2
         )
-        h, shown = np.zeros((3, kernel.N)), belief.x[3:6].copy()
+        h, shown = np.zeros((3, kernel.N)), belief.velocity_ned_m_s.copy()
         velocity, q = sample.velocity_ned_m_s, sample.q_ned_frd
         in_body = sample.velocity_frd_m_s
         if velocity is not None and sample.local_frame and q is not None:
@@ -158,7 +158,7 @@ class Pose:
         if in_body is not None:
             measured = in_body
             aiding_models.body_velocity(belief.x, h, shown)
-            in_ned = frames.rotation_from_quat(belief.x[6:10]) @ measured
+            in_ned = frames.rotation_from_quat(belief.q_ned_frd) @ measured
         elif velocity is None or sample.local_frame:
             source.tally.refuse("north of its frame unknown")
             return

@@ -36,7 +36,7 @@ class Rest:
         """
         c, belief = self._config, self._belief
         lost = unaided and not bridged
-        speed2 = square(belief.x[3:6])
+        speed2 = square(belief.velocity_ned_m_s)
         north, east, down = belief.p.diagonal()[3:6].tolist()
         believable = speed2 < _FAST_M_S**2 + 9.0 * (north + east + down)
         if still and on_ground and believable:
@@ -54,5 +54,7 @@ class Rest:
         before = belief.x.copy()
         # one assumption, said ten times a second, is not ten proofs
         variance = np.full(3, sigma**2 / PERIOD_S)
-        correction.update(belief.x, belief.p, h, -belief.x[3:6], variance, correction.FREE)
+        correction.update(
+            belief.x, belief.p, h, -belief.velocity_ned_m_s, variance, correction.FREE
+        )
         symmetry.carry(before, belief.x, belief.p)
