@@ -2,7 +2,7 @@
 """The filter: how fast it is, and how well it finds the wind.
 
 - ``ekf_step_us`` [us]: ``Estimator.on`` for one IMU sample (250 Hz), all other samples, fusion,
-  forecast and publishing at 50 Hz amortised, over a simulated flight that is flown five times:
+  forecast and publishing at 50 Hz amortised, over a simulated flight that is flown 15 times:
   time of the core, not of the clock, and each 0.1 s of the flight counts with its quickest run,
   so that little of what else the machine does is measured. ``ekf_step_run_us`` [us]: the quickest
   run as a whole, by the clock, whatever interrupted it.
@@ -41,7 +41,7 @@ from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Scenario, VehicleSpec, Wind
 
 REPEATS = 2000
-RUNS = 5
+RUNS = 15
 PART_NS = 100_000_000
 FLEET = 1000
 NAN = float("nan")

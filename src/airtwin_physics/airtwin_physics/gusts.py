@@ -34,7 +34,7 @@ def scales(height_m: float, wind_20ft_m_s: float) -> tuple[float, float, float, 
 
 @numba.njit(cache=True)
 def _second_order(
-    state: Array, first: int, tau: float, sigma: float, n0: float, n1: float, dt_s: float
+    state: Array, tau: float, sigma: float, n0: float, n1: float, dt_s: float
 ) -> float:
     """Advance H = sigma sqrt(tau) (1 + sqrt(3) tau s) / (1 + tau s)^2 exactly; return its output.
 
@@ -52,10 +52,10 @@ def _second_order(
     l11 = np.sqrt(max(q11, 0.0))
     l01 = q01 / l11 if l11 > 0.0 else 0.0
     l00 = np.sqrt(max(q00 - l01 * l01, 0.0))
-    z, dz = state[first], state[first + 1]
-    state[first] = f00 * z + f01 * dz + l00 * n0 + l01 * n1
-    state[first + 1] = f10 * z + f11 * dz + l11 * n1
-    return float(0.5 * sigma * (state[first] + np.sqrt(3.0) * state[first + 1]))
+    z, dz = state[0], state[1]
+    state[0] = f00 * z + f01 * dz + l00 * n0 + l01 * n1
+    state[1] = f10 * z + f11 * dz + l11 * n1
+    return float(0.5 * sigma * (state[0] + np.sqrt(3.0) * state[1]))
 
 
 @numba.njit(cache=True)
@@ -85,8 +85,8 @@ def gust(
     e = np.exp(-dt_s / tau)
     state[0] = e * state[0] + np.sqrt(1.0 - e * e) * normals[0]
     along = sigma_u * state[0]
-    across = _second_order(state, 1, tau, sigma_u, normals[1], normals[2], dt_s)
+    across = _second_order(state[1:3], tau, sigma_u, normals[1], normals[2], dt_s)
     tau = scale_w / airspeed
-    down = _second_order(state, 3, tau, sigma_w, normals[3], normals[4], dt_s)
+    down = _second_order(state[3:5], tau, sigma_w, normals[3], normals[4], dt_s)
     cn, ce = north / speed, east / speed
     return along * cn - across * ce, along * ce + across * cn, down

@@ -254,7 +254,7 @@ def attitude_control(
     roll_rate, pitch_rate, yaw_rate = e1 / p.fw_r_tc, e2 / p.fw_p_tc, 0.0
     upright = 1.0 - 2.0 * (q[1] * q[1] + q[2] * q[2])
     share = _clip(
-        (np.radians(75.0) - np.arccos(_clip(upright, -1.0, 1.0))) / np.radians(5.0), 0, 1
+        (np.radians(75.0) - np.arccos(_clip(upright, -1.0, 1.0))) / np.radians(5.0), 0.0, 1.0
     )
     if share > 0.0:
         speed = _clip(airspeed, p.fw_airspd_stall, p.fw_airspd_max)

@@ -65,10 +65,11 @@ def _write(out: Array, at: int, x: Array, energy: float) -> None:
 
 
 @numba.njit(cache=True)
-def _stay(out: Array, at: int, x: Array, energy: float) -> None:
-    """Fill the rows from ``at`` on with the last one, which is ``x`` if it ends where it began."""
+def _stay(out: Array, piece: int, every: int, x: Array, energy: float) -> None:
+    """Fill the rows from ``piece`` on with the last one; with ``x`` if it ends where it began."""
+    at = (piece + every - 1) // every
     if at == 0:
-        _write(out, 0, x, energy)
+        _write(out, at, x, energy)
         at = 1
     for rest in range(at, out.shape[0]):
         for column in range(out.shape[1]):
@@ -121,18 +122,17 @@ def fly_wing(
     out (T, 11), reached (k, 3) as in ``kernel``.
     """
     state, wind, energy, lowest = np.zeros(5), steady.copy(), 0.0, -np.inf
-    x, row, last = rows.x, 0, waypoints.shape[0] - 1
+    x, last = rows.x, waypoints.shape[0] - 1
     for piece in range((out.shape[0] - 1) * every + 1):
         phase = rows.flight[wing_sortie.PHASE]
         touched = (x[2] > 0.0 and phase == wing_sortie.AIR) or _scrapes(x, craft.model)
         over = phase == wing_sortie.OFF
         lowest = max(lowest, x[2])
         if touched or over or _left_the_model(x):
-            _stay(out, row, x, energy)
+            _stay(out, piece, every, x, energy)
             return (np.nan if over else piece * PIECE_S), touched, lowest
         if piece % every == 0:
-            _write(out, row, x, energy)
-            row += 1
+            _write(out, piece // every, x, energy)
         _blown(state, normals, piece, x, steady, strength, wind)
         charge = x[dynamics.CHARGE]
         wing_aircraft.advance(rows, craft, wind, TICK_S, 2 if x[2] > -NEAR_M else SUBSTEPS, TICKS)
@@ -184,14 +184,14 @@ def _look(
 
     Returns whether it ends here, when it was lost [s] or NaN, and whether it touched.
     """
-    now_s, at = piece * PIECE_S, (piece + every - 1) // every
+    now_s = piece * PIECE_S
     _before(rows, energy, now_s, waypoints, reached)
     touched, over = _ends(rows, model)
     if touched or over or _left_the_model(rows.x):
-        _stay(out, at, rows.x, energy)
+        _stay(out, piece, every, rows.x, energy)
         return True, (np.nan if over else now_s), touched
     if piece % every == 0:
-        _write(out, at, rows.x, energy)
+        _write(out, piece // every, rows.x, energy)
     return False, np.nan, False
 
 
