@@ -13,18 +13,21 @@ the instant at which half of the charge that it will use is drawn. From there th
 alone, with the power of the path that is flown (the aircraft follows a plan, so it is known).
 
 **What "empty" is.** No flight goes to empty: they end at some 3.2 V in flight with half of the
-charge left. "Empty" is the level on which the flight ends, seen in hindsight: a curve (parabola
+charge left. "Empty" is a level near the flight's end, seen in hindsight: a curve (parabola
 in time, settling with 5 s, the four terms of the motion) laid by least squares through the whole
-flight's voltage, at its last instant. That is one voltage under the flight's mean load, free of
-the last seconds' manoeuvres. The error divides by the **time left**, as does the alpha-lambda
-measure of prognostics (Saxena et al., "Metrics for evaluating performance of prognostic
-techniques", 2008; alpha 10 %, lambda one half), not by the whole discharge, which would halve it.
+flight's voltage, where ``EDGE`` of the time in the air is left. That is one voltage under the
+flight's mean load, free of manoeuvres. At its very end the curve is known worst, there no more
+than 4 of the 15 (33 of 106 others) can tell; an edge of 15 % lets most of the others do so (of
+0, 10, 15, 20 %: 33, 52, 58, 58). The error divides by the **time left** until then, as does the
+alpha-lambda measure of prognostics (Saxena et al., "Metrics for evaluating performance of
+prognostic techniques", 2008; alpha 10 %, lambda one half), not by the whole discharge, which
+would halve it; for the same mV a shorter time left makes it larger.
 
 **Which flights can tell.** The scatter about that curve (means of 2 s, their correlation counted)
 leaves the truth itself unsure: sigma of the level over its slope there. A flight tells whether a
 forecast is within 10 % where that sigma is at most half of this, ``TRUTH_PCT``, and the voltage
-falls at its end. Both definitions were set, on flights 16 to 136, before a forecast of these 15
-was seen; neither looks at a forecast. Figures over all flights stand beside.
+falls there. Both definitions are from flights 16 to 136; neither looks at a forecast. Figures over
+all flights stand beside.
 
 - ``battery_voltage_error_pct``, ``battery_voltage_error_worst_pct``: mean over the second half of
   |predicted - measured| / measured of 0.25 s means; median and worst of all flights. It is a
@@ -38,6 +41,8 @@ was seen; neither looks at a forecast. Figures over all flights stand beside.
   ``battery_time_truth_sigma_pct``: median of how unsure the truth of all is.
 - ``battery_time_whole_error_pct``: of the flights that can tell, over the time from take-off to
   the end instead.
+- ``battery_time_by_left``: the same two (median, worst of the flights that can tell) as the charge
+  of the flight falls from 50 to 30 % (the level lies at 15 %), in % of the time left and in s.
 - ``battery_time_in_interval``, ``battery_time_all_in_interval``: share of flights (that can tell,
   all) with the truth inside the 95 % interval told, ``battery_time_all_in_interval_and_truth``:
   inside 1.96 sigmas of forecast and truth together.
@@ -56,7 +61,8 @@ was seen; neither looks at a forecast. Figures over all flights stand beside.
   estimator as it comes.
 - ``battery_flights``: a row for each flight. ``number``, ``half_s``, ``left_s`` (true time left),
   ``truth_sigma_pct``, ``tells``, ``voltage_error_pct``, ``hindsight_pct``, ``voltage_bias_mv``,
-  ``fall_mv`` (half to end), ``time_error_pct`` and ``own_load_error_pct`` (signed),
+  ``fall_mv`` (half to the level), ``time_error_pct`` and ``own_load_error_pct`` (signed),
+  ``by_left_s`` (signed error and true time left [s], at ``LEFT``),
   ``time_low_pct`` and ``time_high_pct`` (interval over truth), ``line_error_pct``,
   ``resistance_ohm`` until half, ``wobble_mv`` (of the mixture), ``restarts``.
 - ``battery_logs``: what the estimator says of each PX4 log that has a voltage, with the x500's
@@ -91,6 +97,8 @@ from bench.physics_flights import NoData, flights, shared
 
 NAN, INF = float("nan"), float("inf")
 TRUTH_PCT = 5.0  # half of the bar
+EDGE = 0.15  # of the time in the air: where the level is taken, before the end
+LEFT = (0.5, 0.4, 0.3)  # of the flight's charge
 SETTLED_S = 5.0  # in the air, after which the hindsight curve begins; also its settling time
 BLOCK_S = 2.0
 SIM_S = 0.1
@@ -101,8 +109,12 @@ MEASURED_CHART = BatteryConfig(chart_spread=0.01, slow_share=0.01)
 
 
 class Hindsight(NamedTuple):
-    """The level a flight ends on [V], its sigma [V], the slope [V/s] there; the curve (n,) [V]."""
+    """A level near the flight's end [V], its sigma [V], the slope [V/s] there, its index.
 
+    ``curve_v``: (n,) the curve [V] of which it is a point.
+    """
+
+    end: int
     level_v: float
     sigma_v: float
     slope_v_s: float
@@ -140,6 +152,7 @@ def measure(console: Console) -> dict[str, Any]:
         **_times("battery_time_all", rows),
         "battery_time_truth_sigma_pct": statistics.median(r["truth_sigma_pct"] for r in rows),
         "battery_time_whole_error_pct": statistics.median(r["whole_error_pct"] for r in telling),
+        "battery_time_by_left": [_at_left(k, telling) for k in range(len(LEFT))],
         "battery_time_in_interval": statistics.mean(r["inside"] for r in telling),
         "battery_time_all_in_interval": statistics.mean(r["inside"] for r in rows),
         "battery_time_all_in_interval_and_truth": statistics.mean(r["inside_both"] for r in rows),
@@ -170,6 +183,19 @@ def _times(name: str, rows: list[dict[str, Any]]) -> dict[str, float]:
     return {f"{name}_error_pct": statistics.median(errors), f"{name}_error_worst_pct": max(errors)}
 
 
+def _at_left(place: int, rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return median and worst |error| of the rows with ``LEFT[place]`` of the charge left."""
+    wrong = [(abs(s), 100.0 * abs(s) / left) for s, left in (r["by_left_s"][place] for r in rows)]
+    seconds, shares = [w[0] for w in wrong] or [NAN], [w[1] for w in wrong] or [NAN]
+    return {
+        "left_pct": 100.0 * LEFT[place],
+        "error_s": statistics.median(seconds),
+        "error_worst_s": max(seconds),
+        "error_pct": statistics.median(shares),
+        "error_worst_pct": max(shares),
+    }
+
+
 def hindsight(flight: Discharge) -> Hindsight:
     """Return the end of a smooth curve laid through the whole flight; see the module."""
     begin, end = flight.start + round(SETTLED_S / DT_S), len(flight.voltage_v) - 1
@@ -187,13 +213,15 @@ def hindsight(flight: Discharge) -> Hindsight:
     error = voltage - design @ found
     memory = float(np.clip(error[1:] @ error[:-1] / (error @ error), 0.0, 0.9))
     variance = error @ error / (n - design.shape[1]) * (1.0 + memory) / (1.0 - memory)
-    last = columns[end].copy()
+    air = len(flight.voltage_v) - flight.start
+    place = end - round(EDGE * air)
+    last = columns[place].copy()
     last[4:] = 0.0  # under the mean load
     cov = variance * np.linalg.inv(design.T @ design)
-    slope = (found[1] + 2.0 * found[2]) / span - found[3] * settling[end] / SETTLED_S
-    return Hindsight(
-        float(last @ found), math.sqrt(float(last @ cov @ last)), float(slope), columns @ found
-    )
+    slope = (found[1] + 2.0 * share[place] * found[2]) / span
+    slope -= found[3] * settling[place] / SETTLED_S
+    sigma = math.sqrt(float(last @ cov @ last))
+    return Hindsight(place, float(last @ found), sigma, float(slope), columns @ found)
 
 
 def judge(
@@ -202,23 +230,31 @@ def judge(
     """Return the row of one flight: followed to half of its discharge, then predicted."""
     voltage, asked = flight.voltage_v, power_w(flight, weights)
     drawn = np.cumsum(asked / voltage)
-    half = int(np.argmax(drawn >= 0.5 * drawn[-1]))
+    truth = hindsight(flight)
+    places = [int(np.argmax(drawn >= (1.0 - share) * drawn[-1])) for share in LEFT]
+    half, by_left = places[0], []
     estimator = BatteryEstimator(cell, config)
-    for i in range(half):
+    for i in range(places[-1] + 1):
+        if i in places:
+            rest_s = (truth.end - i) * DT_S
+            lasts = estimator.endurance(float(asked[i : truth.end].mean()), truth.level_v)
+            by_left.append((lasts.time_s - rest_s, rest_s))
+        if i == half:
+            believed, scale, told = estimator.filter, estimator.scale(), lasts
+            own = estimator.endurance(empty_v=truth.level_v)
+            resistance_ohm = estimator.parameters()[0].value
+            restarts = estimator.restarts.total()
         at = round((i + 1) * DT_S * 1e9)
         estimator.on(Battery(at, at, voltage[i], NAN, NAN, 0), asked[i])
-    truth = hindsight(flight)
-    left_s = (len(voltage) - 1 - half) * DT_S
+    left_s = by_left[0][1]
     falls = truth.slope_v_s < 0.0
     truth_pct = 100.0 * truth.sigma_v / -truth.slope_v_s / left_s if falls else INF
-    vector, table, state = estimator.filter.pack_at()
-    ahead = asked[half:] * estimator.scale()
+    vector, table, state = believed.pack_at()
+    ahead = asked[half:] * scale
     error = (
         battery.discharge(vector, table, state, ahead, config.ambient_c, DT_S)[:, 3]
         - voltage[half:]
     )
-    told = estimator.endurance(float(asked[half:].mean()), truth.level_v)
-    own = estimator.endurance(empty_v=truth.level_v)
     both_s = math.hypot(told.sigma_s, 0.01 * truth_pct * left_s)
     since = np.arange(flight.start + round(10.0 / DT_S), half)
     slope, offset = np.polyfit(since * DT_S, voltage[since], 1)
@@ -242,13 +278,12 @@ def judge(
         "time_high_pct": 100.0 * told.high_s / left_s,
         "inside": told.low_s <= left_s <= told.high_s,
         "inside_both": abs(told.time_s - left_s) <= 1.96 * both_s,
-        "whole_error_pct": 100.0
-        * abs(told.time_s - left_s)
-        / ((len(voltage) - 1 - flight.start) * DT_S),
+        "whole_error_pct": 100.0 * abs(told.time_s - left_s) / ((truth.end - flight.start) * DT_S),
+        "by_left_s": by_left,
         "line_error_pct": float(100.0 * (line_s - left_s) / left_s),
-        "resistance_ohm": estimator.parameters()[0].value,
-        "wobble_mv": 1e3 * estimator.filter.wobble_v,
-        "restarts": estimator.restarts.total(),
+        "resistance_ohm": resistance_ohm,
+        "wobble_mv": 1e3 * believed.wobble_v,
+        "restarts": restarts,
     }
 
 

@@ -334,6 +334,12 @@ class BatteryFilter:
         doubt[0] = 0.0
         return doubt
 
+    def sag_doubt(self, power_w: float, seconds: float) -> float:
+        """Return how far [V] the sag of ``power_w`` [W] may walk in ``seconds`` [s], one sigma."""
+        current = power_w * math.exp(self.x[SCALE]) / max(self.ocv_v(), 1e-3)
+        ohm = self._pack[model.RESISTANCE] * math.exp(self.x[RES]) * self._growth(self.x)[0]
+        return float(ohm * current * self._walk * math.sqrt(seconds / 60.0))
+
     def _ahead(self, left: float) -> Array:
         """Return how far ahead of ``left`` the table's charges lie, in ``table_charge``."""
         ahead: Array = np.maximum(left - self._grid, 0.0) / self._config.table_charge
@@ -360,4 +366,5 @@ def blend(bank: tuple[BatteryFilter, ...]) -> BatteryFilter:
     for k, one in zip(share, bank, strict=True):
         mixed.p += k * (one.p + np.outer(one.x - mixed.x, one.x - mixed.x))
     mixed.wobble_v = math.sqrt(float(share @ [one.wobble_v**2 for one in bank]))
+    mixed._walk = math.sqrt(float(share @ [one._walk**2 for one in bank]))
     return mixed

@@ -42,9 +42,9 @@ class Endurance(NamedTuple):
     """Time [s] and energy [J] at the terminals until empty; sigma and 95 % interval of the time.
 
     The interval is not symmetric: it ends where the state is 1.96 sigmas off in the direction
-    that matters to the time; a voltage that wobbles at the same load, or a chart that is off
-    down there in another way than here, may cross early or late. All NaN where so little is drawn
-    that no end is in sight: aircraft at rest.
+    that matters to the time; a voltage that wobbles at the same load, a resistance that walks on
+    until then, or a chart that is off down there in another way than here, may cross early or
+    late. All NaN where so little is drawn that no end is in sight: aircraft at rest.
     """
 
     time_s: float
@@ -65,13 +65,15 @@ def endurance(
 
     step_s = _step_s(belief, power_w)
 
-    def lasts(x: Array, sigmas: float = 0.0) -> tuple[float, float]:
-        """Return time and energy; with wobble and chart ahead so many sigmas too low."""
+    chart_v = belief.chart_doubt()
+
+    def lasts(x: Array, sigmas: float = 0.0, level_v: float = 0.0) -> tuple[float, float]:
+        """Return time and energy; with level and chart ahead so many sigmas too low."""
         vector, table, start = belief.pack_at(x)
         if empty_v is not None:
             vector[model.CUTOFF_V] = empty_v
-        vector[model.CUTOFF_V] += sigmas * belief.wobble_v
-        table = table - sigmas * belief.chart_doubt()
+        vector[model.CUTOFF_V] += sigmas * level_v
+        table = table - sigmas * chart_v
         load = power_w * math.exp(x[SCALE])
         return model.endurance(vector, table, start, load, belief.ambient_c, step_s, most_s)
 
@@ -84,14 +86,16 @@ def endurance(
         away = np.zeros(N)
         away[i] = sigmas[i]
         slope[i] = 0.5 * (lasts(belief.x + away)[0] - lasts(belief.x - away)[0])
-    late = 0.5 * (lasts(belief.x, -1.0)[0] - lasts(belief.x, 1.0)[0])
+    level = math.hypot(belief.wobble_v, belief.sag_doubt(power_w, time))
+    late = 0.5 * (lasts(belief.x, -1.0, level)[0] - lasts(belief.x, 1.0, level)[0])
     gradient = np.divide(slope, sigmas, out=np.zeros(N), where=sigmas > 0.0)
     sigma = math.hypot(late, math.sqrt(max(float(gradient @ belief.p @ gradient), 0.0)))
     if sigma == 0.0:
         return Endurance(time, 0.0, time, time, energy)
     along = SIGMAS_95 * belief.p @ gradient / sigma
     drop = SIGMAS_95 * late / sigma
-    low, high = lasts(belief.x - along, drop)[0], lasts(belief.x + along, -drop)[0]
+    low = lasts(belief.x - along, drop, level)[0]
+    high = lasts(belief.x + along, -drop, level)[0]
     return Endurance(time, sigma, min(low, time), max(high, time), energy)
 
 
