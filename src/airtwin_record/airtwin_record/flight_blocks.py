@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airtwin_core.types import Array, Parameter
+from airtwin_physics.battery import Drain
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class FlightBlocks:
     """Judged blocks (n, width) of one flight, and what was not judged by cause.
 
     ``battery``: what the flight tells of its battery; empty without a battery's samples.
+    ``drain``: its discharge, where the current was measured.
     """
 
     name: str
@@ -20,3 +22,4 @@ class FlightBlocks:
     blocks: Array
     refused: dict[str, int]
     battery: tuple[Parameter, ...] = ()
+    drain: Drain | None = None

@@ -18,7 +18,7 @@ import yaml
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.intake import Intake
 from airtwin_core.types import Array, Battery, Parameter
-from airtwin_physics.battery.estimator import BatteryEstimator
+from airtwin_physics.battery import BatteryConfig, BatteryEstimator, drain
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.identify import changes, prior, rows, verdict
 from airtwin_physics.identify import fit as fitting
@@ -108,7 +108,8 @@ def run(
     strange = next((one.strange for one in seen if one.strange), "")
     parameters = tuple(_trusted(p, held, strange, unlike.get(p.name, "")) for p in parameters)
     parameters += identify_battery.together([f.battery for f in usable])
-    written = _changes(aircraft, aircraft_text, parameters, usable, mass_kg)
+    pack = identify_battery.learnt([f.drain for f in flights], aircraft.battery)
+    written = _changes(aircraft, aircraft_text, parameters, usable, mass_kg, pack)
     headline = (
         f"Identified by airtwin identify from {', '.join(f.name for f in usable)} "
         f"({flown_s:.0f} s of flight).\nWhat could not be identified keeps value and source."
@@ -206,7 +207,8 @@ def blocks_of(
             f"{aircraft.name} has {aircraft.rotor_count}"
         )
     table = np.array(taken) if taken else np.zeros((0, rows.width(aircraft.rotor_count)))
-    return FlightBlocks(name, _date(log), table, dict(blocks.refused), battery)
+    drained = drain(voltages, aircraft.battery, BatteryConfig())
+    return FlightBlocks(name, _date(log), table, dict(blocks.refused), battery, drained)
 
 
 def _date(log: VehicleLog) -> str:
@@ -280,6 +282,7 @@ def _changes(
     parameters: tuple[Parameter, ...],
     flights: list[FlightBlocks],
     mass_kg: float | None,
+    pack: tuple[Change, ...],
 ) -> tuple[Change, ...]:
     known = {p.name: p for p in parameters if p.known}
     logs = ", ".join(f.name + (f" of {f.date}" if f.date else "") for f in flights)
@@ -308,7 +311,7 @@ def _changes(
         ("battery_resistance", "battery.resistance_ohm", ".5g"),
         ("battery_capacity", "battery.capacity_ah", ".5g"),
     ):
-        if name in known:
+        if name in known and key not in {change.key for change in pack}:
             out.append(Change(key, format(known[name].value, form), source(name)))
     if "body_drag_area" in known:
         ratio = known["body_drag_area"].value / float(aircraft.drag_area_frd_m2[0])
@@ -320,7 +323,7 @@ def _changes(
         values = [known[name].value * e for name, e in zip(rotors, old, strict=True)]
         text = "[" + ", ".join(f"{value:.4f}" for value in values) + "]"
         out.append(Change("effectiveness", text, source(*rotors)))
-    return tuple(out)
+    return (*out, *pack)
 
 
 def _shift(aircraft_text: str) -> list[float]:

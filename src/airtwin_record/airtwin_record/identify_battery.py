@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resistance and capacity of the battery out of several flights."""
+"""The battery out of several flights: resistance and capacity, or the whole pack."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from airtwin_core.aircraft import BatteryCoefficients
 from airtwin_core.types import Parameter
-from airtwin_physics.battery.config import BatteryConfig
+from airtwin_physics.battery import BatteryConfig, Drain, learn
+from airtwin_physics.identify.aircraft_text import Change
 
 
 def together(
@@ -32,6 +34,27 @@ def together(
     return tuple(
         _one([p for flight in told for p in flight if p.name == name], share)
         for name, share in shares.items()
+    )
+
+
+def learnt(
+    drains: Sequence[Drain | None], coefficients: BatteryCoefficients
+) -> tuple[Change, ...]:
+    """Return what the pack's discharges say of the file; nothing if none went deep enough.
+
+    The discharges are taken to be of one pack, or of packs that are alike.
+    """
+    there = [drain for drain in drains if drain is not None]
+    pack = learn(there, coefficients, BatteryConfig())
+    if pack is None:
+        return ()
+    source = f"fitted to {len(there)} discharge{'s' * (len(there) > 1)}, one at least to empty"
+    chart = ", ".join(f"{volts:.4f}" for volts in pack.ocv_cell_v)
+    numbers = ("capacity_ah", "resistance_ohm", "polarisation_ohm", "polarisation_s")
+    return (
+        *(Change(f"battery.{n}", f"{getattr(pack, n):.5g}", source) for n in numbers),
+        Change("battery.ocv_cell_v", f"[{chart}]", source),
+        Change("battery.learned_discharges", str(len(there)), source),
     )
 
 

@@ -14,6 +14,7 @@ import yaml
 
 from airtwin_core import aircraft as aircraft_files
 from airtwin_core.types import Parameter
+from airtwin_physics import battery
 from airtwin_physics.identify import fit as fitting
 from airtwin_physics.identify import level_wind, rows
 from airtwin_physics.identify.aircraft_text import Change, rewritten
@@ -244,3 +245,28 @@ def test_the_wrong_aircraft_and_logs_without_motors_are_named(tmp_path):
     with pytest.raises(UnusableFlight, match="only multirotors"):
         identify.run([OCTO], wing, X500_TEXT, tmp_path / "a.yaml")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_discharge_to_empty_is_written_to_the_file_as_the_packs_own(tmp_path):
+    """A pack with 0.8 of the capacity and 40 mV less a cell; half of it would write nothing."""
+    true = replace(
+        X500.battery,
+        capacity_ah=0.8 * X500.battery.capacity_ah,
+        ocv_cell_v=X500.battery.ocv_cell_v - np.linspace(0.04, 0.0, 21),
+    )
+    vector, table = battery.pack(true)
+    power = 200.0 + 40.0 * np.repeat(np.random.default_rng(0).normal(size=300), 4)
+    power[:5] = 10.0
+    run = battery.discharge(vector, table, np.array([0.0, 0.0, 25.0]), power, 25.0, 1.0)
+    end = int(np.argmax(run[:, 3] < 13.0))
+    drain = battery.Drain(run[:end, 3], power[:end], 25.0, emptied=True)
+    written = identify_battery.learnt([None, drain], X500.battery)
+    path = tmp_path / "x500_flown.yaml"
+    path.write_text(rewritten(X500_TEXT, written, "Identified"))
+    pack = aircraft_files.load(path).battery
+    assert pack.learned_discharges == 1
+    assert X500.battery.learned_discharges == 0
+    assert pack.capacity_ah == pytest.approx(true.capacity_ah, rel=0.05)
+    assert np.abs(pack.ocv_cell_v - true.ocv_cell_v)[4:].max() < 0.02
+    half = battery.Drain(run[: end // 2, 3], power[: end // 2], 25.0, emptied=False)
+    assert identify_battery.learnt([half], X500.battery) == ()

@@ -61,6 +61,7 @@ class BatteryCoefficients:
 
     Equations in airtwin_physics/battery/model.py. Resistances are the pack's at 25 deg C, well
     charged; ``polarisation_*``: one RC pair; ``cutoff_cell_v``: empty, under load.
+    ``learned_discharges``: how many of this very pack the other numbers were fitted to.
     """
 
     cells: int
@@ -77,6 +78,7 @@ class BatteryCoefficients:
     avionics_w: float
     speed_per_volt_rad_s_v: float
     ocv_cell_v: Array
+    learned_discharges: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def load(name_or_path: str | Path) -> Aircraft:
     mass = _measured_mass(mass_properties(model), data, path)
     centre_frd = mass.centre_flu_m @ FRD_FLU
     count = int(mass.rotor_turns.size)
-    battery = dict(_section(data, "battery", path))
+    battery = {"learned_discharges": 0} | _section(data, "battery", path)
     battery["ocv_cell_v"] = _vector(battery.get("ocv_cell_v", []), path, "battery.ocv_cell_v")
     if battery["ocv_cell_v"].size < 2 or np.any(np.diff(battery["ocv_cell_v"]) < 0.0):
         raise AircraftError(f"{path}: battery.ocv_cell_v must rise with charge")

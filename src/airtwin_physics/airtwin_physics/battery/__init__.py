@@ -4,6 +4,7 @@
 from airtwin_physics.battery.config import BatteryConfig
 from airtwin_physics.battery.estimator import BatteryBelief, BatteryEstimator
 from airtwin_physics.battery.forecast import Endurance
+from airtwin_physics.battery.learning import Drain, drain, learn
 from airtwin_physics.battery.model import (
     discharge,
     drained,
@@ -20,11 +21,14 @@ __all__ = [
     "BatteryBelief",
     "BatteryConfig",
     "BatteryEstimator",
+    "Drain",
     "Endurance",
     "discharge",
+    "drain",
     "drained",
     "endurance",
     "growth",
+    "learn",
     "left",
     "ocv",
     "pack",

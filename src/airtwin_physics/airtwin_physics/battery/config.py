@@ -83,3 +83,15 @@ class BatteryConfig:
                 raise ValueError(f"{name} is {told}, expected a number > 0")
         if len(self.wobble_walk) != len(self.wobble_cell_v):
             raise ValueError("wobble_walk and wobble_cell_v differ in length")
+
+
+# A pack whose numbers were learnt from its own discharges (learning.py): what may differ in the
+# next one. Capacity moves with temperature, current and age; the chart's error is that of the fit,
+# and holds most of the slow polarisation that its discharge had.
+LEARNED = BatteryConfig(
+    capacity_share=0.05,
+    chart_spread=0.1,
+    table_cell_v=0.01,
+    resistance_share=0.3,
+    slow_share=0.2,
+)

@@ -18,7 +18,7 @@ import numpy as np
 from airtwin_core.aircraft import BatteryCoefficients
 from airtwin_core.types import Battery, Parameter
 from airtwin_physics.battery import model
-from airtwin_physics.battery.config import BatteryConfig
+from airtwin_physics.battery.config import LEARNED, BatteryConfig
 from airtwin_physics.battery.filter import CAP, LEFT, RES, SCALE, WARM, BatteryFilter, blend
 from airtwin_physics.battery.forecast import Endurance, Load, endurance
 
@@ -59,7 +59,8 @@ class BatteryEstimator:
         self, coefficients: BatteryCoefficients, config: BatteryConfig | None = None
     ) -> None:
         self._c = coefficients
-        self._config = config or BatteryConfig()
+        usual = LEARNED if coefficients.learned_discharges > 0.0 else BatteryConfig()
+        self._config = config or usual
         self._bank = self._filters()
         self._mixed: BatteryFilter | None = None  # until the next sample
         self.refused: Counter[str] = Counter()
