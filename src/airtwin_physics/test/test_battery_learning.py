@@ -129,6 +129,20 @@ def test_no_discharge_without_a_meter_or_with_a_gap(
     for samples in ([], earlier[:1], silent, unmetered, earlier[:50] + earlier[200:]):
         assert battery.drain(samples, file, CONFIG) is None
     assert battery.drain(earlier[::-1], file, CONFIG) is None
+    for cells in (2, 6):  # all above what a cell has; below the cut-off at once
+        assert battery.drain(earlier, replace(file, cells=cells), CONFIG) is None
+
+
+def test_discharges_of_two_packs_are_not_one(
+    earlier: list[Battery], file: BatteryCoefficients
+) -> None:
+    """The second says 120 mV a cell more all along."""
+    other = [replace(s, voltage_v=s.voltage_v + 0.48 * (i > 40)) for i, s in enumerate(earlier)]
+    drains = [battery.drain(samples, file, CONFIG) for samples in (earlier, other)]
+    told = [one for one in drains if one is not None]
+    assert len(told) == 2
+    assert battery.learn(told[:1], file, CONFIG) is not None
+    assert battery.learn(told, file, CONFIG) is None
 
 
 def test_a_learnt_file_is_believed_more(learnt: BatteryCoefficients, file: BatteryCoefficients):

@@ -33,6 +33,8 @@ MOST_DAMPING = 1e6
 # stays: under one load it is as well the end of the chart
 NAMES = ("resistance_ohm", "polarisation_ohm", "polarisation_s")
 CAPACITY, CHART = len(NAMES), len(NAMES) + 1
+LEAST_S = 60.0  # [s] of a discharge: less tells nothing of a pack
+MOST_SIGMAS = 4.0  # [-] rms of the error, in FIT_CELL_V, of a model that follows a discharge
 BEGIN_SHARE = 0.03  # [-] sigma of the share of charge at a begin
 WELL_CHARGED = 0.5  # [-] share of charge that a discharge to the cut-off must have drawn
 
@@ -55,15 +57,19 @@ def drain(
 ) -> Drain | None:
     """Return one log's means of each second until the voltage is at the cut-off for 5 s.
 
-    None without a measured current, or where the log is silent for longer than ``gap_s``.
+    None without a measured current, where the log is silent for longer than ``gap_s``, where it is
+    shorter than ``LEAST_S``, or of another number of cells.
     """
     told = np.array([(s.stamp_ns * 1e-9, s.voltage_v, s.current_a) for s in samples])
     told = told.reshape(-1, 3)
-    told = told[np.isfinite(told).all(axis=1) & (told[:, 1] > config.cell_least_v)]
+    cell_v = told[:, 1] / coefficients.cells
+    right = (cell_v > config.cell_least_v) & (cell_v < config.cell_most_v)
+    told = told[right & np.isfinite(told).all(axis=1)]
+    newest = np.maximum.accumulate(told[:, 0])
+    told = told[np.concatenate((told[:1, 0] > 0.0, told[1:, 0] > newest[:-1]))]
     if len(told) < 2 or not told[:, 2].max() > 0.0:
         return None
-    apart = np.diff(told[:, 0])
-    if not (apart.min() > 0.0 and apart.max() <= config.gap_s):
+    if np.diff(told[:, 0]).max() > config.gap_s:
         return None
     second = np.floor((told[:, 0] - told[0, 0]) / STEP_S).astype(int)
     there, place = np.unique(second, return_inverse=True)
@@ -74,6 +80,8 @@ def drain(
     cutoff_v = coefficients.cells * coefficients.cutoff_cell_v
     low = np.convolve(voltage, np.full(5, 0.2), "valid") <= cutoff_v
     end = int(np.argmax(low)) if low.any() else voltage.size
+    if end * STEP_S < LEAST_S:
+        return None
     temperature = next(
         (s.temperature_c for s in samples if model.COLD_C <= s.temperature_c <= model.HOT_C),
         config.ambient_c,
@@ -87,7 +95,8 @@ def learn(
     """Return the file's battery with resistances, capacity and chart as the discharges have them.
 
     None if no discharge went from well charged to the cut-off, or through ``capacity_drawn`` of
-    the charge: between, less capacity is as well another chart.
+    the charge (between, less capacity is as well another chart), or if the model does not follow
+    one of them: they are not of one pack.
     """
     chart = coefficients.ocv_cell_v
     shared = CHART + chart.size
@@ -123,7 +132,8 @@ def learn(
         if before - cost(found, wrong) < 1e-3 * before:
             break
     pack = _pack(coefficients, found[:shared])
-    if not any(_tells(one, pack, config) for one in drains):
+    follows = all(float(np.mean(e * e)) < MOST_SIGMAS**2 for e in wrong)
+    if not (follows and any(_tells(one, pack, config) for one in drains)):
         return None
     chart = np.maximum.accumulate(pack.ocv_cell_v)  # it never falls with charge
     return dataclasses.replace(pack, ocv_cell_v=chart, learned_discharges=len(drains))
@@ -174,7 +184,7 @@ def _precision(n: int, config: BatteryConfig) -> Array:
 
 
 def _pack(coefficients: BatteryCoefficients, found: Array) -> BatteryCoefficients:
-    """Return the battery with the fitted numbers; a chart never falls with charge."""
+    """Return the battery with the fitted numbers."""
     n = coefficients.ocv_cell_v.size
     values = {
         name: getattr(coefficients, name) * float(np.exp(found[i])) for i, name in enumerate(NAMES)
@@ -190,7 +200,8 @@ def _pack(coefficients: BatteryCoefficients, found: Array) -> BatteryCoefficient
 def _slope(one: Drain, coefficients: BatteryCoefficients, found: Array, error: Array) -> Array:
     """Return the derivative (m, n) of ``_error`` (m,) by the numbers ``found`` (n,)."""
     steps = 1e-3 * np.eye(found.size)
-    return np.array([(_error(one, coefficients, found + d) - error) / 1e-3 for d in steps]).T
+    slope: Array = np.array([_error(one, coefficients, found + d) - error for d in steps]).T / 1e-3
+    return slope
 
 
 def _error(one: Drain, coefficients: BatteryCoefficients, found: Array) -> Array:
