@@ -35,6 +35,7 @@ _CAP = (
 # What may have gone wrong unnoticed with the attitude [rad] and the biases [rad/s], [m/s^2].
 _DOUBT = np.zeros(kernel.N)
 _DOUBT[6:15] = np.repeat([0.15, 0.05, 0.3], 3) ** 2
+_CLIMB_M_S = 1.0  # by which the speed down of now may differ from its mean of some seconds
 
 _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
@@ -264,6 +265,20 @@ class Belief:
         variance = self._config.barometer_noise_m**2 + wash2
         correction.place(p, kernel.BARO, kernel.POS + 2, 1.0, variance)
         p[kernel.BARO, kernel.WASH] = p[kernel.WASH, kernel.BARO] = -wash2
+
+    def take_climb(self, residual_m: float, down_m_s: float) -> None:
+        """Take height and speed down from the barometer, whose innovation is given.
+
+        down_m_s: mean of the last seconds, so it is doubted by ``_CLIMB_M_S``. As the barometer's
+        own offset is in the height now, both are doubted.
+        """
+        p, down = self.p, kernel.POS + 2
+        variance = float(p[kernel.BARO, kernel.BARO]) + self._config.barometer_noise_m**2
+        self.position_ned_m[2] -= residual_m
+        self.velocity_ned_m_s[2] = down_m_s
+        correction.forget(p, down, variance)
+        correction.forget(p, kernel.VEL + 2, _CLIMB_M_S**2)
+        p += np.diag(_DOUBT)
 
     def take_velocity(self, measured: Array, variance: Array) -> None:
         """Take the velocity from GNSS as it is; measured, variance (3,).

@@ -18,6 +18,7 @@ from airtwin_physics.ekf.tally import NEVER_S
 from airtwin_physics.ekf.wash import Sample, Wash
 
 _FRESH_S = 1.0
+_RUNAWAY = 5.0  # sigmas of two altitudes: the height that is believed leaves the barometer's
 _WASH = kernel.WANDER.index(kernel.WASH)  # its place in ``sigma``
 
 
@@ -36,6 +37,7 @@ class Height:
         """Forget all but the counts."""
         self._started = False
         self._altitude_m, self._seen_s = float("nan"), NEVER_S
+        self._parted = (NEVER_S, 0.0, 0.0)  # first refused: when, altitude, innovation [m]
         self.wash.start_over()
         self._belief.sigma[_WASH] = self.wash.size_m
         self.climb_s = NEVER_S  # when something else last showed the speed down
@@ -52,7 +54,11 @@ class Height:
         return gate.shut_since_s is None and at_s - gate.passed_s < _FRESH_S
 
     def fuse(self, sample: Barometer, at_s: float, lag_s: float) -> None:
-        """Fuse a pressure altitude; the first one, and one after a long disagreement, is tied."""
+        """Fuse a pressure altitude; the first one, and one after a long disagreement, is tied.
+
+        Unless the disagreement grows while nothing else shows the height: a pressure that stepped
+        stays as far off as it was, so then it is the IMU that carries the height away.
+        """
         c, source, belief = self._config, self.barometer, self._belief
         if source.unusable(at_s, lag_s, sample.altitude_m, belief):
             return
@@ -68,13 +74,20 @@ class Height:
             return
         left, noise = np.array([residual]), np.array([c.barometer_noise_m**2])
         # beside GNSS its corrections move nothing level that counts
-        alone = self._alone(at_s)
+        alone, was_shut = self._alone(at_s), source.gate.shut_since_s is not None
         if source.judge(belief, h, left, noise, at_s, sample.stamp_ns, north=not alone):
             return
+        if not was_shut:
+            self._parted = (at_s, sample.altitude_m, residual)
         if at_s - self.seconded_s < _FRESH_S:
             return  # two of three: it is the filter that is wrong
         if source.gate.shut_for_s(at_s) > c.recover_s:
-            belief.tie_barometer(residual)
+            since_s, altitude_m, parted_m = self._parted
+            two_m = math.sqrt(2.0) * c.barometer_noise_m
+            if alone and abs(residual - parted_m) > _RUNAWAY * two_m:
+                belief.take_climb(residual, (altitude_m - sample.altitude_m) / (at_s - since_s))
+            else:
+                belief.tie_barometer(residual)
             source.take_back(at_s)
 
     def _alone(self, at_s: float) -> bool:
