@@ -239,14 +239,20 @@ def _coverage(console: Console, craft: aircraft.Aircraft) -> dict[str, Any]:
 
 
 def _with_ratio(error: Array) -> Array:
-    return np.append(error, error[rows.THRUST] - error[rows.MASS])
+    return np.append(error, error @ _ratio(len(error)))
+
+
+def _ratio(size: int) -> Array:
+    """Return (N,): thrust of all rotors over mass, by its logarithm."""
+    line = np.zeros(size)
+    line[rows.THRUST], line[rows.MASS] = 1.0, -1.0
+    line[rows.EFFECT :] = 1.0 / (size - rows.EFFECT)
+    return line
 
 
 def _ratio_covariance(p: Array) -> Array:
     """Return the covariance with thrust over mass as one more parameter at the end."""
-    line = np.zeros(len(p))
-    line[rows.THRUST], line[rows.MASS] = 1.0, -1.0
-    wide = np.vstack((np.eye(len(p)), line))
+    wide = np.vstack((np.eye(len(p)), _ratio(len(p))))
     return np.asarray(wide @ p @ wide.T)
 
 

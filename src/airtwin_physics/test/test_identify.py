@@ -179,7 +179,8 @@ def test_what_is_told_holds_what_lies_between_the_filters():
     assert theta[rows.EFFECT] == pytest.approx(-0.1)
     within = identifier._p[0, rows.EFFECT, rows.EFFECT]
     # and half of what a rotor weak from the start adds
-    within += 0.5 * 0.01 * IdentifyConfig().fault_jump ** 2
+    config = IdentifyConfig()
+    within += 0.5 * config.damaged / 4 * config.fault_jump**2
     assert p[rows.EFFECT, rows.EFFECT] == pytest.approx(within + 0.01, rel=0.01)
 
 

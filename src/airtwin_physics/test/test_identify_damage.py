@@ -18,6 +18,7 @@ CONFIG = IdentifyConfig()
 CRAFT = rows.craft(X500)
 FIRST = prior.covariance(CONFIG, CRAFT)
 ROTORS = np.arange(4)
+EACH = CONFIG.damaged / 4  # a rotor's chance of having been weak
 
 
 def posterior(first, slopes, noise2, measured):
@@ -39,7 +40,7 @@ def test_each_hypothesis_is_what_a_broader_first_belief_gives(seed):
     slopes -= np.outer(slopes @ alike, alike) / (alike @ alike)
     measured = 0.1 * rng.normal(size=5)
     theta, p, evidence = posterior(FIRST, slopes, 0.01, measured)
-    weights, means, covariances = [1.0 - 0.04], [theta], [p]
+    weights, means, covariances = [1.0 - CONFIG.damaged], [theta], [p]
     for rotor in ROTORS:
         wide = FIRST.copy()
         wide[rows.EFFECT + rotor, rows.EFFECT + rotor] += CONFIG.fault_jump**2
@@ -50,7 +51,7 @@ def test_each_hypothesis_is_what_a_broader_first_belief_gives(seed):
         shift = column @ np.linalg.solve(s, measured)
         spread = CONFIG.fault_jump**2 - column @ np.linalg.solve(s, column)
         losing = damage.math.erfc(shift / np.sqrt(2.0 * spread))
-        weights.append(0.01 * losing * np.exp(other - evidence))
+        weights.append(EACH * losing * np.exp(other - evidence))
         means.append(mean)
         covariances.append(covariance)
     weight = np.array(weights) / np.sum(weights)
@@ -67,7 +68,7 @@ def test_before_the_flight_only_the_rotors_are_less_sure():
     told, p = damage.told(np.zeros(len(FIRST)), FIRST, FIRST, ROTORS, CONFIG)
     assert np.allclose(told, 0.0)
     grown = np.diag(p) - np.diag(FIRST)
-    assert np.allclose(grown[rows.EFFECT :], 0.01 * CONFIG.fault_jump**2, rtol=0.05)
+    assert np.allclose(grown[rows.EFFECT :], EACH * CONFIG.fault_jump**2, rtol=0.05)
     assert np.allclose(grown[: rows.EFFECT], 0.0)
 
 
@@ -78,7 +79,7 @@ def test_whoever_lets_no_rotor_jump_knows_that_one_may_have_been_weak(sure_of):
     identifier._weight[:] = 0.0
     identifier._weight[sure_of] = 1.0
     more = np.diag(identifier.covariance - identifier._p[sure_of])[rows.EFFECT :]
-    np.testing.assert_allclose(more, 0.01 * CONFIG.fault_jump**2, rtol=0.1)
+    np.testing.assert_allclose(more, EACH * CONFIG.fault_jump**2, rtol=0.1)
 
 
 @pytest.mark.parametrize("rotor", [0, 3])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A rotor that was weak before anybody looked. Pure.
 
-Rotors of one aircraft are alike to a few percent, but one in a hundred is damaged, and may have
-been before take-off, where no filter of the bank saw it fall. Its moment is that of a centre of
+Rotors of one aircraft are alike to a few percent, but one may be damaged, and may have been before
+take-off, where no filter of the bank saw it fall. Its moment is that of a centre of
 mass that lies elsewhere; only yaw, lift and what rotors are like tell them apart. So what is
 believed is held against n more hypotheses: rotor i was weak. Nothing is filtered again: all is
 linear and Gaussian, and what a broader first belief would have given follows from the last one.
@@ -33,8 +33,8 @@ def told(
     ``first``: (N, N) the belief before, with what was freed since; ``lifting``: the rotors.
     """
     n = theta.size - EFFECT
-    share, v = config.damaged, config.fault_jump**2
-    weights, means, spreads = [1.0 - share * len(lifting)], [np.zeros_like(theta)], [0.0 * p]
+    share, v = config.damaged / max(len(lifting), 1), config.fault_jump**2
+    weights, means, spreads = [1.0 - config.damaged], [np.zeros_like(theta)], [0.0 * p]
     for rotor in lifting:
         # all rotors weaker and an aircraft heavier by as much look alike: along e the mean stays
         e, alike = np.zeros_like(theta), np.zeros_like(theta)

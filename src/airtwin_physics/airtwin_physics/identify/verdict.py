@@ -20,6 +20,7 @@ from airtwin_physics.identify.rows import (
     ROTOR_DRAG,
     THRUST,
     YAW_TRIM,
+    lifting,
 )
 
 _NOT_FLOWN = "no flight in free air yet"
@@ -134,13 +135,19 @@ def _thrust_over_mass(
     covariance: Array,
     flown_s: float,
 ) -> Parameter:
-    """Return what hover does tell; mass and thrust constant rest on it and on each other."""
+    """Return what hover does tell, thrust of all rotors as they are over mass.
+
+    Mass and thrust constant rest on it and on each other. The constant is the mean rotor's: of one
+    weak rotor and of a heavier aircraft, hover tells only that both take more speed.
+    """
     file_value = aircraft.rotors.thrust_n_s2 / aircraft.mass_kg
-    value = file_value * float(np.exp(theta[THRUST] - theta[MASS]))
-    before, now = (
-        float(np.sqrt(max(p[MASS, MASS] + p[THRUST, THRUST] - 2.0 * p[MASS, THRUST], 0.0)))
-        for p in (first, covariance)
-    )
+    lifts = lifting(aircraft)
+    mean = float(np.mean(1.0 + theta[EFFECT:][lifts]))
+    value = file_value * float(np.exp(theta[THRUST] - theta[MASS])) * mean
+    line = np.zeros(theta.size)
+    line[THRUST], line[MASS] = 1.0, -1.0
+    line[EFFECT:][lifts] = 1.0 / (mean * lifts.sum())
+    before, now = (float(np.sqrt(max(line @ p @ line, 0.0))) for p in (first, covariance))
     known = flown_s > 0.0 and now <= config.known_share * before
     cause = _RATIO if flown_s > 0.0 else _NOT_FLOWN
     return Parameter(

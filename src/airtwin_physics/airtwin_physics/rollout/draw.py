@@ -127,9 +127,10 @@ def factors(
             goes_with_mass = goes_with_mass or parameter.name == "thrust_over_mass"
     z = rng.standard_normal((n, sigma.size)) if sampled else np.zeros((n, sigma.size))
     drawn = mean * np.exp(sigma * z)
-    if goes_with_mass:
-        drawn[:, F_THRUST] *= drawn[:, F_MASS]
     drawn[:, F_ROTOR:] = mean[F_ROTOR:] * (1.0 + sigma[F_ROTOR:] * z[:, F_ROTOR:])
+    if goes_with_mass:
+        # told is the thrust of all rotors together, weak ones among them
+        drawn[:, F_THRUST] *= drawn[:, F_MASS] / drawn[:, F_ROTOR:].mean(axis=1)
     return np.clip(drawn, FACTOR_MIN, FACTOR_MAX)
 
 
