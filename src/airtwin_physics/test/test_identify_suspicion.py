@@ -16,9 +16,9 @@ SIGMA = np.full(4, 0.03)
 LOST = np.array([0.0, -0.2, 0.0, 0.0])
 
 
-def watch(suspicion, misfit, seconds, effect=LOST):
+def watch(suspicion, misfit, seconds, effect=LOST, *, placed=True):
     for _ in range(round(10 * seconds)):
-        suspicion.on(0.1, misfit, effect, SIGMA)
+        suspicion.on(0.1, misfit, effect, SIGMA, placed=placed)
     return suspicion.rotor
 
 
@@ -33,6 +33,12 @@ def test_a_loss_that_goes_on_to_explain_the_flight_is_named_within_its_second():
     assert watch(suspicion, 1.0, 0.2) == -1
     assert watch(suspicion, 1.0, 0.3) == 1
     assert watch(suspicion, 1.0, 0.1, effect=0.1 * LOST) == -1
+
+
+def test_none_is_named_before_turns_have_shown_where_the_rotors_sit():
+    suspicion = suspect()
+    assert watch(suspicion, 1.0, 3.0, placed=False) == -1
+    assert watch(suspicion, 1.0, 0.1) == 1
 
 
 def test_turns_that_nobody_foresaw_at_first_do_not_acquit():
@@ -86,6 +92,7 @@ def hover_blocks(rng, loss, share):
         block[rows.ROTATION : rows.ROTATION + 9] = np.eye(3).ravel()
         squares = np.full(n, square)
         # the autopilot gives it more from the next but one block on, over half a second
+        squares *= 1.0 + 0.02 * rng.normal(size=n)  # commands jitter, and the aircraft follows
         squares[2] *= 1.0 + np.clip((k - begin - 1) / 5.0, 0.0, 1.0) * loss / (1.0 - loss)
         block[rows.SQUARE : rows.SQUARE + n] = squares
         block[rows.SQUARE + n : rows.SQUARE + 2 * n] = np.sqrt(squares)

@@ -183,7 +183,7 @@ def test_another_aircrafts_file_is_not_believed(tmp_path):
     """PX4's SIH weighs 1 kg, its thrust is linear: the x500's file predicts its force badly."""
     outcome = identify.run([SQUARE], X500, X500_TEXT, tmp_path / "no.yaml")
     told = {p.name: p for p in outcome.parameters}
-    assert outcome.held_out[0, 2] < -0.5
+    assert outcome.held_out[0, 2] < -0.3  # worse than the mean of the force
     for name in ("mass", "thrust_over_mass", "rotor_drag", "rotor_0_effectiveness"):
         assert not told[name].known
         assert "file does not fit" in told[name].why

@@ -104,6 +104,11 @@ class Blocks:
         self.refused: dict[str, int] = {}
         self.take_offs = 0
 
+    @property
+    def motors_fit(self) -> bool:
+        """Return whether the motors commanded so far, if any, can be the file's."""
+        return self._fits or self.motors_seen == 0
+
     def on(self, value: Sample | TwinState) -> None:
         """Take one value, in the order of arrival."""
         handler = self._handlers.get(type(value))

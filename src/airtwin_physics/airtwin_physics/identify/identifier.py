@@ -23,6 +23,7 @@ from airtwin_physics.identify.rows import (
     lifting,
 )
 from airtwin_physics.identify.suspicion import Suspicion
+from airtwin_physics.identify.turns import Turns
 
 _CHANGE_SIGMA, _CHANGE_FLOOR = 5.0, 0.01
 _PAYLOAD_MIN, _PAYLOAD_MIN_M = 0.02, 0.002
@@ -62,6 +63,7 @@ class Identifier:
         self._flights = 0
         self.flown_s = self._since_s = 0.0
         self._suspicion = Suspicion(c)
+        self._turns = Turns(self._craft, self._suspicion.bound)
         self._contradicted, self._doubted = "", False
 
     @property
@@ -80,6 +82,10 @@ class Identifier:
 
         What lies far from the file is looked at with each report, and said by the second.
         """
+        if not self._blocks.motors_fit:
+            return verdict.STRANGE + f"{self._blocks.motors_seen} motors are commanded"
+        if self._turns.strange:
+            return verdict.STRANGE + "turns follow the commands as if rotors sat elsewhere"
         if self._suspicion.strange:
             return verdict.STRANGE + "abrupt changes again and again"
         return self._contradicted
@@ -136,6 +142,8 @@ class Identifier:
         parameters = verdict.parameters(
             self._aircraft, self._config, self._first, theta, p, self.flown_s
         )
+        if self.flown_s > 0.0 and not self._turns.trusted:
+            parameters = tuple(map(verdict.unplaced, parameters))
         if self._weight[0] > 0.5:
             # while something seems to change nothing is said of the file; twice running is enough
             found = verdict.contradicted(self._first, theta, p)
@@ -170,7 +178,8 @@ class Identifier:
         )
         self.flown_s += dt
         effect, sigma = self._theta[0, EFFECT:], np.sqrt(np.diag(self._p[0])[EFFECT:])
-        self._suspicion.on(dt, misfit, effect, sigma)
+        self._turns.on(block)
+        self._suspicion.on(dt, misfit, effect, sigma, placed=self._turns.trusted)
         # after that: the block that shows a change is not one that the change has to foresee
         changed = self._decide()
         self._suppose(dt)

@@ -25,7 +25,10 @@ _OUTLIERS = 0.02  # of blocks that may be anything, whatever the file
 
 
 class Suspicion:
-    """``rotor``: named as weak, counted from 0; -1: none. ``strange``: the file is another's."""
+    """``rotor``: named as weak, counted from 0; -1: none. ``strange``: the file is another's.
+
+    ``bound``: logarithm of the odds at which one or the other is said.
+    """
 
     def __init__(self, config: IdentifyConfig) -> None:
         self._config = c = config
@@ -37,7 +40,7 @@ class Suspicion:
         self._trial_s = self._seen = 0.0
         self._own = self._begin = -_logit(c.strange)  # likewise that the file is this aircraft's
         self._change = math.log(c.strange_rate / c.fault_rate)
-        self._bound = _logit(c.sure)
+        self.bound = _logit(c.sure)
         # log of chi-square of 4 degrees over the same, stretched: 2 ln s - y / 2 (1 - 1 / s)
         s = c.misfit_strange
         self._stretch, self._slope = 0.5 * _ROWS * math.log(s), 0.5 * _ROWS * (1.0 - 1.0 / s)
@@ -69,15 +72,16 @@ class Suspicion:
         if idle and effect[worst] + _CERTAIN * sigma[worst] < -self._config.suspect_loss:
             self.accuse(worst)
 
-    def on(self, dt: float, misfit: float, effect: Array, sigma: Array) -> None:
+    def on(self, dt: float, misfit: float, effect: Array, sigma: Array, *, placed: bool) -> None:
         """Take one block.
 
         ``misfit``: mean of its normalised squared innovations, 1 where the model is right;
-        ``effect``, ``sigma`` (n,): what is believed of each rotor.
+        ``effect``, ``sigma`` (n,): what is believed of each rotor; ``placed``: turns have shown
+        that the rotors sit where the file says (``turns``). Until then none is named.
         """
         c = self._config
         self._own = min(self._own + dt * (c.strange_rate - c.fault_rate), self._begin)
-        if self._own < -self._bound:
+        if self._own < -self.bound:
             self.strange = True
         elif self._own > 0.0:
             self.strange = False
@@ -90,14 +94,16 @@ class Suspicion:
         ratio = math.exp(self._stretch - self._slope * misfit)
         seen = self._seen + math.log((1.0 - _OUTLIERS) * ratio + _OUTLIERS)
         # turns just after a loss are badly foreseen with any file: it may begin anew (Page)
-        self._seen = min(max(seen, 0.0), 2.0 * self._bound)
-        if self._own + self._seen > self._bound:
+        self._seen = min(max(seen, 0.0), 2.0 * self.bound)
+        if self._own + self._seen > self.bound:
+            if not placed:
+                return
             if effect[self._candidate] < -_STILL * c.suspect_loss:
                 self.rotor = self._candidate
             self._candidate = -1
         elif self._trial_s >= _TRIAL_S:
-            if self._seen < self._bound:
-                self._own -= self._bound
+            if self._seen < self.bound:
+                self._own -= self.bound
             self._candidate = -1
 
 

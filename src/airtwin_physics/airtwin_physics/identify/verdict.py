@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import math
+import re
+from dataclasses import replace
+
 import numpy as np
 
 from airtwin_core.aircraft import Aircraft
@@ -24,6 +28,7 @@ from airtwin_physics.identify.rows import (
 )
 
 _NOT_FLOWN = "no flight in free air yet"
+_NOT_TURNED = "turns have not followed the commands yet as the file's places of the rotors say"
 DEAF = "no motor commands: PX4 bridges actuator_motors only if dds_topics.yaml says so"
 """Why nothing can be known on a bridge as PX4 comes with it."""
 _SCALE = "no flight tells it: with mass, inertia and all forces larger alike, all moves the same; "
@@ -49,6 +54,7 @@ _HELD = {
     ROTOR_DRAG: "drag",
     YAW_TRIM: "steady yaw torque",
 }
+_BY_PLACES = re.compile(r"centre_|yaw_trim|rotor_\d")
 _WEIGHED = "weighed, as told; no flight tells it"
 _RATIO = "hover in free air"
 
@@ -127,6 +133,13 @@ def parameters(
     return tuple(out)
 
 
+def unplaced(parameter: Parameter) -> Parameter:
+    """Return it as unknown if it rests on where the rotors sit, which no turn has shown yet."""
+    if parameter.known and _BY_PLACES.match(parameter.name):
+        return replace(parameter, known=False, why=_NOT_TURNED)
+    return parameter
+
+
 def _thrust_over_mass(
     aircraft: Aircraft,
     config: IdentifyConfig,
@@ -147,7 +160,7 @@ def _thrust_over_mass(
     line = np.zeros(theta.size)
     line[THRUST], line[MASS] = 1.0, -1.0
     line[EFFECT:][lifts] = 1.0 / (mean * lifts.sum())
-    before, now = (float(np.sqrt(max(line @ p @ line, 0.0))) for p in (first, covariance))
+    before, now = (math.sqrt(max(float(line @ p @ line), 0.0)) for p in (first, covariance))
     known = flown_s > 0.0 and now <= config.known_share * before
     cause = _RATIO if flown_s > 0.0 else _NOT_FLOWN
     return Parameter(
