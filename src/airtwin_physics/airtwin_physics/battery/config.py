@@ -86,10 +86,11 @@ class BatteryConfig:
 
 
 # A pack whose numbers were learnt from its own discharges (learning.py): what may differ in the
-# next one. Capacity moves with temperature, current and age; the chart's error is that of the fit,
-# and holds most of the slow polarisation that its discharge had.
+# next one. Capacity moves with temperature, current and age (or it is the next pack of that kind:
+# less doubt would not see that, more takes diffusion for a smaller pack, see the README); the
+# chart's error is that of the fit, and holds most of the slow polarisation that its discharge had.
 LEARNED = BatteryConfig(
-    capacity_share=0.05,
+    capacity_share=0.08,
     chart_spread=0.1,
     table_cell_v=0.01,
     resistance_share=0.3,
