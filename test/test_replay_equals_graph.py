@@ -32,6 +32,8 @@ LENGTH_NS = 15_000_000_000
 STEP_NS = 20_000_000
 PATIENCE_S = 0.25
 """A reset of PX4's clock gives a step without a state; then the test goes on after this time."""
+ALIGNING_S = 0.05
+"""Until its attitude is found, in two seconds of flight, the twin has no state to wait for."""
 
 
 @pytest.fixture
@@ -109,7 +111,8 @@ def play(path, nodes, publishers, clock, states):
             step_end_ns = step_end_ns or message.log_time
             while message.log_time >= step_end_ns:
                 clock.publish(Clock(clock=Time(nanoseconds=step_end_ns).to_msg()))
-                count, deadline = len(states), time.monotonic() + PATIENCE_S
+                patience_s = PATIENCE_S if states else ALIGNING_S
+                count, deadline = len(states), time.monotonic() + patience_s
                 while time.monotonic() < deadline and len(states) == count:
                     nodes.spin_once(0.002)
                 step_end_ns += STEP_NS
