@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One GNSS receiver as one witness: does it agree with itself, the IMU and the barometer?
+"""One GNSS receiver as a witness: is what it says of place, height and speed to be believed?
 
-Position, height and Doppler velocity of a fix come from one solution: where one of them is
-contradicted, none is believed. What the filter believes enters only as far as it does not matter
-for the answer, so a filter that is itself wrong does not make a receiver look bad:
+Three doubts, one for each, each fed by whoever can contradict it:
 
-- *itself*: place less the integral of Doppler stays where it was, but for the claimed wander;
-- *IMU*: Doppler less what the IMU integrated (corrections taken out) runs on as it did. A wrong
-  attitude or a wrong gyro makes a ramp that bends slowly, a receiver that loses its way a step;
-- *barometer*: height less pressure altitude stays where it was, asked only where the barometer
-  agrees with the filter and the receiver's height does not: two of three.
+- *place* (north, east): by the integral of its own Doppler, from which it may only wander;
+- *height* (with the Doppler downwards): likewise; by pressure altitude, asked where barometer and
+  filter agree and the receiver does not (two of three); by the IMU, as the speed;
+- *speed* (north, east): by what the IMU integrated, corrections taken out. A wrong attitude or a
+  wrong gyro makes a ramp that bends slowly, a receiver that loses its way a step.
 
-A contradiction that lasts is a *tear*. After one the receiver has to be of one piece for as long
-as it had been believed before, within bounds: what it says now against what it said then.
+What the filter believes enters only as far as it does not matter for the answer, so a filter that
+is itself wrong does not make a receiver look bad.
+
+A doubt is a sequential test between "sound" and "torn" (Wald, "Sequential tests of statistical
+hypotheses", Ann. Math. Stat. 16(2), 1945). What is torn is *not heard* until it has shown itself
+sound. All three come from one solution: where one tears, the others are suspected and have to
+show that they are sound, which takes half as long. Being heard is not yet being followed: where
+the filter's gate refuses what is heard, the filter gives way only to a receiver that has been of
+one piece for as long as it had been believed before, within bounds.
 """
 
 from __future__ import annotations
@@ -33,8 +38,7 @@ BY_IMU = "its speed stepped as the IMU did not"
 BY_BAROMETER = "its height parted from the barometer's"
 
 _GAP_S = 3.0  # without fixes for so long nothing links them
-_LAST_S = 1.0  # a contradiction lasts so long before it counts: single outliers are the gate's
-_SIGMAS = 5.0
+_BOUND = 5.0  # times what is claimed: the bound of what a sound receiver does
 _CLAIM_MIN_M = 1.0  # multipath of every day
 _LATE_S = 0.2  # by which a receiver's place and its speed may be of different times
 _DRIFT_M_S = 0.1  # by which a sound receiver's place and Doppler part for long
@@ -44,6 +48,16 @@ _MISSES = 16  # kept of them, 10 Hz fill 1.45 s; fixes that come sooner are pass
 _SPACING_S = 0.095
 _BEND_M_S3 = 3.0  # how the error of an IMU's acceleration may grow: 0.3 rad/s off, times gravity
 _PRESSURE_SHARE = 0.2  # of the dynamic pressure that a static port may see
+
+# Of a doubt. Sound errors are normal, the bound being three sigmas of them; torn ones are anywhere
+# within 20 sigmas. Either last for about a second, so that a second's fixes are one draw.
+_AT_BOUND = 3.0
+_SOUND_1_S = math.log(2.0 * 20.0 / math.sqrt(2.0 * math.pi))  # gained by errors of zero
+_NEUTRAL = math.sqrt(2.0 * _SOUND_1_S) / _AT_BOUND  # of the bound: speaks for neither
+_MOST_SIGMAS = 5.0  # no fix counts for more
+_MOST_S = 0.4  # nor for a longer time: three are needed
+_SURE = -3.0 * _SOUND_1_S  # no sounder than after three seconds: it may tear any time
+_SUSPECTED = 0.5  # of what a tear weighs
 
 
 @njit(cache=True)
@@ -55,8 +69,11 @@ def leaves_trend(
     look: tuple[float, float, float],
     sigma: float,
     delay: float,
-) -> tuple[int, bool]:
-    """Note a difference of two velocities; return how many are kept, and whether they stepped.
+) -> tuple[int, float, float]:
+    """Note a difference of two velocities; return how many are kept, and how far they stepped.
+
+    The step is that of the newest 0.45 s over the trend of a second before, as a share of its
+    bound [-]: across (north, east) and down. 0 where too few are kept to tell.
 
     misses (n, 6), the first ``kept`` hold, oldest first: time [s], difference (3,) [m/s], size of
     the acceleration [m/s^2], sum of turns [rad]. The newest comes from velocity and inertial (3,)
@@ -86,29 +103,110 @@ def leaves_trend(
             now += at
         most = max(most, misses[i, 4])
     if old < _LEAST_OLD:
-        return kept, False
+        return kept, 0.0, 0.0
     new = kept - old
     then /= old
     ahead = now / new - then
     spread = 0.0
     for i in range(old):
         spread += (misses[i, 0] - when - then) ** 2
-    beyond2 = 0.0
-    for k in range(1, 4):
+    beyond2 = np.zeros(3)
+    for k in range(3):
         slope, before, after = 0.0, 0.0, 0.0
         for i in range(old):
-            slope += (misses[i, 0] - when - then) * misses[i, k]
-            before += misses[i, k]
+            slope += (misses[i, 0] - when - then) * misses[i, 1 + k]
+            before += misses[i, 1 + k]
         for i in range(old, kept):
-            after += misses[i, k]
-        beyond2 += (after / new - before / old - slope / spread * ahead) ** 2
+            after += misses[i, 1 + k]
+        beyond2[k] = (after / new - before / old - slope / spread * ahead) ** 2
     # noise of both means and of the trend carried ahead
     variance = 1.0 / new + 1.0 / old + ahead * ahead / spread
     accel = misses[0, 4] + most
     hidden = GRAVITY_M_S2 * (look[2] - misses[0, 5]) + accel
     hidden = min(hidden + 0.5 * _BEND_M_S3 * ahead, 2.0 * GRAVITY_M_S2)
-    allowed = _SIGMAS * sigma * math.sqrt(variance) + hidden * ahead + accel * delay
-    return kept, beyond2 > allowed * allowed
+    allowed = _BOUND * sigma * math.sqrt(variance) + hidden * ahead + accel * delay
+    return kept, math.sqrt(beyond2[0] + beyond2[1]) / allowed, math.sqrt(beyond2[2]) / allowed
+
+
+class Doubt:
+    """Is one thing torn that a receiver says? ``odds``: ln p(torn) / p(sound) [-].
+
+    ``torn``: its odds rose above even and have not come down to even since; ``since_s``: when it
+    was last found torn.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        """patience_s: once torn it must show no error at all for so long to be heard again."""
+        self._most = _SOUND_1_S * patience_s
+        self.torn = False
+        self.odds = _SURE
+        self.since_s = NEVER_S
+
+    def weigh(self, share: float, step_s: float, at_s: float) -> bool:
+        """Take an error as a share of its bound [-], step_s after the last; return if it tore.
+
+        What is torn tears anew where it is contradicted as much as it can be.
+        """
+        sigmas = min(_AT_BOUND * share, _MOST_SIGMAS)
+        self.odds += (0.5 * sigmas * sigmas - _SOUND_1_S) * min(step_s, _MOST_S)
+        if self.odds > (self._most if self.torn else 0.0):
+            return self.tear(at_s)
+        self.odds = max(self.odds, _SURE)
+        self.torn = self.torn and self.odds > 0.0
+        return False
+
+    def tear(self, at_s: float) -> bool:
+        """Doubt it as much as can be; return true."""
+        self.torn, self.odds, self.since_s = True, self._most, at_s
+        return True
+
+    def suspect(self) -> None:
+        """Doubt it because what comes of the same solution has torn."""
+        self.torn, self.odds = True, max(self.odds, _SUSPECTED * self._most)
+
+    def trust(self) -> None:
+        """Believe it, though it may tear at any time."""
+        self.torn, self.odds = False, min(self.odds, 0.0)
+
+
+class Trail:
+    """Place less the integral of its own Doppler, along some axes: it stays where it was."""
+
+    def __init__(self, *axes: int) -> None:
+        self._axes = axes
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget where it was."""
+        self._home = [0.0, 0.0, 0.0]
+        self._claim_m = 0.0  # largest of late
+        self._followed_s = 0.0
+
+    def shift(self, by_ned_m: list[float]) -> None:
+        """Move with the origin of NED."""
+        self._home = [a + b for a, b in zip(self._home, by_ned_m, strict=True)]
+
+    def off(
+        self, apart: list[float], claim_m: float, blur_m: float, step_s: float, usual_s: float
+    ) -> float:
+        """Return by how much the newest fix is off, as a share of its bound [-].
+
+        apart (3,): place less integral [m] NED; claim_m: its sigma; blur_m: what else may differ;
+        step_s: since the fix before; usual_s: over which it is learnt where the place is.
+        """
+        if self._followed_s == 0.0:
+            self._home, self._claim_m = list(apart), claim_m
+        off = [apart[i] - self._home[i] for i in self._axes]
+        blur_m += _DRIFT_M_S * self._followed_s
+        share = math.hypot(*off) / (_BOUND * max(claim_m, self._claim_m) + blur_m)
+        if share <= 1.0:
+            self._followed_s = min(self._followed_s + max(step_s, 1e-3), usual_s)
+            learnt = min(step_s / self._followed_s, 1.0)
+            for i, by in zip(self._axes, off, strict=True):
+                self._home[i] += learnt * by
+            fade = 1.0 - min(step_s / usual_s, 1.0)
+            self._claim_m = max(claim_m, fade * self._claim_m)
+        return share
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +218,9 @@ class Look:
     [m/s]; ``inertial`` (3,): the filter's velocity [m/s] without its corrections;
     ``turned_rad``: sum of the filter's corrections of attitude; ``accel_m_s2``: size of the
     acceleration; ``believed`` (3,): the filter's velocity [m/s]; ``altitude_m``: by pressure, NaN
-    without; ``outvoted``: barometer and filter agree on the height, and not with the receiver.
+    without; ``outvoted``: barometer and filter agree on the height, and not with the receiver;
+    ``refused``: how far the filter's velocity and that of the fix before were apart, as a share
+    of what its gate passes [-].
     """
 
     when_s: float
@@ -134,12 +234,14 @@ class Look:
     believed: Array
     altitude_m: float
     outvoted: bool
+    refused: float = 0.0
 
 
 class Receiver:
-    """What is believed of one receiver; ``torn`` names the last tear's kind, "" if forgiven.
+    """What is believed of one receiver: ``place``, ``height``, ``speed`` are its doubts.
 
-    ``leapt``: its newest height has left the path, and nobody knows yet whether for long.
+    ``torn`` names the last tear's kind, "" if forgiven; ``leapt``: its newest height has left its
+    trail, and nobody knows yet whether for long; ``level``: its height runs as the barometer's.
     """
 
     def __init__(self, config: EstimatorConfig) -> None:
@@ -148,145 +250,157 @@ class Receiver:
 
     def start_over(self) -> None:
         """Forget all fixes."""
+        patience_s = self._config.recover_s
+        self.place, self.height, self.speed = (Doubt(patience_s) for _ in range(3))
         self.torn = ""
-        self.torn_s = self._doubted_s = NEVER_S  # the last tear, the first of those unforgiven
-        self.level = False  # its height runs as the barometer's
-        self._whole_s = NEVER_S
+        self.level = False
+        self._doubted_s = NEVER_S  # the first tear of those unforgiven
+        self._linked_s = NEVER_S  # since when its fixes follow one another
         self._record_s = 0.0  # for how long it was believed, at most gnss_doubt_s
         self._patience_s = 0.0  # that record at the tear
         self._credit_s = 0.0  # for how long it agreed with the filter since
         self._at_s, self._step_s = NEVER_S, 0.0  # of the newest fix
         self._velocity = [0.0, 0.0, 0.0]
         self._above_m = float("nan")  # usual height over pressure altitude
-        self._apart_s = math.inf  # since when the barometer outvotes it
+        self._across, self._up = Trail(0, 1), Trail(2)
+        self._misses = np.zeros((_MISSES, 6))  # of Doppler from the IMU, see ``leaves_trend``
         self._begin()
 
     def _begin(self) -> None:
         self._path = [0.0, 0.0, 0.0]
-        self._home = [0.0, 0.0, 0.0]  # usual place less path
-        self._claim = (0.0, 0.0)  # largest of late, horizontal and vertical [m]
-        self._followed_s = 0.0
-        self._off_s = math.inf  # since when place and path have parted
+        self._across.begin()
+        self._up.begin()
         self.leapt = False  # in height: where the place is then shows within a second
-        self._misses = np.zeros((_MISSES, 6))  # of Doppler from the IMU, see ``leaves_trend``
+        self._forget_steps()
+
+    def _forget_steps(self) -> None:
         self._kept = 0
+        self._steps = (0.0, 0.0)  # across, down: shares of their bound
 
     def shift(self, by_ned_m: Array) -> None:
         """Move with the origin of NED."""
-        self._home = [a + b for a, b in zip(self._home, by_ned_m.tolist(), strict=True)]
+        self._across.shift(by_ned_m.tolist())
+        self._up.shift(by_ned_m.tolist())
         self._above_m -= float(by_ned_m[2])
 
     def struck(self) -> None:
         """Begin anew: Doppler and IMU show an impact late and in part."""
         self._begin()
 
+    # --- evidence -------------------------------------------------------------------------------
+
     def take(self, look: Look) -> None:
         """Judge by one more fix; those out of order are passed over."""
-        at_s, before = look.when_s, self._velocity
+        at_s, before, velocity = look.when_s, self._velocity, look.velocity.tolist()
         step_s = at_s - self._at_s
         if -_GAP_S < step_s <= 0.0:
             self._step_s = 0.0
             return
-        place, velocity = look.place.tolist(), look.velocity.tolist()
-        turned2 = 0.0
         if not 0.0 < step_s < _GAP_S:
             self._begin()
-            self._whole_s = at_s
-            step_s = 0.0
-        else:
-            for axis in range(3):
-                self._path[axis] += 0.5 * step_s * (velocity[axis] + before[axis])
-                turned2 += (velocity[axis] - before[axis]) ** 2
+            self._linked_s, step_s, before = at_s, 0.0, velocity
+        turned = [velocity[i] - before[i] for i in range(3)]
+        self._path = [self._path[i] + 0.5 * step_s * (velocity[i] + before[i]) for i in range(3)]
         self._at_s, self._step_s, self._velocity = at_s, step_s, velocity
-        claim = (max(look.claim[0], _CLAIM_MIN_M), max(look.claim[1], _CLAIM_MIN_M))
-        cause = ""
-        if self._sinks(look, claim[1]):
-            cause = BY_BAROMETER
-        elif look.doppler and self._steps(look):
-            cause = BY_IMU
-        elif self._slips(look, place, claim, math.sqrt(turned2)):
-            cause = ITSELF
-        if cause:
-            self._tear(cause, at_s)
+        across, up = self._against_itself(look, turned)
+        sunk = self._against_barometer(look)
+        stepped, heaved = self._against_imu(look)
+        # a step is a mean already, and its bound is wide: one is enough
+        if heaved > 1.0 and self.height.tear(at_s):
+            self._tear(self.height, BY_IMU)
+        elif self.height.weigh(max(sunk, up), step_s, at_s):
+            self._tear(self.height, BY_BAROMETER if sunk > up else ITSELF)
+        if stepped > 1.0 and self.speed.tear(at_s):
+            self._tear(self.speed, BY_IMU)
+        else:
+            # accused by its place it has to agree with the filter, too
+            accused = self.place.torn and self.place.since_s >= self._doubted_s
+            refused = look.refused if accused else 0.0
+            self.speed.weigh(max(stepped, refused), step_s, at_s)
+        if self.place.weigh(across, step_s, at_s):
+            self._tear(self.place, ITSELF)
+        self.leapt = up > 1.0 and not self.height.torn
 
-    def _tear(self, cause: str, at_s: float) -> None:
-        if at_s - self.torn_s >= self._patience_s:
-            self._patience_s = max(self._record_s, self._config.recover_s)
-        self._record_s = self._credit_s = 0.0
+    def _tear(self, doubt: Doubt, cause: str) -> None:
+        """Note that one thing has torn: what is suspected with it, what begins anew."""
         if not self.torn:
-            self._doubted_s = at_s
+            self._doubted_s, self._patience_s = self._at_s, 0.0
+            for each in (self.place, self.height, self.speed):
+                each.suspect()
+        self._patience_s = max(self._patience_s, self._record_s, self._config.recover_s)
+        self._record_s = self._credit_s = 0.0
         if not self.torn or cause != BY_IMU:
             self.torn = cause
-        self.torn_s = at_s
-        self._whole_s = at_s
-        self._begin()
+        if cause == BY_IMU:
+            self._forget_steps()
+        elif doubt is self.place:
+            self.speed.suspect()  # which of the two is wrong, they do not tell
+            self._across.begin()
+        else:
+            self._up.begin()
 
-    def _slips(
-        self, look: Look, place: list[float], claim: tuple[float, float], turned_m_s: float
-    ) -> bool:
-        """Hold place against the integral of Doppler; return whether they parted for long.
+    def _against_itself(self, look: Look, turned: list[float]) -> tuple[float, float]:
+        """Hold place against the integral of Doppler; return shares of the bounds [-]: across, up.
 
-        turned_m_s: change of Doppler since the last fix.
+        turned (3,): change of Doppler since the last fix [m/s].
         """
-        usual_s = self._config.gnss_doubt_s / 3.0 if look.doppler else _LAST_S
-        if self._followed_s == 0.0:
-            self._home, self._claim = [place[i] - self._path[i] for i in range(3)], claim
-        off = [place[i] - self._path[i] - self._home[i] for i in range(3)]
-        # curves between fixes, a place later than its speed, a speed that is a little wrong
-        blur = 0.25 * self._step_s * turned_m_s + _LATE_S * math.hypot(*self._velocity)
-        blur += _DRIFT_M_S * self._followed_s
-        across = _SIGMAS * max(claim[0], self._claim[0]) + blur
-        up = _SIGMAS * max(claim[1], self._claim[1]) + blur
-        self.leapt = abs(off[2]) > up
-        if self.leapt or math.hypot(off[0], off[1]) > across:
-            self._off_s = min(self._off_s, look.when_s)
-            return look.when_s - self._off_s >= _LAST_S
-        self._off_s = math.inf
-        self._followed_s = min(self._followed_s + max(self._step_s, 1e-3), usual_s)
-        share = min(self._step_s / self._followed_s, 1.0)
-        self._home = [self._home[i] + share * off[i] for i in range(3)]
-        fade = 1.0 - min(self._step_s / usual_s, 1.0)
-        self._claim = (max(claim[0], fade * self._claim[0]), max(claim[1], fade * self._claim[1]))
-        return False
+        step_s, (north, east, down) = self._step_s, self._velocity
+        usual_s = self._config.gnss_doubt_s / 3.0 if look.doppler else 1.0
+        place = look.place.tolist()
+        apart = [place[i] - self._path[i] for i in range(3)]
+        # curves between fixes, a place later than its speed
+        blur = 0.25 * step_s * math.hypot(*turned[:2]) + _LATE_S * math.hypot(north, east)
+        across = self._across.off(apart, max(look.claim[0], _CLAIM_MIN_M), blur, step_s, usual_s)
+        blur = 0.25 * step_s * abs(turned[2]) + _LATE_S * abs(down)
+        up = self._up.off(apart, max(look.claim[1], _CLAIM_MIN_M), blur, step_s, usual_s)
+        return across, up
 
-    def _sinks(self, look: Look, claim: float) -> bool:
-        """Hold height against pressure; return whether the barometer has outvoted it for long."""
+    def _against_barometer(self, look: Look) -> float:
+        """Hold height against pressure; return the share of its bound [-]."""
         above = -look.place.item(2) - look.altitude_m
         if above != above:
             self.level = False
-            return False
+            return 0.0
         if self._above_m != self._above_m:
             self._above_m = above
         north, east, down = look.believed.tolist()
         speed2 = north * north + east * east + down * down
         late = self._config.gnss_delay_max_s * abs(down)
         pressure = _PRESSURE_SHARE * speed2 / (2.0 * GRAVITY_M_S2)
-        self.level = abs(above - self._above_m) <= _SIGMAS * claim + late + pressure
-        if not self.level and look.outvoted:
-            self._apart_s = min(self._apart_s, look.when_s)
-            # a height that stays wrong for longer leaves the rest in doubt no more
-            return _LAST_S <= look.when_s - self._apart_s < self._config.gnss_doubt_s
-        self._apart_s = math.inf
-        share = min(self._step_s / (self._config.gnss_doubt_s / 3.0), 1.0)
-        self._above_m += share * (above - self._above_m)
-        return False
+        off = above - self._above_m
+        share = abs(off) / (_BOUND * max(look.claim[1], _CLAIM_MIN_M) + late + pressure)
+        self.level = share <= 1.0
+        # what is usual is learnt from a height that is believed, or that has been wrong for long
+        doubted = self.height.torn or (look.outvoted and not self.level)
+        if not doubted or self.lasts(look.when_s):
+            self._above_m += min(self._step_s / (self._config.gnss_doubt_s / 3.0), 1.0) * off
+        return share if look.outvoted else min(share, _NEUTRAL)
 
-    def _steps(self, look: Look) -> bool:
-        """Return whether Doppler less the IMU's velocity left its trend at once."""
-        if self._kept and look.when_s - self._misses.item(self._kept - 1, 0) < _SPACING_S:
-            return False
-        self._kept, stepped = leaves_trend(
-            self._misses,
-            self._kept,
-            look.velocity,
-            look.inertial,
-            (look.when_s, look.accel_m_s2, look.turned_rad),
-            look.claim[2],
-            self._config.gnss_delay_max_s,
-        )
-        return stepped
+    def _against_imu(self, look: Look) -> tuple[float, float]:
+        """Return how far Doppler less the IMU's velocity left its trend: across, down.
+
+        As ``leaves_trend``; 0 as long as there are too few fixes to tell.
+        """
+        newest_s = self._misses.item(self._kept - 1, 0) if self._kept else NEVER_S
+        if look.doppler and look.when_s - newest_s >= _SPACING_S:
+            self._kept, *self._steps = leaves_trend(
+                self._misses,
+                self._kept,
+                look.velocity,
+                look.inertial,
+                (look.when_s, look.accel_m_s2, look.turned_rad),
+                look.claim[2],
+                self._config.gnss_delay_max_s,
+            )
+        across, down = self._steps
+        return across, down
 
     # --- what follows ---------------------------------------------------------------------------
+
+    @property
+    def heard(self) -> bool:
+        """Whether all of it is heard."""
+        return not (self.place.torn or self.height.torn or self.speed.torn)
 
     def agreed(self, *, place: bool) -> None:
         """Note that filter and newest fix agree on the motion, and whether on the place.
@@ -295,7 +409,7 @@ class Receiver:
         elsewhere then, it went astray meanwhile. A place that jumped is not.
         """
         self._record_s = min(self._record_s + self._step_s, self._config.gnss_doubt_s)
-        if self.torn and (place or self.torn == BY_IMU):
+        if self.torn and self.heard and (place or self.torn == BY_IMU):
             self._credit_s += self._step_s
             if self._credit_s >= self._config.recover_s:
                 self.torn = ""
@@ -304,21 +418,19 @@ class Receiver:
         """Note that the filter took its speed: what was believed before counts no more."""
         self.torn = ""
         self._record_s = 0.0
+        for doubt in (self.place, self.height, self.speed):
+            doubt.trust()
 
-    def whole_for_s(self, at_s: float) -> float:
-        """Return for how long it has been of one piece [s]."""
-        return at_s - self._whole_s
+    def whole_for_s(self, at_s: float, *, height: bool = False) -> float:
+        """Return for how long place and speed, and the height, have been of one piece [s]."""
+        torn_s = max(self._linked_s, self.place.since_s, self.speed.since_s)
+        return at_s - (max(torn_s, self.height.since_s) if height else torn_s)
 
     @property
     def wanted_s(self) -> float:
         """For how long it has to be of one piece before the filter follows it [s]."""
         return max(self._patience_s if self.torn else 0.0, self._config.recover_s)
 
-    def astray(self, at_s: float, *, exhausted: bool) -> bool:
-        """Return whether it was torn so lately that no fix is used.
-
-        exhausted: nothing else is left. A receiver that is torn all the time is better then.
-        """
-        if not self.torn or at_s - self.torn_s >= self._config.recover_s:
-            return False
-        return not (exhausted and at_s - self._doubted_s >= self._config.gnss_doubt_s)
+    def lasts(self, at_s: float) -> bool:
+        """Return whether it is doubted for so long that it may be better than nothing."""
+        return self.torn != "" and at_s - self._doubted_s >= self._config.gnss_doubt_s

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GNSS position and velocity: one receiver, believed or doubted as a whole (``receiver``)."""
+"""GNSS position and velocity: one receiver, doubted in place, height and speed (``receiver``)."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from airtwin_physics.ekf import correction, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import ImuTrack, square
-from airtwin_physics.ekf.receiver import BY_IMU, Look, Receiver
+from airtwin_physics.ekf.receiver import BY_IMU, Doubt, Look, Receiver
 from airtwin_physics.ekf.source import Gate, Source
 from airtwin_physics.ekf.steps import ACCELERATION, CORRECTED, STRUCK, TURNED, before
 from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
@@ -34,6 +35,7 @@ _SPIN_S = 2.0  # over which a rate lasts, if it is a spin: what wobbles tells ar
 _BACK_S = 0.01  # a fix that much older than the state is held against what the IMU says was then
 _NEW_AT_MOST = 0.6  # of a claim, if the receiver is no better than it says
 ASTRAY = "receiver astray"
+HEIGHT_ASTRAY = "its height is astray"
 FAR = "far from the origin"
 LEAPT = "its height has leapt"
 
@@ -52,6 +54,16 @@ class Others:
     height_shut_s: float = 0.0
     speed_backed: bool = False
     air_backed: bool = False
+
+
+class _Seen(NamedTuple):
+    """The place of a fix, (3,) NED each, h (3, 29), and how late it is."""
+
+    measured: Array
+    h: Array
+    residual: Array
+    variance: Array
+    lag_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,8 @@ class Gnss:
     @property
     def seconds_barometer(self) -> bool:
         """Return whether its height runs as the barometer's and not as the filter's."""
-        return self.receiver.level and not self.receiver.torn and not self._z_passes
+        receiver = self.receiver
+        return receiver.level and not receiver.torn and not self._z_passes
 
     def fuse(self, fix: GnssFix, at_s: float, lag_s: float, others: Others) -> None:
         """Fuse position and velocity of one fix, each with its own gate, or neither."""
@@ -231,6 +244,7 @@ class Gnss:
             believed=believed,
             altitude_m=others.altitude_m + float(x[5]) * lag_s,
             outvoted=others.height_backed and not self._z_passes,
+            refused=math.sqrt(self.velocity.tally.nis / self.velocity.gate.limit),
         )
         self.receiver.take(look)
         imu_alone = others.height_shut_s > _SHUT_S and self.receiver.level
@@ -242,8 +256,11 @@ class Gnss:
         p = self._belief.p
         return float(p[0, 0] + p[1, 1]) > 2.0 * self._config.gnss_eph_max_m**2
 
-    def _astray(self, at_s: float) -> bool:
-        return self.receiver.astray(at_s, exhausted=self._adrift())
+    def _hears(self, at_s: float, *doubts: Doubt) -> bool:
+        """Return whether none of them is torn, or nothing else has been left for long."""
+        if not any(doubt.torn for doubt in doubts):
+            return True
+        return self.receiver.lasts(at_s) and self._adrift()
 
     def _may_reset(self, gate: Gate, at_s: float, others: Others, *, exhausted: bool) -> bool:
         """Return whether it is the filter that is wrong where a gate has been shut for long."""
@@ -264,7 +281,7 @@ class Gnss:
         """
         c, receiver = self._config, self.receiver
         if others.height_backed and not (
-            receiver.level and receiver.whole_for_s(at_s) >= c.gnss_doubt_s
+            receiver.level and receiver.whole_for_s(at_s, height=True) >= c.gnss_doubt_s
         ):
             return False
         lost = float(self._belief.p[2, 2]) > c.gnss_epv_max_m**2
@@ -297,42 +314,51 @@ class Gnss:
         residual = measured - predicted - self._bent[0:3]
         noise = variance * [self.xy.scale, self.xy.scale, self.z.scale]
         tally.tested(correction.statistic(belief.p, h, residual, noise), residual)
-        xy, z = slice(0, 2), slice(2, 3)
-        astray = self._astray(at_s)
-        if astray or self.receiver.leapt:
-            self.xy.refuse(belief, h[xy], residual[xy], variance[xy], at_s)
-            nis = self.z.refuse(belief, h[z], residual[z], variance[z], at_s)
-            self._z_passes = nis <= self.z.limit
-            tally.refuse(ASTRAY if astray else LEAPT)
-            return False
-        across = self.xy.judge(belief, h[xy], residual[xy], variance[xy], at_s, self._held)[0]
-        if not across:
-            across = self._may_reset(self.xy, at_s, others, exhausted=self._adrift())
-            if across:
-                self._take_place(self.xy, measured, variance, at_s, lag_s, (0, 1))
-            tally.refuse(f"horizontal {RESET}" if across else "horizontal gate")
-        up = self.z.judge(belief, h[z], residual[z], variance[z], at_s, self._held)[0]
-        self._z_passes = up
-        if not up:
-            up = self._may_lift(at_s, others)
-            if up:
-                self._take_place(self.z, measured, variance, at_s, lag_s, (2,))
-            tally.refuse(f"vertical {RESET}" if up else "vertical gate")
+        receiver, seen = self.receiver, _Seen(measured, h, residual, variance, lag_s)
+        # a place that goes with a speed that is torn has shown nothing
+        placed = self._hears(at_s, receiver.place, receiver.speed) and not receiver.leapt
+        raised = self._hears(at_s, receiver.height) and not receiver.leapt
+        across = self._fuse_across(seen, at_s, others, heard=placed)
+        up = self._fuse_height(seen, at_s, others, heard=raised)
+        if not (placed and raised):
+            tally.refuse(LEAPT if receiver.leapt else HEIGHT_ASTRAY if placed else ASTRAY)
         if across or up:
             tally.fused(fix.stamp_ns)
         return across
 
-    def _take_place(
-        self,
-        gate: Gate,
-        measured: Array,
-        variance: Array,
-        at_s: float,
-        lag_s: float,
-        axes: tuple[int, ...],
-    ) -> None:
+    def _fuse_across(self, seen: _Seen, at_s: float, others: Others, *, heard: bool) -> bool:
+        xy = slice(0, 2)
+        one = self._belief, seen.h[xy], seen.residual[xy], seen.variance[xy], at_s
+        if not heard:
+            self.xy.refuse(*one)
+            return False
+        if self.xy.judge(*one, self._held)[0]:
+            return True
+        taken = self._may_reset(self.xy, at_s, others, exhausted=self._adrift())
+        if taken:
+            self._take_place(self.xy, seen, at_s, (0, 1))
+        self.position.tally.refuse(f"horizontal {RESET}" if taken else "horizontal gate")
+        return taken
+
+    def _fuse_height(self, seen: _Seen, at_s: float, others: Others, *, heard: bool) -> bool:
+        z = slice(2, 3)
+        one = self._belief, seen.h[z], seen.residual[z], seen.variance[z], at_s
+        if not heard:
+            self._z_passes = self.z.refuse(*one) <= self.z.limit
+            return False
+        self._z_passes = self.z.judge(*one, self._held)[0]
+        if self._z_passes:
+            return True
+        taken = self._may_lift(at_s, others)
+        if taken:
+            self._take_place(self.z, seen, at_s, (2,))
+        self.position.tally.refuse(f"vertical {RESET}" if taken else "vertical gate")
+        return taken
+
+    def _take_place(self, gate: Gate, seen: _Seen, at_s: float, axes: tuple[int, ...]) -> None:
         # a barometer that rises and sinks with the receiver was right about the filter
-        self._belief.place(measured, variance, lag_s, axes, tie=not self.seconds_barometer)
+        tie = not self.seconds_barometer
+        self._belief.place(seen.measured, seen.variance, seen.lag_s, axes, tie=tie)
         gate.recover(at_s)
 
     def speed_fault(self, fix: GnssFix) -> str:
@@ -360,7 +386,10 @@ class Gnss:
         if self._arm is not None:
             h[:, kernel.ATT : kernel.ATT + 3] = self._arm.speed_by_turn
         residual = velocity - predicted - self._bent[3:6]
-        if self._astray(at_s):
+        if self.receiver.height.torn:  # nor is its climb believed: as if it had not said any
+            velocity = np.array([velocity[0], velocity[1], belief.x[5]])
+            residual[2], variance[2] = 0.0, SPEED_MAX_M_S**2
+        if not self._hears(at_s, self.receiver.speed):
             source.refuse(belief, h, residual, variance, at_s, ASTRAY)
             return False
         if source.judge(belief, h, residual, variance, at_s, fix.stamp_ns, self._held):
