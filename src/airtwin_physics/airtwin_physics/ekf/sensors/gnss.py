@@ -28,7 +28,7 @@ _RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to 
 # A claim that falls is followed by the offset this quickly: sooner, a claim that only goes up and
 # down makes the filter conceited; in gnss_wander_s, a receiver that settles is not believed
 _ARM_MAX_M = 100.0  # from the IMU to an antenna: no aircraft is larger
-_CLAIM_S = 40.0
+CLAIM_S = 40.0
 _ARM_M = 0.05  # from the IMU to the antenna of a small aircraft, along each axis, if nobody tells
 _SPIN_RAD_S = 3.0  # what turns slower tells arm and bias apart sooner than it suffers (EKF2)
 _SPIN_S = 2.0  # over which a rate lasts, if it is a spin: what wobbles tells arm and bias apart
@@ -294,7 +294,7 @@ class Gnss:
         c, belief, tally = self._config, self._belief, self.position.tally
         eph, epv = max(fix.eph_m, c.gnss_eph_min_m), max(fix.epv_m, c.gnss_epv_min_m)
         lasts = math.sqrt(1.0 - c.gnss_white_share**2)
-        kept = math.exp(-max(at_s - self._claimed_s, 0.0) / _CLAIM_S) if self.started else 0.0
+        kept = math.exp(-max(at_s - self._claimed_s, 0.0) / CLAIM_S) if self.started else 0.0
         belief.expect_gnss((lasts * eph, lasts * eph, lasts * epv), kept)
         self._claimed_s = at_s
         new, late = c.gnss_white_share, c.gnss_jitter_s * belief.x[3:6]
