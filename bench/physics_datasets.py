@@ -28,7 +28,11 @@ was before, or its speed is more than ``SPEED_MAX_M_S``.
 - ``rejected``: most bad fixes were refused, and height and speed stayed plausible: within
   ``BAD_M`` of the barometer, below ``SPEED_MAX_M_S``.
 - ``recovered_s``: from the last bad fix of the first episode to the first fix whose position was
-  fused whole, without a reset in between; null if there is none.
+  fused whole, without a reset in between; null if there is none. Nor is there one in these data
+  that should be: between its episodes the receiver's height is 6 to 10 m off and its place slides
+  from its own Doppler by 1 to 5 m/s, and the log ends with the height 46 m off.
+- ``speed_back_s``, ``place_back_s``, ``height_back_s``: likewise to the first fix of which that
+  was fused.
 - ``max_error_m``: largest difference of the twin's height from the barometer's from the glitch's
   beginning to the end; ``max_speed_m_s`` what the twin believed meanwhile; ``resets`` then.
 """
@@ -272,19 +276,25 @@ def glitch_figures(data: Dataset, published: Sequence[TwinState]) -> dict[str, A
     later = times[bad]
     breaks = np.flatnonzero(np.diff(later) > 5.0)
     ended = later[breaks[0]] if len(breaks) else later[-1]
-    passed = _passed(fixes, published)
+    passed = _passed(fixes, published, "gnss_position")
     refused = int(np.count_nonzero(bad & ~passed))
     after = [s for s in published if s.stamp_ns >= fixes[first].stamp_ns]
     error, speed = _height_errors(data, published, fixes[first].stamp_ns), 0.0
     for state in after:
         speed = max(speed, float(np.hypot(*state.velocity_ned_m_s[:2])))
-    whole = np.flatnonzero(passed & (times > ended))
-    recovered = float(times[whole[0]] - ended) if len(whole) else None
+    parts = {
+        "recovered_s": passed,
+        "speed_back_s": _passed(fixes, published, "gnss_velocity"),
+        "place_back_s": _passed(fixes, published, "gnss_position", but=("vertical", "its height")),
+        "height_back_s": _passed(
+            fixes, published, "gnss_position", but=("horizontal", "its place")
+        ),
+    }
     resets = _resets(published[-1]) - _resets(_before(published, fixes[first].stamp_ns))
     most = float(np.max(np.abs(error)))
     return {
         "rejected": refused > bad.sum() / 2 and most < BAD_M and speed < SPEED_MAX_M_S,
-        "recovered_s": None if recovered is None or resets else round(recovered, 1),
+        **{name: _back_s(times[ok], ended, resets) for name, ok in parts.items()},
         "max_error_m": round(most, 1),
         "max_speed_m_s": round(speed, 1),
         "bad_fixes": int(bad.sum()),
@@ -327,20 +337,34 @@ def _height_errors(data: Dataset, published: Sequence[TwinState], since_ns: int)
     return left[stamps >= since_ns] - np.median(left[settled])
 
 
-def _passed(fixes: Sequence[GnssFix], published: Sequence[TwinState]) -> Any:
-    """Return (n,) which fixes' positions were fused whole, as the counts of the states tell."""
+def _passed(
+    fixes: Sequence[GnssFix],
+    published: Sequence[TwinState],
+    source: str,
+    *,
+    but: tuple[str, ...] = (),
+) -> Any:
+    """Return (n,) of which fixes nothing was refused, as the counts of the states tell.
+
+    but: causes that begin so do not count.
+    """
     used: set[int] = set()
     refused_at: set[int] = set()
     before = None
     for state in published:
-        fusion = next(f for f in state.fusions if f.source == "gnss_position")
-        count = sum(fusion.rejected.values())
+        fusion = next(f for f in state.fusions if f.source == source)
+        count = sum(n for cause, n in fusion.rejected.items() if not cause.startswith(but))
         if fusion.used_stamp_ns:
             used.add(fusion.used_stamp_ns)
         if before is not None and count > before:
             refused_at.add(fusion.used_stamp_ns)
         before = count
     return np.array([fix.stamp_ns in used and fix.stamp_ns not in refused_at for fix in fixes])
+
+
+def _back_s(times_s: Array, ended_s: float, resets: int) -> float | None:
+    later = times_s[times_s > ended_s]
+    return None if resets or not len(later) else round(float(later[0] - ended_s), 1)
 
 
 def _resets(state: TwinState) -> int:

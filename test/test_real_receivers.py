@@ -30,7 +30,7 @@ def test_real_receivers_that_nothing_is_wrong_with_stay_believed(name: str) -> N
         states = physics_flights.states(Estimator(), flight.samples)
         assert states
         assert not any("GNSS doubted" in state.notice for state in states)
-        assert "receiver astray" not in states[-1].fusions[0].rejected
+        assert not any("astray" in cause for cause in states[-1].fusions[0].rejected)
         assert not any("reset" in cause for cause in states[-1].fusions[0].rejected)
 
 

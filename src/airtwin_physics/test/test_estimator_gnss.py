@@ -65,7 +65,7 @@ def test_a_jump_is_refused_and_its_innovations_are_told() -> None:
     assert max(miss_m(flight, s) for s in states) < 5.0
     position = states[-1].fusions[0]
     assert position.source == "gnss_position"
-    assert position.rejected["horizontal gate"] + position.rejected["receiver astray"] > 60
+    assert position.rejected["horizontal gate"] + position.rejected["its place is astray"] > 60
     assert position.nis > 100.0
     assert np.linalg.norm(position.innovation[:2]) > 40.0
 

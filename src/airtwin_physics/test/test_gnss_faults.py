@@ -77,7 +77,7 @@ def test_single_fixes_elsewhere_are_the_gates_matter():
     wrong = lambda t: (np.array([30.0, 0, 0]) * (t % 4.0 < 0.2), np.zeros(3))  # noqa: E731
     states = faults.fly(faults.shown(flight, wrong))
     assert faults.refused(states[-1], "horizontal gate") >= 8
-    assert not faults.refused(states[-1], "receiver astray")
+    assert not faults.refused(states[-1], "its place is astray")
     assert np.abs(faults.misses(flight, faults.during(states, 10.0))).max() < 5.0
 
 

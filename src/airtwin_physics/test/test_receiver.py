@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from airtwin_core.types import Array
 from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf.doubt import Doubt
 from airtwin_physics.ekf.kernel import GRAVITY_M_S2
 from airtwin_physics.ekf.receiver import (
     BY_BAROMETER,
     BY_IMU,
     ITSELF,
-    Doubt,
     Look,
     Receiver,
     leaves_trend,

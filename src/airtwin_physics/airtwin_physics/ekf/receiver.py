@@ -30,6 +30,7 @@ from numba import njit
 
 from airtwin_core.types import Array
 from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf.doubt import BOUND, NEUTRAL, Doubt, Trail
 from airtwin_physics.ekf.kernel import GRAVITY_M_S2
 from airtwin_physics.ekf.tally import NEVER_S
 
@@ -38,26 +39,14 @@ BY_IMU = "its speed stepped as the IMU did not"
 BY_BAROMETER = "its height parted from the barometer's"
 
 _GAP_S = 3.0  # without fixes for so long nothing links them
-_BOUND = 5.0  # times what is claimed: the bound of what a sound receiver does
 _CLAIM_MIN_M = 1.0  # multipath of every day
 _LATE_S = 0.2  # by which a receiver's place and its speed may be of different times
-_DRIFT_M_S = 0.1  # by which a sound receiver's place and Doppler part for long
 _NEW_S, _OLD_S = 0.45, 1.45  # what may have stepped, and what it is held against: 5 Hz will do
 _LEAST_OLD = 3
 _MISSES = 16  # kept of them, 10 Hz fill 1.45 s; fixes that come sooner are passed over
 _SPACING_S = 0.095
 _BEND_M_S3 = 3.0  # how the error of an IMU's acceleration may grow: 0.3 rad/s off, times gravity
 _PRESSURE_SHARE = 0.2  # of the dynamic pressure that a static port may see
-
-# Of a doubt. Sound errors are normal, the bound being three sigmas of them; torn ones are anywhere
-# within 20 sigmas. Either last for about a second, so that a second's fixes are one draw.
-_AT_BOUND = 3.0
-_SOUND_1_S = math.log(2.0 * 20.0 / math.sqrt(2.0 * math.pi))  # gained by errors of zero
-_NEUTRAL = math.sqrt(2.0 * _SOUND_1_S) / _AT_BOUND  # of the bound: speaks for neither
-_MOST_SIGMAS = 5.0  # no fix counts for more
-_MOST_S = 0.4  # nor for a longer time: three are needed
-_SURE = -3.0 * _SOUND_1_S  # no sounder than after three seconds: it may tear any time
-_SUSPECTED = 0.5  # of what a tear weighs
 
 
 @njit(cache=True)
@@ -124,89 +113,8 @@ def leaves_trend(
     accel = misses[0, 4] + most
     hidden = GRAVITY_M_S2 * (look[2] - misses[0, 5]) + accel
     hidden = min(hidden + 0.5 * _BEND_M_S3 * ahead, 2.0 * GRAVITY_M_S2)
-    allowed = _BOUND * sigma * math.sqrt(variance) + hidden * ahead + accel * delay
+    allowed = BOUND * sigma * math.sqrt(variance) + hidden * ahead + accel * delay
     return kept, math.sqrt(beyond2[0] + beyond2[1]) / allowed, math.sqrt(beyond2[2]) / allowed
-
-
-class Doubt:
-    """Is one thing torn that a receiver says? ``odds``: ln p(torn) / p(sound) [-].
-
-    ``torn``: its odds rose above even and have not come down to even since; ``since_s``: when it
-    was last found torn.
-    """
-
-    def __init__(self, patience_s: float) -> None:
-        """patience_s: once torn it must show no error at all for so long to be heard again."""
-        self._most = _SOUND_1_S * patience_s
-        self.torn = False
-        self.odds = _SURE
-        self.since_s = NEVER_S
-
-    def weigh(self, share: float, step_s: float, at_s: float) -> bool:
-        """Take an error as a share of its bound [-], step_s after the last; return if it tore.
-
-        What is torn tears anew where it is contradicted as much as it can be.
-        """
-        sigmas = min(_AT_BOUND * share, _MOST_SIGMAS)
-        self.odds += (0.5 * sigmas * sigmas - _SOUND_1_S) * min(step_s, _MOST_S)
-        if self.odds > (self._most if self.torn else 0.0):
-            return self.tear(at_s)
-        self.odds = max(self.odds, _SURE)
-        self.torn = self.torn and self.odds > 0.0
-        return False
-
-    def tear(self, at_s: float) -> bool:
-        """Doubt it as much as can be; return true."""
-        self.torn, self.odds, self.since_s = True, self._most, at_s
-        return True
-
-    def suspect(self) -> None:
-        """Doubt it because what comes of the same solution has torn."""
-        self.torn, self.odds = True, max(self.odds, _SUSPECTED * self._most)
-
-    def trust(self) -> None:
-        """Believe it, though it may tear at any time."""
-        self.torn, self.odds = False, min(self.odds, 0.0)
-
-
-class Trail:
-    """Place less the integral of its own Doppler, along some axes: it stays where it was."""
-
-    def __init__(self, *axes: int) -> None:
-        self._axes = axes
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget where it was."""
-        self._home = [0.0, 0.0, 0.0]
-        self._claim_m = 0.0  # largest of late
-        self._followed_s = 0.0
-
-    def shift(self, by_ned_m: list[float]) -> None:
-        """Move with the origin of NED."""
-        self._home = [a + b for a, b in zip(self._home, by_ned_m, strict=True)]
-
-    def off(
-        self, apart: list[float], claim_m: float, blur_m: float, step_s: float, usual_s: float
-    ) -> float:
-        """Return by how much the newest fix is off, as a share of its bound [-].
-
-        apart (3,): place less integral [m] NED; claim_m: its sigma; blur_m: what else may differ;
-        step_s: since the fix before; usual_s: over which it is learnt where the place is.
-        """
-        if self._followed_s == 0.0:
-            self._home, self._claim_m = list(apart), claim_m
-        off = [apart[i] - self._home[i] for i in self._axes]
-        blur_m += _DRIFT_M_S * self._followed_s
-        share = math.hypot(*off) / (_BOUND * max(claim_m, self._claim_m) + blur_m)
-        if share <= 1.0:
-            self._followed_s = min(self._followed_s + max(step_s, 1e-3), usual_s)
-            learnt = min(step_s / self._followed_s, 1.0)
-            for i, by in zip(self._axes, off, strict=True):
-                self._home[i] += learnt * by
-            fade = 1.0 - min(step_s / usual_s, 1.0)
-            self._claim_m = max(claim_m, fade * self._claim_m)
-        return share
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,13 +276,14 @@ class Receiver:
         late = self._config.gnss_delay_max_s * abs(down)
         pressure = _PRESSURE_SHARE * speed2 / (2.0 * GRAVITY_M_S2)
         off = above - self._above_m
-        share = abs(off) / (_BOUND * max(look.claim[1], _CLAIM_MIN_M) + late + pressure)
+        bound = BOUND * max(look.claim[1], _CLAIM_MIN_M) + late + pressure
+        share: float = abs(off) / bound
         self.level = share <= 1.0
         # what is usual is learnt from a height that is believed, or that has been wrong for long
         doubted = self.height.torn or (look.outvoted and not self.level)
         if not doubted or self.lasts(look.when_s):
             self._above_m += min(self._step_s / (self._config.gnss_doubt_s / 3.0), 1.0) * off
-        return share if look.outvoted else min(share, _NEUTRAL)
+        return share if look.outvoted else min(share, NEUTRAL)
 
     def _against_imu(self, look: Look) -> tuple[float, float]:
         """Return how far Doppler less the IMU's velocity left its trend: across, down.
@@ -383,7 +292,7 @@ class Receiver:
         """
         newest_s = self._misses.item(self._kept - 1, 0) if self._kept else NEVER_S
         if look.doppler and look.when_s - newest_s >= _SPACING_S:
-            self._kept, *self._steps = leaves_trend(
+            self._kept, across, down = leaves_trend(
                 self._misses,
                 self._kept,
                 look.velocity,
@@ -392,8 +301,8 @@ class Receiver:
                 look.claim[2],
                 self._config.gnss_delay_max_s,
             )
-        across, down = self._steps
-        return across, down
+            self._steps = across, down
+        return self._steps
 
     # --- what follows ---------------------------------------------------------------------------
 

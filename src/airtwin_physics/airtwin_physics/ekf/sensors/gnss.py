@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from airtwin_core import frames
 from airtwin_core.geodesy import check_coordinates
 from airtwin_core.types import Array, GnssFix
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import correction, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
+from airtwin_physics.ekf.doubt import Doubt
 from airtwin_physics.ekf.imu import ImuTrack, square
-from airtwin_physics.ekf.receiver import BY_IMU, Doubt, Look, Receiver
+from airtwin_physics.ekf.receiver import BY_IMU, Look, Receiver
+from airtwin_physics.ekf.sensors.antenna import ARM_MAX_M, Lever, Spin, lever
 from airtwin_physics.ekf.source import Gate, Source
 from airtwin_physics.ekf.steps import ACCELERATION, CORRECTED, STRUCK, TURNED, before
 from airtwin_physics.ekf.tally import LATE_MAX_S, RESET, TOO_LATE
@@ -27,15 +28,12 @@ _SHUT_S = 1.0  # a barometer refused for so long contradicts
 _RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to judge receivers
 # A claim that falls is followed by the offset this quickly: sooner, a claim that only goes up and
 # down makes the filter conceited; in gnss_wander_s, a receiver that settles is not believed
-_ARM_MAX_M = 100.0  # from the IMU to an antenna: no aircraft is larger
 CLAIM_S = 40.0
-_ARM_M = 0.05  # from the IMU to the antenna of a small aircraft, along each axis, if nobody tells
-_SPIN_RAD_S = 3.0  # what turns slower tells arm and bias apart sooner than it suffers (EKF2)
-_SPIN_S = 2.0  # over which a rate lasts, if it is a spin: what wobbles tells arm and bias apart
 _BACK_S = 0.01  # a fix that much older than the state is held against what the IMU says was then
 _NEW_AT_MOST = 0.6  # of a claim, if the receiver is no better than it says
-ASTRAY = "receiver astray"
+PLACE_ASTRAY = "its place is astray"
 HEIGHT_ASTRAY = "its height is astray"
+SPEED_ASTRAY = "its speed is astray"
 FAR = "far from the origin"
 LEAPT = "its height has leapt"
 
@@ -66,19 +64,6 @@ class _Seen(NamedTuple):
     lag_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Lever:
-    """From the IMU to the antenna, at the time of a fix: NED (3,) [m], [m/s].
-
-    ``by_turn``: (3, 3), how they change with the attitude error: -R [l]x, -R [w x l]x.
-    """
-
-    place: Array
-    speed: Array
-    place_by_turn: Array
-    speed_by_turn: Array
-
-
 class Gnss:
     """Fuses fixes; ``started``: a first position was taken."""
 
@@ -106,11 +91,8 @@ class Gnss:
         self.receiver.start_over()
         self._z_passes = True
         self._struck_s = self._claimed_s = 0.0
-        self._arm: _Lever | None = None  # of the newest fix; None: at the IMU
-        self._swing_m_s = 0.0  # by which the antenna may circle about the IMU
-        self._held = correction.FREE  # of its updates
-        self._spin = (0.0, 0.0, 0.0)  # rate that lasts [rad/s] FRD
-        self._spun_s = 0.0  # when it was looked at
+        self._arm: Lever | None = None  # of the newest fix; None: at the IMU
+        self._spin = Spin()
         self._bent = np.zeros(7)  # of the newest fix, see ``_bend``
 
     @property
@@ -132,13 +114,15 @@ class Gnss:
         struck = struck and at_s - self._struck_s < _RATTLE_S
         unusable = cause or self.speed_fault(fix) or (struck and "may be of before an impact")
         arm = fix.antenna_frd_m
-        lever = self._arm = None if cause or arm is None else self._lever(arm, lag_s)
-        self._look_at_spin(at_s, told=arm is not None)
+        track = self._track
+        known = None if cause else arm
+        self._arm = None if known is None else lever(known, self._belief, track, lag_s)
+        self._spin.look(at_s, self._belief, track, told=arm is not None)
         measured = None if cause else self._anchor.to_ned(fix)
-        if lever is not None:
+        if self._arm is not None:
             if fix.velocity_ned_m_s is not None:
-                fix = replace(fix, velocity_ned_m_s=fix.velocity_ned_m_s - lever.speed)
-            measured = None if measured is None else measured - lever.place
+                fix = replace(fix, velocity_ned_m_s=fix.velocity_ned_m_s - self._arm.speed)
+            measured = None if measured is None else measured - self._arm.place
         if struck:
             self.receiver.struck()
         elif measured is not None and self.started:
@@ -157,44 +141,6 @@ class Gnss:
             across = self._fuse_position(fix, measured, at_s, lag_s, others)
             if not struck and (across if unusable else moves):
                 self.receiver.agreed(place=across)
-
-    def _lever(self, arm_frd_m: Array, lag_s: float) -> _Lever:
-        x = self._belief.x
-        rotation = frames.rotation_from_quat(x[kernel.X_Q : kernel.X_Q + 4])
-        rate = self._track.rate_frd() - x[kernel.X_GYRO_BIAS : kernel.X_GYRO_BIAS + 3]
-        swing = np.cross(rate, arm_frd_m)
-        then = arm_frd_m - swing * lag_s
-        return _Lever(
-            place=rotation @ then,
-            speed=rotation @ swing,
-            place_by_turn=np.cross(then, rotation),
-            speed_by_turn=np.cross(swing, rotation),
-        )
-
-    def _look_at_spin(self, at_s: float, *, told: bool) -> None:
-        """Learn no bias where an arm that nobody told looks like one.
-
-        Turning on and on at rate w, an arm a across the axis moves the antenna by w a, which a
-        bias of w^2 a does too: as far as the arm is unknown so is the bias. From 3 rad/s on, as
-        EKF2 (``EKF2_ABL_GYRLIM``).
-        """
-        x, p, at = self._belief.x, self._belief.p, kernel.ACCEL_BIAS
-        share = min(max(at_s - self._spun_s, 0.0) / _SPIN_S, 1.0)
-        bias = x[kernel.X_GYRO_BIAS : kernel.X_GYRO_BIAS + 3].tolist()
-        now = zip(self._spin, self._track.mean_rate_frd.tolist(), bias, strict=True)
-        roll, pitch, yaw = (was + share * (rate - off - was) for was, rate, off in now)
-        self._spin, self._spun_s = (roll, pitch, yaw), at_s
-        roll2, pitch2, yaw2 = roll * roll, pitch * pitch, yaw * yaw
-        self._swing_m_s, self._held = 0.0, correction.FREE
-        if told or roll2 + pitch2 + yaw2 <= _SPIN_RAD_S**2:
-            return
-        self._swing_m_s = _ARM_M * math.sqrt(roll2 + pitch2 + yaw2)
-        level = _ARM_M * (max(pitch2, roll2) + yaw2) > math.sqrt(min(p[at, at], p[at + 1, at + 1]))
-        down = _ARM_M * (roll2 + pitch2) > math.sqrt(p[at + 2, at + 2])
-        if down:
-            self._held = correction.BIAS_HELD
-        elif level:
-            self._held = correction.LEVEL_BIAS_HELD
 
     def _bend(self, at_s: float, lag_s: float) -> None:
         """Note by how much the way since a late fix was no straight one at even acceleration.
@@ -320,8 +266,13 @@ class Gnss:
         raised = self._hears(at_s, receiver.height) and not receiver.leapt
         across = self._fuse_across(seen, at_s, others, heard=placed)
         up = self._fuse_height(seen, at_s, others, heard=raised)
-        if not (placed and raised):
-            tally.refuse(LEAPT if receiver.leapt else HEIGHT_ASTRAY if placed else ASTRAY)
+        if receiver.leapt:
+            tally.refuse(LEAPT)
+        else:
+            if not placed:
+                tally.refuse(PLACE_ASTRAY)
+            if not raised:
+                tally.refuse(HEIGHT_ASTRAY)
         if across or up:
             tally.fused(fix.stamp_ns)
         return across
@@ -332,7 +283,7 @@ class Gnss:
         if not heard:
             self.xy.refuse(*one)
             return False
-        if self.xy.judge(*one, self._held)[0]:
+        if self.xy.judge(*one, self._spin.held)[0]:
             return True
         taken = self._may_reset(self.xy, at_s, others, exhausted=self._adrift())
         if taken:
@@ -346,7 +297,7 @@ class Gnss:
         if not heard:
             self._z_passes = self.z.refuse(*one) <= self.z.limit
             return False
-        self._z_passes = self.z.judge(*one, self._held)[0]
+        self._z_passes = self.z.judge(*one, self._spin.held)[0]
         if self._z_passes:
             return True
         taken = self._may_lift(at_s, others)
@@ -379,7 +330,7 @@ class Gnss:
         assert velocity is not None
         level2 = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s) ** 2
         variance = np.array([level2, level2, 2.25 * level2])  # down worse by half, as in EKF2
-        variance += self._swing_m_s**2
+        variance += self._spin.swing_m_s**2
         variance += self._bent[6]
         h, predicted = np.empty((3, kernel.N)), np.empty(3)
         models.gnss_velocity(belief.x, belief.watch[ACCELERATION], lag_s, h, predicted)
@@ -390,9 +341,9 @@ class Gnss:
             velocity = np.array([velocity[0], velocity[1], belief.x[5]])
             residual[2], variance[2] = 0.0, SPEED_MAX_M_S**2
         if not self._hears(at_s, self.receiver.speed):
-            source.refuse(belief, h, residual, variance, at_s, ASTRAY)
+            source.refuse(belief, h, residual, variance, at_s, SPEED_ASTRAY)
             return False
-        if source.judge(belief, h, residual, variance, at_s, fix.stamp_ns, self._held):
+        if source.judge(belief, h, residual, variance, at_s, fix.stamp_ns, self._spin.held):
             return True
         # place and height were of one piece, and the IMU alone is no evidence for so long
         alone = not (others.speed_backed or others.air_backed)
@@ -414,7 +365,7 @@ def _fault(fix: GnssFix, config: EstimatorConfig) -> str:
     except ValueError:
         return "impossible coordinates"
     arm = fix.antenna_frd_m
-    if arm is not None and not square(arm) < _ARM_MAX_M**2:
+    if arm is not None and not square(arm) < ARM_MAX_M**2:
         return "impossible antenna"
     if not (fix.eph_m <= config.gnss_eph_max_m and fix.epv_m <= config.gnss_epv_max_m):
         return "accuracy too poor"
