@@ -5,9 +5,8 @@ Simulated receivers claim 0.3 to 1.8 m and err by one to three centimetres, so a
 believes them is far too careful, whatever else it does. To judge the filter and not the claim,
 errors of the claimed size are drawn and added to each fix: of the place a share that is new each
 time and one that wanders (first-order Gauss-Markov), of the velocity one that is new each time,
-each as the filter takes them to be (``EstimatorConfig``). Where a claim falls, what wanders goes
-on at the size it had and settles with ``CLAIM_S`` (``belief.expect_gnss``): PX4's SITL claims
-3.0 m at first and 1.7 m a second and a half later. All else stays as it was recorded.
+each as the filter takes them to be (``EstimatorConfig``), but for one thing: what wanders falls at
+once with a claim that falls, where the filter follows with 40 s. All else stays as it was recorded.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ import numpy as np
 from airtwin_core.geodesy import LocalFrame
 from airtwin_core.types import GnssFix, Origin, Sample
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf.belief import SETTLED
-from airtwin_physics.ekf.sensors.gnss import CLAIM_S
 
 UP_WORSE = 1.5  # vertical over horizontal speed, as the filter has it
 
@@ -31,27 +28,22 @@ def made_true(
     flown: Iterable[Sample], rng: np.random.Generator, config: EstimatorConfig
 ) -> Iterator[Sample]:
     """Yield the samples in order, every usable fix with errors of the size that it claims."""
-    share = config.gnss_white_share
-    lasting = math.sqrt(1.0 - share**2)
     wander = rng.standard_normal(3)
-    size_m = np.zeros(3)
     last_ns = None
     for sample in flown:
         if not isinstance(sample, GnssFix) or not _has_claim(sample, config):
             yield sample
             continue
         if last_ns is not None:
-            step_s = abs(sample.stamp_ns - last_ns) * 1e-9
-            left = math.exp(-step_s / config.gnss_wander_s)
+            left = math.exp(-abs(sample.stamp_ns - last_ns) * 1e-9 / config.gnss_wander_s)
             wander = left * wander + math.sqrt(1.0 - left**2) * rng.standard_normal(3)
-            size_m *= math.exp(-step_s / CLAIM_S)
         last_ns = sample.stamp_ns
         eph = max(sample.eph_m, config.gnss_eph_min_m)
         claim = np.array([eph, eph, max(sample.epv_m, config.gnss_epv_min_m)])
-        size_m = np.maximum(lasting * claim, np.minimum(size_m, SETTLED * lasting * claim))
-        off = share * claim * rng.standard_normal(3) + size_m * wander
+        share = config.gnss_white_share
+        off = share * rng.standard_normal(3) + math.sqrt(1.0 - share**2) * wander
         at = Origin(sample.latitude_deg, sample.longitude_deg, sample.altitude_amsl_m)
-        latitude, longitude, altitude = LocalFrame(at).to_geodetic(off)
+        latitude, longitude, altitude = LocalFrame(at).to_geodetic(claim * off)
         velocity = sample.velocity_ned_m_s
         if velocity is not None:
             speed = max(sample.speed_accuracy_m_s, config.gnss_speed_min_m_s)

@@ -17,7 +17,7 @@ from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.ekf.steps import N_WATCH, REACHED, settle, step_until
 from airtwin_physics.ekf.wind import WindStates
 
-SETTLED = 2.0  # times a claim, no GNSS offset is larger: claims go up and down, but not by more
+_SETTLED = 2.0  # times a claim, no GNSS offset is larger: claims go up and down, but not by more
 UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0
 
@@ -222,7 +222,7 @@ class Belief:
         for axis in range(3):
             at = kernel.GNSS + axis
             claim = claimed[axis]
-            expected = max(claim, min(kept * sigma.item(axis), SETTLED * claim))
+            expected = max(claim, min(kept * sigma.item(axis), _SETTLED * claim))
             sigma[axis] = expected
             believed2 = self.p.item(at, at)
             if believed2 > expected * expected:

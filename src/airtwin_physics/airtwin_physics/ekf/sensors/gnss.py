@@ -28,7 +28,7 @@ _SHUT_S = 1.0  # a barometer refused for so long contradicts
 _RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to judge receivers
 # A claim that falls is followed by the offset this quickly: sooner, a claim that only goes up and
 # down makes the filter conceited; in gnss_wander_s, a receiver that settles is not believed
-CLAIM_S = 40.0
+_CLAIM_S = 40.0
 _BACK_S = 0.01  # a fix that much older than the state is held against what the IMU says was then
 _NEW_AT_MOST = 0.6  # of a claim, if the receiver is no better than it says
 PLACE_ASTRAY = "its place is astray"
@@ -240,7 +240,7 @@ class Gnss:
         c, belief, tally = self._config, self._belief, self.position.tally
         eph, epv = max(fix.eph_m, c.gnss_eph_min_m), max(fix.epv_m, c.gnss_epv_min_m)
         lasts = math.sqrt(1.0 - c.gnss_white_share**2)
-        kept = math.exp(-max(at_s - self._claimed_s, 0.0) / CLAIM_S) if self.started else 0.0
+        kept = math.exp(-max(at_s - self._claimed_s, 0.0) / _CLAIM_S) if self.started else 0.0
         belief.expect_gnss((lasts * eph, lasts * eph, lasts * epv), kept)
         self._claimed_s = at_s
         new, late = c.gnss_white_share, c.gnss_jitter_s * belief.x[3:6]
