@@ -5,8 +5,8 @@ Simulated receivers claim 0.3 to 1.8 m and err by one to three centimetres, so a
 believes them is far too careful, whatever else it does. To judge the filter and not the claim,
 errors of the claimed size are drawn and added to each fix: of the place a share that is new each
 time and one that wanders (first-order Gauss-Markov), of the velocity one that is new each time,
-each as the filter takes them to be (``EstimatorConfig``), but for one thing: what wanders falls at
-once with a claim that falls, where the filter follows with 40 s. All else stays as it was recorded.
+each as the filter takes them to be (``EstimatorConfig``), but for one thing: what wanders falls
+with a claim at once, where the filter takes 40 s. All else stays as it was recorded.
 """
 
 from __future__ import annotations
