@@ -52,9 +52,9 @@ def warm_up() -> None:
     models.magnetic_declination(x, three, h[0], h[1])
     models.heading(x, x[kernel.X_Q : kernel.X_Q + 4], h[0])
     models.air_velocity(x, h)
-    wind.blown(1.0, 1.0, 1.0, 1.0, 0.1, np.empty(wind.N_BLOWN))
+    wind.blown(1.0, 1.0, 1.0, 0.1, np.empty(wind.N_BLOWN))
     wind.gusts(x, p, law, constants, 1.0, 0.04)
-    wind.drag_shown(x, np.ones_like(watch), law, 1.0, 1.0, h[:2], np.empty(2))
+    wind.drag_shown(x, np.ones_like(watch), law, 1.0, 1.0, h[:2], np.empty(2), np.empty(2))
     models.airspeed(x, h[0])
     models.sideslip(x, h[0])
     x[kernel.X_TERRAIN] = x[2] + 1.0

@@ -50,7 +50,7 @@ class Belief:
     def __init__(self, config: EstimatorConfig, air: Air | None = None) -> None:
         c = self._config = config
         self.air = air or Air(c)
-        self.wind = WindStates(self.air.drag_1_s, self.air.quadratic_1_m)
+        self.wind = WindStates(self.air.drag_1_s, self.air.bend_s_m)
         self.x = np.zeros(kernel.N_NOMINAL)
         self.p = np.zeros((kernel.N, kernel.N))
         self.watch = np.zeros(N_WATCH)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wind as the filter keeps it: under rotors as the force that it makes, on a wing as itself.
 
-A hovering aircraft shows the force of the wind, c w + b w^2, and nothing else: wind and drag c
+A hovering aircraft shows the force of the wind, c (w + B w^2), and nothing else: wind and drag c
 can't be told apart until it moves. A filter that kept w beside c would think that it can, since
 each gust puts its slopes elsewhere (Huang, Mourikis, Roumeliotis, "Observability-based rules for
 designing consistent EKF SLAM estimators", IJRR 29(5), 2010, on the same trouble with headings).
 So the states WIND and GUST hold s, the wind that would make this force if drag were c_0, the drag
-believed when the aircraft took to its rotors: c w + b w^2 = c_0 s + b s^2. In a hover the force
-is then free of c. On a wing, where airspeed shows w itself, the states hold w. ``law`` (6,): c_0
-[1/s]; b [1/m] of this change of variables; b along FRD x and y; 1 if force is held, else 0; how
-large gusts are that drag shows, of what MIL-F-8785C has in this wind [-].
+believed when the aircraft took to its rotors: c (w + B w^2) = c_0 (s + B s^2). In a hover the
+force is then free of c. On a wing, where airspeed shows w itself, the states hold w. ``law`` (6,):
+ln c_0 [ln 1/s]; B [s/m] of this change of variables; B along FRD x and y; 1 if force is held, else
+0; how large gusts are that drag shows, of what MIL-F-8785C has in this wind [-].
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from airtwin_physics.gusts import scales
 
 N_BLOWN = 7
 _STILL_M_S = 1e-9
+_BLOWS_M_S = 5.0  # downwash at hover, sqrt(T / 2 rho A): discs carry 30 to 100 N/m^2, so 3.5 to 6.4
 _WINDS = (WIND, WIND + 1, DRAG, GUST, GUST + 1)
 _GUST_MIN_M_S = 0.2
 _LAW_M_S = 0.5  # what else the law of drag leaves out and that lasts counts as a gust
@@ -57,107 +58,120 @@ _GUST_SIGMA, _GUST_TAU = SIGMA.start + 4, TAU.start + 4  # north's, east's follo
 
 
 @njit(cache=True)
-def blown(north: float, east: float, first: float, drag: float, bend: float, out: Array) -> None:
+def blown(north: float, east: float, share: float, bend: float, out: Array) -> None:
     """Write the wind of a state s = (north, east) [m/s], and its slopes.
 
-    first, drag: c_0, c [1/s]; bend: b [1/m]. out (7,): w north, east [m/s]; d w / d s as its
-    places (0, 0), (0, 1) = (1, 0), (1, 1) [-]; d w / d ln c north, east [m/s].
+    share: c_0 / c [-]; bend: B [s/m]. out (7,): w north, east [m/s]; d w / d s as its places
+    (0, 0), (0, 1) = (1, 0), (1, 1) [-]; d w / d ln c north, east [m/s].
     """
     s = np.sqrt(north * north + east * east)
     if s < _STILL_M_S:
-        share = first / drag
         out[0], out[1] = share * north, share * east
         out[2], out[3], out[4] = share, 0.0, share
         out[5], out[6] = -out[0], -out[1]
         return
-    force = first * s + bend * s * s
-    w = 2.0 * force / (drag + np.sqrt(drag * drag + 4.0 * bend * force))
-    steep = drag + 2.0 * bend * w
-    along = (first + 2.0 * bend * s) / steep
+    force = share * s * (1.0 + bend * s)  # over c
+    w = 2.0 * force / (1.0 + np.sqrt(1.0 + 4.0 * bend * force))
+    steep = 1.0 + 2.0 * bend * w
+    along = share * (1.0 + 2.0 * bend * s) / steep
     across = w / s
     n, e = north / s, east / s
     out[0], out[1] = w * n, w * e
     out[2] = across + (along - across) * n * n
     out[3] = (along - across) * n * e
     out[4] = across + (along - across) * e * e
-    less = -drag * w / steep
-    out[5], out[6] = less * n, less * e
+    out[5], out[6] = -force / steep * n, -force / steep * e
 
 
 @njit(cache=True)
-def drag(x: Array, load: float, law: Array, h: Array, predicted: Array) -> None:
+def _through_air(x: Array, r: Array, north: float, east: float) -> tuple[float, float, float]:
+    """Return R^T (v - w) FRD [m/s], r: R (3, 3), w: a level wind [m/s]."""
+    n, e, d = x[X_VEL] - north, x[X_VEL + 1] - east, x[X_VEL + 2]
+    return (
+        r[0, 0] * n + r[1, 0] * e + r[2, 0] * d,
+        r[0, 1] * n + r[1, 1] * e + r[2, 1] * d,
+        r[0, 2] * n + r[1, 2] * e + r[2, 2] * d,
+    )
+
+
+@njit(cache=True)
+def drag(x: Array, law: Array, h: Array, predicted: Array) -> None:
     """Write what an accelerometer shows across the rotor discs, (2,) [m/s^2] FRD x and y.
 
-    -(c sqrt(load) + b_i |a_i|) a_i + accelerometer bias; c = exp(state) [1/s], load [-] thrust
-    over weight (rotor drag goes with rotor speed, that with the root of thrust), a the velocity
-    through the air. h (2, 29): its rows without the gust.
+    -c (1 + B_i |a_i|) a_i + accelerometer bias; c = exp(state) [1/s], a the velocity through the
+    air. h (2, 29): its rows without the gust.
 
-    Source: Svacha, Mohta, Kumar, "Improving quadrotor trajectory tracking by compensating for
-    aerodynamic effects", ICUAS 2017: drag proportional to rotor speed times air speed.
+    Source: PX4 v1.18, EKF2, ``drag_fusion.cpp``: a linear (rotors) and a quadratic (body) part,
+    neither of which goes with the thrust. Here one factor scales both.
     """
     r = np.empty((3, 3))
     rotation(x[X_Q : X_Q + 4], r)
     wind = np.empty(N_BLOWN)
-    north, east = x[X_WIND] + x[X_GUST], x[X_WIND + 1] + x[X_GUST + 1]
-    c = np.exp(x[X_DRAG])
-    blown(north, east, law[0], c, law[1], wind)
-    n, e, d = x[X_VEL] - wind[0], x[X_VEL + 1] - wind[1], x[X_VEL + 2]
-    u = r[0, 0] * n + r[1, 0] * e + r[2, 0] * d
-    v = r[0, 1] * n + r[1, 1] * e + r[2, 1] * d
-    w = r[0, 2] * n + r[1, 2] * e + r[2, 2] * d
-    rotors = c * np.sqrt(max(load, 0.0))
+    c, share = np.exp(x[X_DRAG]), np.exp(law[0] - x[X_DRAG])
+    blown(x[X_WIND] + x[X_GUST], x[X_WIND + 1] + x[X_GUST + 1], share, law[1], wind)
+    air = _through_air(x, r, wind[0], wind[1])
     h[:, :] = 0.0
     for i in range(2):
-        air = u if i == 0 else v
-        predicted[i] = -(rotors + law[2 + i] * abs(air)) * air + x[X_ACCEL_BIAS + i]
+        predicted[i] = -c * (1.0 + law[2 + i] * abs(air[i])) * air[i] + x[X_ACCEL_BIAS + i]
     # slopes as if no gust blew: with those of each moment, bias and wind seem to part in a hover
-    blown(x[X_WIND], x[X_WIND + 1], law[0], c, law[1], wind)
-    n, e = x[X_VEL] - wind[0], x[X_VEL + 1] - wind[1]
-    u = r[0, 0] * n + r[1, 0] * e + r[2, 0] * d
-    v = r[0, 1] * n + r[1, 1] * e + r[2, 1] * d
-    w = r[0, 2] * n + r[1, 2] * e + r[2, 2] * d
+    blown(x[X_WIND], x[X_WIND + 1], share, law[1], wind)
+    air = _through_air(x, r, wind[0], wind[1])
     for i in range(2):
-        air = u if i == 0 else v
-        slope = -(rotors + 2.0 * law[2 + i] * abs(air))
+        size = abs(air[i])
+        slope = -c * (1.0 + 2.0 * law[2 + i] * size)
         for j in range(3):
             h[i, VEL + j] = slope * r[j, i]
         h[i, WIND] = -slope * (r[0, i] * wind[2] + r[1, i] * wind[3])
         h[i, WIND + 1] = -slope * (r[0, i] * wind[3] + r[1, i] * wind[4])
         h[i, GUST], h[i, GUST + 1] = h[i, WIND], h[i, WIND + 1]
-        # what c changes beyond a hover at this tilt and thrust: there the state is the force
+        # what c changes beyond a hover at this tilt: there the state is the force
         blows = r[0, i] * wind[0] + r[1, i] * wind[1]
-        steeper = 2.0 * law[2 + i] * (abs(air) - abs(blows))
         lessened = r[0, i] * wind[5] + r[1, i] * wind[6]
-        h[i, DRAG] = -rotors * (air + blows) + steeper * lessened
+        moved = air[i] + blows + law[2 + i] * (size * air[i] + abs(blows) * blows)
+        h[i, DRAG] = c * (2.0 * law[2 + i] * (size - abs(blows)) * lessened - moved)
         h[i, ACCEL_BIAS + i] = 1.0
-    # d (R^T a) / d theta = [R^T a]x
-    slope = -(rotors + 2.0 * law[2] * abs(u))
-    h[0, ATT + 1], h[0, ATT + 2] = -slope * w, slope * v
-    slope = -(rotors + 2.0 * law[3] * abs(v))
-    h[1, ATT], h[1, ATT + 2] = slope * w, -slope * u
+        side = 1.0 - 2.0 * i  # d (R^T a) / d theta = [R^T a]x
+        h[i, ATT + 1 - i] = -side * slope * air[2]
+        h[i, ATT + 2] = side * slope * air[1 - i]
     # without the gust in the slopes, drag would seem to show the heading by it
     blind(x, h)
 
 
 @njit(cache=True)
 def drag_shown(
-    x: Array, watch: Array, law: Array, noise: float, teaches: float, h: Array, residual: Array
-) -> float:
-    """Write rows h (2, 29) and innovation (2,) [m/s^2] of the mean force since the last look.
+    x: Array,
+    watch: Array,
+    law: Array,
+    noise: float,
+    teaches: float,
+    h: Array,
+    residual: Array,
+    variance: Array,
+) -> None:
+    """Write rows h (2, 29), innovation (2,) [m/s^2] of the mean force since the last look, and
+    its variance (2,) [m^2/s^4].
 
-    watch: see ``Belief``; noise [m/s^2] of it beside vibration; teaches [m/s]: slower motion
-    teaches no drag, as it is the gusts' own doing, in full from 1 m/s more; below zero all does.
-    Returns the variance [m^2/s^4].
+    watch: see ``Belief``; noise [m/s^2] of it beside vibration and what is doubtful of the law;
+    teaches [m/s]: slower motion teaches no drag, as it is the gusts' own doing, in full from 1 m/s
+    more; below zero all does.
+
+    The law is one of hovers. Drag of a rotor goes with its speed, thus with the root of the
+    thrust, that of a body does not, and nobody knows the shares: so much is doubted. Where the
+    aircraft climbs or falls as fast as its rotors blow, the flow is another.
     """
     seconds = watch[FORCED_S]
-    drag(x, -watch[FORCED + 2] / seconds / GRAVITY_M_S2, law, h, residual)
+    drag(x, law, h, residual)
+    thrust = max(-watch[FORCED + 2] / seconds / GRAVITY_M_S2, 0.0)  # over weight
+    axial = np.exp(x[X_DRAG]) * x[X_VEL + 2] ** 2 / _BLOWS_M_S
     for i in range(2):
+        rotors = (np.sqrt(thrust) - 1.0) * (residual[i] - x[X_ACCEL_BIAS + i])
+        variance[i] = noise * noise + rotors * rotors + axial * axial
+        variance[i] += watch[FORCED_SHAKEN] / (seconds * seconds)
         residual[i] = watch[FORCED + i] / seconds - residual[i]
     if teaches >= 0.0:
         speed = np.hypot(x[X_VEL], x[X_VEL + 1])
         for i in range(2):
             h[i, DRAG] *= min(max(speed - teaches, 0.0), 1.0)
-    return float(noise * noise + watch[FORCED_SHAKEN] / (seconds * seconds))
 
 
 @njit(cache=True)
@@ -167,11 +181,12 @@ def winds(x: Array, p: Array, law: Array, out: Array) -> None:
     x (30,) or more, P (29, 29). out (12,) or more.
     """
     wind = np.empty(N_BLOWN)
+    share = np.exp(law[0] - x[X_DRAG])
     for k in range(2):
         gust = 1.0 - k
         north, east = x[X_WIND] + gust * x[X_GUST], x[X_WIND + 1] + gust * x[X_GUST + 1]
         if law[4] > 0.0:
-            blown(north, east, law[0], np.exp(x[X_DRAG]), law[1], wind)
+            blown(north, east, share, law[1], wind)
         else:
             wind[0], wind[1], wind[2], wind[3], wind[4] = north, east, 1.0, 0.0, 1.0
             wind[5], wind[6] = 0.0, 0.0
@@ -217,7 +232,7 @@ def gusts(
     wind_m_s = np.hypot(mean[0], mean[1])
     by_force = law[4] > 0.0
     if by_force:
-        blown(mean[0], mean[1], law[0], np.exp(x[X_DRAG]), law[1], mean)
+        blown(mean[0], mean[1], np.exp(law[0] - x[X_DRAG]), law[1], mean)
     through_m_s = np.hypot(x[X_VEL] - mean[0], x[X_VEL + 1] - mean[1])
     height_m = _GUST_HEIGHT_M
     if p[TERRAIN, TERRAIN] < _GUST_HEIGHT_M**2:
@@ -234,9 +249,9 @@ def gusts(
 class WindStates:
     """What the states WIND and GUST of one belief mean now; see above."""
 
-    def __init__(self, drag_1_s: float, quadratic_1_m: Array) -> None:
-        """``drag_1_s``: c_0 of the first flight; ``quadratic_1_m`` (2,): b along FRD x and y."""
-        self.law: Array = np.array([drag_1_s, quadratic_1_m.mean(), *quadratic_1_m, 1.0, 1.0])
+    def __init__(self, drag_1_s: float, bend_s_m: Array) -> None:
+        """``drag_1_s``: c_0 of the first flight; ``bend_s_m`` (2,): B along FRD x and y."""
+        self.law: Array = np.array([np.log(drag_1_s), bend_s_m.mean(), *bend_s_m, 1.0, 1.0])
         self._first = float(self.law[0])
 
     @property
@@ -262,12 +277,12 @@ class WindStates:
             slopes[:2, :2] = slopes[2:, :2] = slopes[2:, 3:] = np.eye(2)
             return mean.copy(), total, slopes
         out = np.empty(N_BLOWN)
-        first, bend, c = self.law[0], self.law[1], np.exp(x[X_DRAG])
-        blown(mean[0], mean[1], first, c, bend, out)
+        share, bend = np.exp(self.law[0] - x[X_DRAG]), self.law.item(1)
+        blown(mean[0], mean[1], share, bend, out)
         slopes[:2, :2] = [[out[2], out[3]], [out[3], out[4]]]
         slopes[:2, 2] = out[5:7]
         found = out[0:2].copy()
-        blown(total[0], total[1], first, c, bend, out)
+        blown(total[0], total[1], share, bend, out)
         slopes[2:, :2] = slopes[2:, 3:] = [[out[2], out[3]], [out[3], out[4]]]
         slopes[2:, 2] = out[5:7]
         return found, out[0:2].copy(), slopes
@@ -277,8 +292,8 @@ class WindStates:
         if not self.by_force:
             return wind_ne_m_s
         out = np.empty(N_BLOWN)
-        first, bend, c = self.law[0], self.law[1], np.exp(x[X_DRAG])
-        blown(wind_ne_m_s[0], wind_ne_m_s[1], c, first, bend, out)
+        share = np.exp(x[X_DRAG] - self.law[0])
+        blown(wind_ne_m_s[0], wind_ne_m_s[1], share, self.law.item(1), out)
         return out[0:2]
 
     def hold_wind(self, x: Array, p: Array) -> None:
@@ -293,7 +308,7 @@ class WindStates:
         """Let the states hold the force: the aircraft took to its rotors."""
         if not self.by_force:
             # by this drag the numbers stay as they are, only their errors change
-            self.law[0], self.law[4] = np.exp(x[X_DRAG]), 1.0
+            self.law[0], self.law[4] = x[X_DRAG], 1.0
             back: Array = np.array(np.linalg.inv(_by_states(self._slopes(x)[2])), dtype=np.float64)
             _turn(p, back)
 

@@ -23,10 +23,6 @@ _LEARN_M_S = 1.0  # slower motion is the gusts' own doing, and teaches no drag; 
 _FORCED = slice(FORCED_S, FORCED_SHAKEN + 1)  # of ``watch``: all of the mean force
 _GUESS_S = 1.0  # of force for the first guess of the wind
 _GUESS_MAX_M_S = 30.0  # no guess beyond a storm
-_CLIMB_MAX_M_S = (
-    5.0  # beyond (PX4 climbs with 3 at most) it falls, and no disc is blown from ahead
-)
-_LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight within which the drag model is believed
 # an optimal filter's corrections of ln drag have the variance that they took off (Kailath, "An
 # innovations approach to least-squares estimation", IEEE Trans. AC-13, 1968): from so many sigmas
 # on their sum is no chance, the drag is far from the file's
@@ -105,22 +101,14 @@ class AirData:
     def _fuse_drag(self, seconds: float, at_s: float, stamp_ns: int, *, leads: bool) -> bool:
         """Fuse the mean force over ``seconds``; return whether it passed."""
         belief, source = self._belief, self.drag
-        load = -belief.watch.item(FORCED + 2) / seconds / kernel.GRAVITY_M_S2
         source.seen_s = at_s
-        if not _LOAD_MIN < load < _LOAD_MAX:
-            source.tally.refuse("thrust is far from hover")
-            return False
-        if not abs(belief.x.item(kernel.X_VEL + 2)) < _CLIMB_MAX_M_S:
-            source.tally.refuse("climbs or falls too fast")
-            return False
         if not self._guessed and not self._guess_wind(seconds):
             return False
-        h, residual = np.empty((2, kernel.N)), np.empty(2)
+        h, residual, variance = np.empty((2, kernel.N)), np.empty(2), np.empty(2)
         noise, teaches = self._config.drag_noise_m_s2, -1.0 if leads else _LEARN_M_S
         held = correction.FREE if leads else correction.MOTION_HELD
         law = belief.wind.law
-        level2 = wind.drag_shown(belief.x, belief.watch, law, noise, teaches, h, residual)
-        variance = np.array([level2, level2])
+        wind.drag_shown(belief.x, belief.watch, law, noise, teaches, h, residual, variance)
         before, doubt2 = belief.x.item(kernel.X_DRAG), belief.p.item(kernel.DRAG, kernel.DRAG)
         if source.judge(belief, h, residual, variance, at_s, stamp_ns, held, north=False):
             self._taught += belief.x.item(kernel.X_DRAG) - before
@@ -156,11 +144,10 @@ class AirData:
             return False
         x = belief.x
         force = guess[1:4] / guess[0] - x[kernel.X_ACCEL_BIAS : kernel.X_ACCEL_BIAS + 3]
-        c = np.exp(x[kernel.X_DRAG]) * np.sqrt(max(-force[2] / kernel.GRAVITY_M_S2, _LOAD_MIN))
-        b = belief.wind.law[2:4]
-        size = np.abs(force[:2])
-        # c v + b v^2 = f, without the cancellation of the usual formula
-        through = -np.sign(force[:2]) * 2.0 * size / (c + np.sqrt(c * c + 4.0 * b * size))
+        over_c = np.abs(force[:2]) / np.exp(x[kernel.X_DRAG])
+        # v + B v^2 = f / c, without the cancellation of the usual formula
+        through = 2.0 * over_c / (1.0 + np.sqrt(1.0 + 4.0 * belief.wind.law[2:4] * over_c))
+        through = -np.sign(force[:2]) * through
         r = frames.rotation_from_quat(x[6:10])
         level = np.linalg.solve(r.T[:2, :2], through - r.T[:2, 2] * x[5])
         if float(level @ level) < _GUESS_MAX_M_S**2:
