@@ -58,7 +58,33 @@ def test_the_law_of_rotors_shows_the_wind_about_hover(
     for k in range(100):
         belief.watch[FORCED_S] = PERIOD_S
         belief.watch[FORCED_S + 1 : FORCED_S + 4] = np.array([0.1, 0.0, -up_m_s2]) * PERIOD_S
-        air.watch(Flying.ROTORS, 10.0 + k * PERIOD_S, k, leads=True, turns=True)
+        air.watch(Flying.ROTORS, 10.0 + k * PERIOD_S, k, alone=True, turns=True)
     assert air.drag.tally.used > 50
     sigma_m_s = np.sqrt(belief.p[kernel.WIND, kernel.WIND])
     assert least < sigma_m_s < most
+
+
+def test_a_law_found_wrong_is_not_trusted_again_while_nothing_else_shows_the_motion() -> None:
+    """It would lead, jump the aircraft's speed to its own, and so prove itself right."""
+    belief = Belief(CONFIG)
+    first = alignment.FirstAttitude(np.array([1.0, 0.0, 0.0, 0.0]), 1e-4 * np.eye(3), "")
+    belief.begin(first, ImuTrack(CONFIG), still=False)
+    belief.p[3:6, 3:6] = np.eye(3)
+    air = AirData(CONFIG, belief)
+
+    def look(seconds: float, at_s: float, *, alone: bool) -> None:
+        for k in range(round(seconds / PERIOD_S)):
+            belief.watch[FORCED_S] = PERIOD_S
+            belief.watch[FORCED_S + 1 : FORCED_S + 4] = np.array([0.1, 0.0, -9.8]) * PERIOD_S
+            air.watch(Flying.ROTORS, at_s + k * PERIOD_S, k, alone=alone, turns=alone)
+
+    look(4.0, 10.0, alone=False)
+    belief.wind.law[5] = 2.0  # the size of gusts at its limit
+    belief.x[3:5] = [1.0, -1.0]
+    look(60.0, 14.0, alone=True)
+    assert not belief.wind.gusts_likely
+    np.testing.assert_array_equal(belief.x[3:5], [1.0, -1.0])
+    look(60.0, 74.0, alone=False)  # held against the motion that something else shows it may
+    assert belief.wind.gusts_likely
+    look(1.0, 134.0, alone=True)
+    assert np.any(belief.x[3:5] != [1.0, -1.0])

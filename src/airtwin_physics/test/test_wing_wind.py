@@ -100,9 +100,9 @@ def test_no_wing_flies_sideways() -> None:
     told = belief.x[wind].copy()
     times = np.arange(0.0, config.recover_s + 1.0, 0.1)
     for at_s in times[times < config.recover_s - 0.5]:
-        air.watch(Flying.WING, at_s, 0, leads=False, turns=False)
+        air.watch(Flying.WING, at_s, 0, alone=False, turns=False)
     assert belief.x[wind] == pytest.approx(told)
     for at_s in times[times >= config.recover_s - 0.5]:
-        air.watch(Flying.WING, at_s, 0, leads=False, turns=False)
+        air.watch(Flying.WING, at_s, 0, alone=False, turns=False)
     assert belief.x[wind] == pytest.approx(2.0 * ahead - 12.0 * ahead, abs=1e-6)
     assert belief.p[kernel.WIND, kernel.WIND] > 10.0

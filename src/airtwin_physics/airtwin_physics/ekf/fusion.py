@@ -168,10 +168,8 @@ class Sensors:
     def watch_air(self, flying: Flying, at_s: float, stamp_ns: int) -> None:
         """Fuse what the air does; it corrects the motion only where nothing else shows it."""
         alone = at_s - self._moved_s() > self._config.valid_s
-        # drag that needs stronger gusts than there are to be explained does not show the motion
-        believed = flying is not Flying.ROTORS or self._belief.wind.gusts_likely
         lost = at_s - self.heading.passed_s > self._config.recover_s
-        self.air.watch(flying, at_s, stamp_ns, leads=alone and believed, turns=alone or lost)
+        self.air.watch(flying, at_s, stamp_ns, alone=alone, turns=alone or lost)
 
     def _moved_s(self) -> float:
         """Return when something outside the aircraft last showed its motion."""

@@ -69,13 +69,14 @@ class AirData:
         return max(self.drag.gate.passed_s, self.airspeed.gate.passed_s)
 
     def watch(
-        self, flying: Flying, at_s: float, stamp_ns: int, *, leads: bool, turns: bool
+        self, flying: Flying, at_s: float, stamp_ns: int, *, alone: bool, turns: bool
     ) -> None:
         """Fuse the mean force since the last call as drag, or the lack of sideslip of a wing.
 
-        leads: drag may correct the motion. A law of drag is wrong in a way that lasts, on an
-        aircraft that nobody measured more so: as long as something shows the motion over ground
-        it teaches wind and drag only, and holds the aircraft where nothing does.
+        alone: nothing else shows the motion over ground, so drag may correct it. A law of drag is
+        wrong in a way that lasts, on an aircraft that nobody measured more so: else it teaches
+        wind and drag only. Whether the law holds is learnt before: where it needed gusts as there
+        are none it does not lead, and alone it can't regain that trust.
         turns: airspeed and sideslip may correct the motion. Where the wind changes, both are off
         for as long as the filter believes the old one, and would turn the aircraft instead.
         """
@@ -90,8 +91,9 @@ class AirData:
         if flying is not Flying.ROTORS:
             self._carried_s = at_s
         elif seconds > 0.0 and at_s - self._carried_s > _CLEAR_S:
+            leads = alone and belief.wind.gusts_likely
             shown = self._fuse_drag(seconds, at_s, stamp_ns, leads=leads)
-            shown_s = seconds if shown and not leads else 0.0
+            shown_s = seconds if shown and not alone else 0.0
         belief.watch[_FORCED] = 0.0
         belief.gusts(shown_s)
         if flying is Flying.WING and at_s - self._slip_s > _SLIP_PERIOD_S - 1e-3:
