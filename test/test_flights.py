@@ -119,10 +119,7 @@ def test_every_log_keeps_a_usable_state(path: Path) -> None:
 
 
 def test_the_file_of_sih_s_quad_gives_the_wind_of_sih_at_once() -> None:
-    """SIH_WIND_N 6, SIH_WIND_E -3: the air goes to south and west by as much.
-
-    9 % of it, 0.6 m/s, are drag along the axis that the twin takes for lack of thrust.
-    """
+    """SIH_WIND_N 6, SIH_WIND_E -3: the air goes to south and west by as much."""
     path = SIH.with_name("px4_1.18_sih_two_quads_wind_n6_e-3.mcap")
     if not path.exists():
         pytest.skip(f"no recording {path.name}")
@@ -139,4 +136,4 @@ def test_the_file_of_sih_s_quad_gives_the_wind_of_sih_at_once() -> None:
         for stamp_ns, wind in winds
         if wind.valid and stamp_ns > winds[0][0] + 5_000_000_000
     ]
-    assert np.median(errors_m_s) < 1.0, np.median(errors_m_s)
+    assert np.median(errors_m_s) < 0.7, np.median(errors_m_s)
