@@ -45,7 +45,7 @@ from airtwin_physics.gusts import scales
 
 N_BLOWN = 7
 _STILL_M_S = 1e-9
-_BLOWS_M_S = 5.0  # downwash at hover, sqrt(T / 2 rho A): discs carry 30 to 100 N/m^2, so 3.5 to 6.4
+_BLOWS_M_S = 5.0  # downwash in a hover, sqrt(T / 2 rho A), of 30 to 100 N/m^2: 3.5 to 6.4
 _WINDS = (WIND, WIND + 1, DRAG, GUST, GUST + 1)
 _GUST_MIN_M_S = 0.2
 _LAW_M_S = 0.5  # what else the law of drag leaves out and that lasts counts as a gust
