@@ -23,6 +23,9 @@ _LEARN_M_S = 1.0  # slower motion is the gusts' own doing, and teaches no drag; 
 _FORCED = slice(FORCED_S, FORCED_SHAKEN + 1)  # of ``watch``: all of the mean force
 _GUESS_S = 1.0  # of force for the first guess of the wind
 _GUESS_MAX_M_S = 30.0  # no guess beyond a storm
+# beyond (PX4 climbs with 3 at most) it falls, and no disc is blown from ahead
+_CLIMB_MAX_M_S = 5.0
+_LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight: beyond, rotors do not carry it
 # an optimal filter's corrections of ln drag have the variance that they took off (Kailath, "An
 # innovations approach to least-squares estimation", IEEE Trans. AC-13, 1968): from so many sigmas
 # on their sum is no chance, the drag is far from the file's
@@ -103,7 +106,14 @@ class AirData:
     def _fuse_drag(self, seconds: float, at_s: float, stamp_ns: int, *, leads: bool) -> bool:
         """Fuse the mean force over ``seconds``; return whether it passed."""
         belief, source = self._belief, self.drag
+        load = -belief.watch.item(FORCED + 2) / seconds / kernel.GRAVITY_M_S2
         source.seen_s = at_s
+        if not _LOAD_MIN < load < _LOAD_MAX:
+            source.tally.refuse("thrust is far from hover")
+            return False
+        if not abs(belief.x.item(kernel.X_VEL + 2)) < _CLIMB_MAX_M_S:
+            source.tally.refuse("climbs or falls too fast")
+            return False
         if not self._guessed and not self._guess_wind(seconds):
             return False
         h, residual, variance = np.empty((2, kernel.N)), np.empty(2), np.empty(2)
