@@ -17,7 +17,7 @@ from airtwin_sim.commander import Command
 from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Scenario, VehicleSpec, Wind
 
-LAW = np.array([0.15, 0.015, 0.01, 0.02, 1.0, 1.0])
+LAW = np.array([np.log(0.15), 0.1, 0.067, 0.133, 1.0, 1.0])
 NAN = float("nan")
 
 
@@ -43,7 +43,7 @@ def _turned(x: Array, angle: float) -> Array:
 
 
 def _drag(x: Array, h: Array, shown: Array) -> int:
-    wind.drag(x, 1.0, LAW, h, shown)
+    wind.drag(x, LAW, h, shown)
     return 2
 
 
