@@ -146,7 +146,7 @@ class Sensors:
             words.append("PX4 does not know its origin's altitude, GNSS tells it")
         if self._anchor.moved_m:
             moved_km = 1e-3 * self._anchor.moved_m
-            words.append(f"origin moved by {moved_km:.0f} km: GNSS has been there for long")
+            words.append(f"origin moved by {moved_km:.0f} km to where GNSS says")
         if self.air.strange:
             words.append(f"{self.air.strange}; drag is learnt without it")
         if self.bridged(at_s):
