@@ -69,15 +69,17 @@ def test_turns_of_rotors_elsewhere_are_strange(order, seed):
     assert turns.strange
 
 
-def test_turns_that_nothing_foresees_tell_next_to_nothing():
-    """Commands published too seldom: rarely is anything made of it."""
-    decided = 0
+def test_turns_that_nothing_foresees_tell_little():
+    """Commands published too seldom: rarely is the file called strange."""
+    strange, trusted = 0, 0
     for seed in range(20):
         turns = Turns(rows.craft(X500), BOUND)
         for block in blocks(np.random.default_rng(seed), 300, 0.0):
             turns.on(block)
-        decided += turns.strange or turns.trusted
-    assert decided <= 3
+        strange += turns.strange
+        trusted += turns.trusted
+    assert strange <= 2
+    assert trusted <= 7
 
 
 @pytest.fixture(scope="module")
