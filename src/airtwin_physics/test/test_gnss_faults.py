@@ -113,6 +113,19 @@ def test_a_height_that_jumps_is_outvoted_by_barometer_and_imu():
     assert _said(states, "GNSS doubted")[0] < 22.5
 
 
+def test_a_climb_that_goes_with_a_torn_height_is_shown_but_not_fused():
+    flight = simulate.fly(np.random.default_rng(27), 60.0)
+    sinks = faults.runaway(np.array([0.0, 0.0, 8.0]), 20.0, 2.0, np.inf, np.inf)
+    late = faults.during(faults.fly(faults.shown(flight, sinks)), 30.0)
+    assert np.abs(faults.misses(flight, late)).max() < 3.0
+    before, after = (
+        next(f for f in state.fusions if f.source == "gnss_velocity")
+        for state in late[:: len(late) - 1]
+    )
+    assert after.used - before.used > 50
+    assert after.innovation[2] == pytest.approx(8.0, abs=1.0)
+
+
 def test_a_barometer_that_fails_is_retied_and_the_receiver_stays_believed():
     flight = simulate.fly(np.random.default_rng(28), 50.0)
     failed = faults.pressure(flight, lambda t: 30.0 if t > 20.0 else 0.0)

@@ -337,19 +337,24 @@ class Gnss:
         if self._arm is not None:
             h[:, kernel.ATT : kernel.ATT + 3] = self._arm.speed_by_turn
         residual = velocity - predicted - self._bent[3:6]
-        if self.receiver.height.torn:  # nor is its climb believed: as if it had not said any
-            velocity = np.array([velocity[0], velocity[1], belief.x[5]])
-            residual[2], variance[2] = 0.0, SPEED_MAX_M_S**2
+        climbs = not self.receiver.height.torn  # else its climb is not believed either
+        said = slice(0, 3 if climbs else 2)
+        rows = (belief, h[said], residual[said], variance[said], at_s)
         if not self._hears(at_s, self.receiver.speed):
-            source.refuse(belief, h, residual, variance, at_s, SPEED_ASTRAY)
+            source.refuse(*rows, SPEED_ASTRAY)
             return False
-        if source.judge(belief, h, residual, variance, at_s, fix.stamp_ns, self._spin.held):
+        passed = source.judge(*rows, fix.stamp_ns, self._spin.held)
+        source.tally.innovation = residual  # all of it is published
+        if passed:
             return True
         # place and height were of one piece, and the IMU alone is no evidence for so long
         alone = not (others.speed_backed or others.air_backed)
         lost = alone and self.receiver.torn == BY_IMU
         lost = lost or float(np.trace(belief.p[3:6, 3:6])) > 3.0 * c.gnss_speed_max_m_s**2
         if self._may_reset(source.gate, at_s, others, exhausted=lost):
+            if not climbs:
+                velocity = np.array([velocity[0], velocity[1], belief.x[5]])
+                variance[2] = belief.p[5, 5]
             belief.take_velocity(velocity, variance)
             source.take_back(at_s)
             self.receiver.followed()
