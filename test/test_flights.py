@@ -54,7 +54,8 @@ def test_twin_beats_px4_on_its_own_simulator_and_knows_how_good_it_is() -> None:
         if known
     ]
     assert len(nees) > 1000
-    assert 1.0 < np.mean(nees) < 4.5, np.mean(nees)  # velocity, 3 degrees of freedom
+    # velocity, 3 degrees of freedom; SIH's Doppler claims 0.4 m/s and errs by 0.03
+    assert 0.5 < np.mean(nees) < 4.5, np.mean(nees)
 
 
 def test_a_height_of_the_wrong_sign_is_turned_in_the_truth_of_1_7() -> None:

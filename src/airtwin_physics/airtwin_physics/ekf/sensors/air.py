@@ -31,6 +31,7 @@ _LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight: beyond, rotors do not car
 # on their sum is no chance, the drag is far from the file's
 _STRANGE = 5.0
 _LASTS_S = 5.0  # over which sideslip shows that the wind is another
+_AS_EXPECTED = 1.0  # sigma of the mean sideslip, within which it is not
 
 
 class Flying(enum.Enum):
@@ -52,7 +53,7 @@ class AirData:
         self.airspeed = Source("airspeed", 1, config, least=1.0)
         self.sideslip = Source("sideslip", 1, config, least=1.0)
         self._flying = Flying.NOTHING
-        self._on_wing = correction.MOTION_HELD  # what airspeed and sideslip may not correct
+        self._turns = False
         self.strange = ""  # by what the aircraft's file was found not to fit
         self.start_over()
 
@@ -80,11 +81,11 @@ class AirData:
         wrong in a way that lasts, on an aircraft that nobody measured more so: else it teaches
         wind and drag only. Whether the law holds is learnt before: where it needed gusts as there
         are none it does not lead, and alone it can't regain that trust.
-        turns: airspeed and sideslip may correct the motion. Where the wind changes, both are off
-        for as long as the filter believes the old one, and would turn the aircraft instead.
+        turns: airspeed and sideslip may correct the motion whatever they show. Where the wind
+        changes, both are off for as long as the filter believes the old one, and would turn the
+        aircraft instead; so else they may only while the sideslip is as expected.
         """
-        belief, self._flying = self._belief, flying
-        self._on_wing = correction.FREE if turns else correction.MOTION_HELD
+        belief, self._flying, self._turns = self._belief, flying, turns
         seconds = belief.watch.item(FORCED_S)
         shown_s = 0.0
         if flying is Flying.ROTORS:
@@ -187,7 +188,7 @@ class AirData:
         h = np.empty((1, kernel.N))
         residual = np.array([sample.true_airspeed_m_s - models.airspeed(belief.x, h[0])])
         variance = np.array([c.airspeed_noise_m_s**2])
-        stamp_ns, held = sample.stamp_ns, self._on_wing
+        stamp_ns, held = sample.stamp_ns, self._held_on_wing()
         if not source.judge(belief, h, residual, variance, at_s, stamp_ns, held, north=False):
             self._recover(source, at_s)
 
@@ -205,12 +206,21 @@ class AirData:
         else:
             residual = np.array([-models.sideslip(belief.x, h[0])])
             variance = np.array([c.sideslip_noise_rad**2])
-            self._doubt_wind(h[0, kernel.WIND : kernel.WIND + 2], residual.item(), variance.item())
-            held = self._on_wing
+            self._doubt_wind(h[0, kernel.WIND : kernel.WIND + 2], residual.item())
+            held = self._held_on_wing()
             if source.judge(belief, h, residual, variance, at_s, stamp_ns, held, north=False):
                 return
         if self._recover(source, at_s):
             self._turn_wind()
+
+    def _held_on_wing(self) -> correction.Held:
+        """Return what airspeed and sideslip may not correct."""
+        steady = self._slips_rad**2 < _AS_EXPECTED**2 * self._mean_slip_variance()
+        return correction.FREE if self._turns or steady else correction.MOTION_HELD
+
+    def _mean_slip_variance(self) -> float:
+        """Return the variance [rad^2] of the mean innovation if the wind walks as expected."""
+        return 0.5 * _SLIP_PERIOD_S / _LASTS_S * self._config.sideslip_noise_rad**2
 
     def _turn_wind(self) -> None:
         """Place the wind where it comes from ahead, as fast through the air as believed."""
@@ -221,17 +231,15 @@ class AirData:
         x[at] = x[3:5] - np.hypot(*through) * ahead / np.hypot(*ahead)
         symmetry.carry(before, x, self._belief.p)
 
-    def _doubt_wind(self, shows: Array, slip_rad: float, variance: float) -> None:
+    def _doubt_wind(self, shows: Array, slip_rad: float) -> None:
         """Doubt the wind across as much as innovations agree that it is another one.
 
-        shows (2,): slope of the sideslip by the wind [rad s/m]; variance [rad^2] of one innovation
-        slip_rad. If the wind walked as it is expected to, their mean would have ``share`` / 2 of
-        it; while it is doubted a little only, a change takes the filter half a minute.
+        shows (2,): slope of the sideslip by the wind [rad s/m]; slip_rad: one innovation. While
+        the wind is doubted a little only, a change takes the filter half a minute.
         """
-        share = _SLIP_PERIOD_S / _LASTS_S
-        self._slips_rad += share * (slip_rad - self._slips_rad)
+        self._slips_rad += _SLIP_PERIOD_S / _LASTS_S * (slip_rad - self._slips_rad)
         slope2, mean2 = float(shows @ shows), self._slips_rad**2
-        if mean2 > _STRANGE**2 * 0.5 * share * variance and slope2 > 0.0:
+        if mean2 > _STRANGE**2 * self._mean_slip_variance() and slope2 > 0.0:
             at = slice(kernel.WIND, kernel.WIND + 2)
             self._belief.p[at, at] += mean2 / slope2**2 * np.outer(shows, shows)
             self._slips_rad = 0.0
