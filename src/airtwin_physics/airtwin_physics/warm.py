@@ -12,6 +12,7 @@ from airtwin_physics import battery
 from airtwin_physics.ekf import (
     aiding_models,
     correction,
+    imu_noise,
     kernel,
     models,
     motion_heading,
@@ -33,13 +34,13 @@ def warm_up() -> None:
     x[kernel.X_Q] = 1.0
     p, h = np.eye(kernel.N), np.zeros((3, kernel.N))
     three, ring = np.ones(3), np.zeros((2, imu_kernels.N_ENTRY))
-    rest, watch = np.zeros(imu_kernels.N_REST), np.zeros(steps.N_WATCH)
+    rest, watch = np.zeros(imu_noise.N_REST), np.zeros(steps.N_WATCH)
     pack, cell = np.ones(battery.model.N_PACK), np.array([3.0, 4.0])
     battery.discharge(pack, cell, three, three, 25.0, 0.1)
     battery.endurance(pack, cell, three, 1.0, 25.0, 1.0, 2.0)
     constants = np.ones(kernel.N_CONSTANTS)
     imu_kernels.take(ring, 0, rest, three, three, 1e-3, 1e-3, 0.0, False, np.ones(4))
-    imu_kernels.by_neighbours(rest, 0)
+    imu_noise.by_neighbours(rest, 0)
     steps.step_until(x, p, ring, 0, 1, 1.0, 1.0, constants, watch)
     steps.before(x, ring, 0, 1, watch, 0.0, np.empty(kernel.N_NOMINAL))
     row, covariance = np.empty(output.N_ROW), np.empty((N_ERROR, N_ERROR))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from airtwin_core.types import Array, Imu
-from airtwin_physics.ekf import imu
+from airtwin_physics.ekf import imu, imu_noise
 from airtwin_physics.estimator import Estimator
 
 from driven import run, seconds, with_origin  # isort: skip
@@ -22,7 +22,7 @@ ENDS_M_S2 = -30.0, 78.5
 
 def _hidden_m_s(clipped: Array) -> float:
     """Return the standard deviation of the speed after samples of which some are clipped."""
-    ring, rest = np.zeros((1, imu.N_ENTRY)), np.zeros(imu.N_REST)
+    ring, rest = np.zeros((1, imu.N_ENTRY)), np.zeros(imu_noise.N_REST)
     variance = 0.0
     for k, cut in enumerate(clipped.tolist()):
         args = np.zeros(3), np.array([0.0, 0.0, -9.8]), DT_S, DT_S, k * DT_S

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from airtwin_core.types import Array
-from airtwin_physics.ekf import imu
+from airtwin_physics.ekf import imu, imu_noise
 
 DT_S = 0.005
 DOUBT = np.array([0.3, 3.0, 20.0, 80.0])
@@ -15,14 +15,14 @@ DOUBT = np.array([0.3, 3.0, 20.0, 80.0])
 
 def _shown(samples: Array, dt_s: float = DT_S) -> tuple[Array, Array]:
     """Return what one second and a half of (n, 6) leaves: ring entry and running figures."""
-    ring, rest = np.zeros((1, imu.N_ENTRY)), np.zeros(imu.N_REST)
+    ring, rest = np.zeros((1, imu.N_ENTRY)), np.zeros(imu_noise.N_REST)
     for k, sample in enumerate(samples):
         imu.take(ring, 0, rest, sample[:3], sample[3:], dt_s, dt_s, k * dt_s, False, DOUBT)
     return ring[0], rest
 
 
 def _plain(samples: Array, dt_s: float, window_s: float) -> Array:
-    """Return the densities (6,) of ``imu.blocks``, by arrays."""
+    """Return the densities (6,) of ``imu_noise.blocks``, by arrays."""
     per = round(0.02 / dt_s)
     means = samples[: len(samples) // per * per].reshape(-1, per, 6).mean(axis=1)
     bends = (means[2:] - 2.0 * means[1:-1] + means[:-2]) ** 2 * per * dt_s / 6.0

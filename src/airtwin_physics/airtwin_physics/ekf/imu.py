@@ -10,10 +10,24 @@ from numba import njit
 
 from airtwin_core.types import Array, Imu
 from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf.imu_noise import (
+    BEFORE,
+    CLIPPED,
+    ELAPSED,
+    LAST,
+    MEAN_ACCEL,
+    MEAN_GYRO,
+    N_REST,
+    SPREAD_ACCEL,
+    SPREAD_GYRO,
+    WINDOW_S,
+    by_neighbours,
+    follow,
+    whiteness,
+)
 from airtwin_physics.ekf.kernel import GRAVITY_M_S2, IMPACT
 
 RING = 512  # steps kept; 0.2 s at 1 kHz are 200
-_WINDOW_S = 0.5  # of the means and spreads
 _LONG = 1.2  # times the integration time: beyond that samples are missing
 _RATE_S = 0.1  # over which a smooth rate is taken
 _CREEP_NS = 2e7  # per s that PX4's clock shift may fall behind; its sawtooth: 0.2 s in 25 s
@@ -24,110 +38,9 @@ _SLOW, _FAST = 0.6, 1.5  # times real time: then arrivals say nothing of when a 
 _IMPOSSIBLE = 1e4  # (100 rad/s)^2, or 1e-3 (3162 m/s^2)^2
 N_ENTRY, TAKEN = 14, 13  # of a step; in it how much the filter has of it [s]; see ``steps``
 _RATE_STEPS = 128
-_BLOCK_S = 0.02  # of the means whose spread tells noise from vibration
-_BLOCKS = 5  # as few of them tell
-_TRAPEZOIDS = 4.0  # the most by which neighbours show too little noise
-N_REST = 60  # of ``rest``, what the IMU shows of late; places in it, gyro (3,) before accel (3,):
-_ELAPSED = 0  # [s]
-_MEAN_GYRO, _MEAN_ACCEL = 1, 4
-_SPREAD_GYRO, _SPREAD_ACCEL = 7, 8  # variances, summed over the axes [rad^2/s^2], [m^2/s^4]
-_NEAR, _BEYOND = (
-    9,
-    54,
-)  # variances from sample to sample, to the next but one: motion hardly enters
-_LAST, _BEFORE = 15, 48  # the last sample, the one before
-_COUNT, _SO_FAR, _SUM = 21, 22, 23  # of ``blocks``: how many; of this one time [s], integral (6,)
-_MEAN, _MEAN_BEFORE, _WHITE = 29, 35, 41  # of the last, of the one before; density of white noise
-_CLIPPED = 47  # share of clipped samples over the window
 WENT_BACK, GAP = "clock went back", "IMU gap"
 BROKEN = frozenset((WENT_BACK, GAP))
 """What of an IMU sample's time costs the state."""
-
-
-@njit(cache=True)
-def follow(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> None:
-    """Update ``rest`` (60,), running means and spreads of the IMU over ``window`` [s]."""
-    rest[_ELAPSED] += dt
-    share = min(max(dt / window, dt / rest[_ELAPSED]), 1.0)
-    gyro2 = 0.0
-    accel2 = 0.0
-    first = rest[_ELAPSED] == dt
-    for i in range(3):
-        d = gyro[i] - rest[_MEAN_GYRO + i]
-        rest[_MEAN_GYRO + i] += share * d
-        gyro2 += d * d
-        d = accel[i] - rest[_MEAN_ACCEL + i]
-        rest[_MEAN_ACCEL + i] += share * d
-        accel2 += d * d
-        if first:
-            rest[_LAST + i] = rest[_BEFORE + i] = gyro[i]
-            rest[_LAST + 3 + i] = rest[_BEFORE + 3 + i] = accel[i]
-        d = gyro[i] - rest[_LAST + i]
-        rest[_NEAR + i] += share * (0.5 * d * d - rest[_NEAR + i])
-        d = accel[i] - rest[_LAST + 3 + i]
-        rest[_NEAR + 3 + i] += share * (0.5 * d * d - rest[_NEAR + 3 + i])
-        d = gyro[i] - rest[_BEFORE + i]
-        rest[_BEYOND + i] += share * (0.5 * d * d - rest[_BEYOND + i])
-        d = accel[i] - rest[_BEFORE + 3 + i]
-        rest[_BEYOND + 3 + i] += share * (0.5 * d * d - rest[_BEYOND + 3 + i])
-        rest[_BEFORE + i], rest[_BEFORE + 3 + i] = rest[_LAST + i], rest[_LAST + 3 + i]
-        rest[_LAST + i], rest[_LAST + 3 + i] = gyro[i], accel[i]
-    rest[_SPREAD_GYRO] = (1.0 - share) * (rest[_SPREAD_GYRO] + share * gyro2)
-    rest[_SPREAD_ACCEL] = (1.0 - share) * (rest[_SPREAD_ACCEL] + share * accel2)
-    blocks(rest, gyro, accel, dt, window)
-
-
-@njit(cache=True)
-def blocks(rest: Array, gyro: Array, accel: Array, dt: float, window: float) -> None:
-    """Follow the density of white noise that means over ``_BLOCK_S`` show, ``_WHITE`` of rest.
-
-    Vibration sums to nothing over its period, noise does not: what the integral of the IMU doubts
-    is the density at low frequency, that of half the mean square difference of neighbours only
-    if they are white. Of three means in a row, m - 2 m' + m'' has six times the variance of one,
-    and a steady change of rate or force is not in it. Of both densities the lower counts, since
-    motion and vibration only add to either. Gyro (3,) [rad^2/s], accel (3,) [m^2/s^3].
-    """
-    rest[_SO_FAR] += dt
-    for i in range(3):
-        rest[_SUM + i] += gyro[i] * dt
-        rest[_SUM + 3 + i] += accel[i] * dt
-    if rest[_SO_FAR] < _BLOCK_S - 0.5 * dt:
-        return
-    lasted = rest[_SO_FAR]
-    rest[_COUNT] += 1.0
-    share = min(max(lasted / window, 1.0 / max(rest[_COUNT] - 2.0, 1.0)), 1.0)
-    for i in range(6):
-        mean = rest[_SUM + i] / lasted
-        if rest[_COUNT] > 2.5:
-            bend = mean - 2.0 * rest[_MEAN + i] + rest[_MEAN_BEFORE + i]
-            rest[_WHITE + i] += share * (bend * bend * lasted / 6.0 - rest[_WHITE + i])
-        rest[_MEAN_BEFORE + i] = rest[_MEAN + i]
-        rest[_MEAN + i] = mean
-        rest[_SUM + i] = 0.0
-    rest[_SO_FAR] = 0.0
-
-
-@njit(cache=True)
-def by_neighbours(rest: Array, i: int) -> float:
-    """Return the density of white noise over a sample's time; i: gyro 0..2, accel 3..5.
-
-    PX4 integrates by trapezoids (``Integrator.hpp``), so where a message holds one sample of the
-    sensor, as in its simulators, neighbours share half of their noise: they differ by a quarter
-    of its density at low frequency. With covariances c0, c1 and no c2 that is c0 + 2 c1; from one
-    sample to the next the variance is v = c0 - c1, to the next but one u = c0: 3 u - 2 v. Motion
-    is in u more than in v, so no more counts than trapezoids explain.
-    """
-    near, beyond = rest[_NEAR + i], rest[_BEYOND + i]
-    return float(min(max(near, 3.0 * beyond - 2.0 * near), _TRAPEZOIDS * near))
-
-
-@njit(cache=True)
-def whiteness(rest: Array, i: int, dt: float) -> float:
-    """Return the variance of the integral over dt [s] by white noise; i: gyro 0..2, accel 3..5."""
-    by_sample = by_neighbours(rest, i) * dt
-    if rest[_COUNT] < _BLOCKS + 1.5:
-        return float(by_sample * dt)
-    return float(min(by_sample, rest[_WHITE + i]) * dt)
 
 
 @njit(cache=True)
@@ -160,15 +73,15 @@ def enter(
     if missing > 0.0:
         # samples were lost: go by both ends, and doubt the rest as much as the IMU is shaken
         for i in range(3):
-            entry[1 + i] = 0.5 * (gyro[i] + rest[_BEFORE + i])
-            entry[4 + i] = 0.5 * (accel[i] + rest[_BEFORE + 3 + i])
-            entry[7 + i] += max(doubt[0] * doubt[0], rest[_SPREAD_GYRO]) * missing * missing
-        entry[10] += max(doubt[1] * doubt[1], rest[_SPREAD_ACCEL]) * missing * missing
-    rest[_CLIPPED] += min(dt / _WINDOW_S, 1.0) * ((1.0 if clipped else 0.0) - rest[_CLIPPED])
+            entry[1 + i] = 0.5 * (gyro[i] + rest[BEFORE + i])
+            entry[4 + i] = 0.5 * (accel[i] + rest[BEFORE + 3 + i])
+            entry[7 + i] += max(doubt[0] * doubt[0], rest[SPREAD_GYRO]) * missing * missing
+        entry[10] += max(doubt[1] * doubt[1], rest[SPREAD_ACCEL]) * missing * missing
+    rest[CLIPPED] += min(dt / WINDOW_S, 1.0) * ((1.0 if clipped else 0.0) - rest[CLIPPED])
     if clipped:
         # a shaken sensor is cut off on the same side again and again: errors of late add up
         hidden = doubt[2] * dt
-        entry[10] += hidden * (hidden + 2.0 * doubt[2] * _WINDOW_S * rest[_CLIPPED])
+        entry[10] += hidden * (hidden + 2.0 * doubt[2] * WINDOW_S * rest[CLIPPED])
     entry[IMPACT] = force2 * dt * dt if force2 > doubt[3] * doubt[3] else 0.0
 
 
@@ -196,7 +109,7 @@ def take(
     if not size < _IMPOSSIBLE:
         return size
     entry = ring[last % ring.shape[0]]
-    follow(rest, gyro, accel, step, _WINDOW_S)
+    follow(rest, gyro, accel, step, WINDOW_S)
     enter(entry, rest, gyro, accel, step, step - _LONG * dt, clipped, doubt)
     entry[11] = now
     entry[TAKEN] = 0.0
@@ -370,34 +283,34 @@ class ImuTrack:
     @property
     def followed_s(self) -> float:
         """Time since the start [s]."""
-        return float(self.rest[_ELAPSED])
+        return float(self.rest[ELAPSED])
 
     @property
     def last_imu(self) -> Array:
         """Angular rate (3,) [rad/s] and specific force (3,) [m/s^2] FRD of the newest sample."""
-        return self.rest[_LAST : _LAST + 6]
+        return self.rest[LAST : LAST + 6]
 
     @property
     def mean_rate_frd(self) -> Array:
         """Mean angular rate (3,) [rad/s]."""
-        return self.rest[_MEAN_GYRO : _MEAN_GYRO + 3]
+        return self.rest[MEAN_GYRO : MEAN_GYRO + 3]
 
     @property
     def mean_rate_variance(self) -> Array:
         """Variance (3,) [rad^2/s^2] of that mean, by the noise of the samples."""
         dt_s = 0.0 if self.newest is None else self.newest.dt_s
         density = np.array([by_neighbours(self.rest, i) for i in range(3)])
-        return density * (dt_s / min(self.followed_s, _WINDOW_S))
+        return density * (dt_s / min(self.followed_s, WINDOW_S))
 
     @property
     def mean_force_frd(self) -> Array:
         """Mean specific force (3,) [m/s^2]."""
-        return self.rest[_MEAN_ACCEL : _MEAN_ACCEL + 3]
+        return self.rest[MEAN_ACCEL : MEAN_ACCEL + 3]
 
     def still(self) -> bool:
         """Return whether nothing shakes or turns; smooth straight flight looks the same."""
         c, rest = self._config, self.rest
-        rates, forces = rest.item(_SPREAD_GYRO), rest.item(_SPREAD_ACCEL)
+        rates, forces = rest.item(SPREAD_GYRO), rest.item(SPREAD_ACCEL)
         if not (rates < c.still_rate_rad_s**2 and forces < c.still_accel_m_s2**2):
             return False
         force = math.sqrt(square(self.mean_force_frd))
