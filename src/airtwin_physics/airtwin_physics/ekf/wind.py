@@ -151,7 +151,7 @@ def drag_shown(
     """Write rows h (2, 29), innovation (2,) [m/s^2] of the mean force since the last look, and
     its variance (2,) [m^2/s^4].
 
-    watch: see ``Belief``; noise [m/s^2] of it beside vibration and what is doubtful of the law;
+    watch: see ``steps``; noise [m/s^2] of it beside vibration and what is doubtful of the law;
     teaches [m/s]: slower motion teaches no drag, as it is the gusts' own doing, in full from 1 m/s
     more; below zero all does.
 

@@ -31,7 +31,6 @@ _LOAD_MIN, _LOAD_MAX = 0.3, 2.5  # thrust over weight: beyond, rotors do not car
 # on their sum is no chance, the drag is far from the file's
 _STRANGE = 5.0
 _LASTS_S = 5.0  # over which sideslip shows that the wind is another
-_AS_EXPECTED = 1.0  # sigma of the mean sideslip, within which it is not
 
 
 class Flying(enum.Enum):
@@ -215,7 +214,7 @@ class AirData:
 
     def _held_on_wing(self) -> correction.Held:
         """Return what airspeed and sideslip may not correct."""
-        steady = self._slips_rad**2 < _AS_EXPECTED**2 * self._mean_slip_variance()
+        steady = self._slips_rad**2 < self._mean_slip_variance()
         return correction.FREE if self._turns or steady else correction.MOTION_HELD
 
     def _mean_slip_variance(self) -> float:
