@@ -15,6 +15,7 @@ from airtwin_core.types import (
     LandDetected,
     MotorCommands,
     Rangefinder,
+    RotorSpeeds,
     TwinState,
 )
 from airtwin_physics import dynamics
@@ -188,8 +189,11 @@ def test_what_is_told_holds_what_lies_between_the_filters():
     assert p[rows.EFFECT, rows.EFFECT] == pytest.approx(within + 0.01, rel=0.01)
 
 
-def hovering(name, commands, *first):
-    """Return the blocks of 0.8 s of hover at 20 m, and who made them; ``first``: told before."""
+def hovering(name, commands, *first, told_rad_s=None):
+    """Return the blocks of 0.8 s of hover at 20 m, and who made them; ``first``: told before.
+
+    ``told_rad_s``: of each rotor by its ESC, 10 times a second.
+    """
     control, zero, taken = np.full(12, np.nan), np.zeros(3), []
     control[: len(commands)] = commands
     blocks = Blocks(
@@ -205,6 +209,8 @@ def hovering(name, commands, *first):
         blocks.on(Imu(now, now, zero, np.array([0.0, 0.0, -9.8]), 0.004))
         if k % 5 == 0:
             blocks.on(MotorCommands(now, now, control))
+        if told_rad_s is not None and k % 25 == 0:
+            blocks.on(RotorSpeeds(now, now, np.full(4, told_rad_s)))
     return taken, blocks
 
 
@@ -240,3 +246,18 @@ def test_a_rotor_at_its_limit_is_known_by_the_voltage_to_a_fifth_of_its_thrust()
     arm_m = np.abs(X500.rotor_positions_frd_m[:, 1]).max()
     assert roll == pytest.approx(unsure_n * arm_m / X500.inertia_frd_kg_m2[0, 0], rel=0.01)
     assert at_limit[-1][rows.SPREAD] == free[-1][rows.SPREAD]
+
+
+@pytest.mark.parametrize("share", [0.8, 1.0, 1.2])
+def test_rotors_turn_as_their_escs_tell_between_two_messages_too(share):
+    """As by PX4's SIH, whose ESCs told 1.22 times the file's: it came out 20 % too heavy."""
+    by_command = X500.rotors.speed_min_rad_s + 0.6 * (
+        X500.rotors.speed_max_rad_s - X500.rotors.speed_min_rad_s
+    )
+    taken, blocks = hovering("x500", [0.6] * 4, told_rad_s=share * by_command)
+    assert len(taken) > 4
+    for block in taken[3:]:
+        mean = block[rows.SQUARE + 4 : rows.SQUARE + 8]
+        assert np.allclose(mean, share * by_command, rtol=1e-3)
+    assert blocks.esc_ratio == pytest.approx(share)
+    assert np.isnan(hovering("x500", [0.6] * 4)[1].esc_ratio)

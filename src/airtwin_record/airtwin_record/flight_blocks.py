@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from airtwin_core.types import Array, Parameter
@@ -14,7 +15,8 @@ class FlightBlocks:
     """Judged blocks (n, width) of one flight, and what was not judged by cause.
 
     ``battery``: what the flight tells of its battery; empty without a battery's samples.
-    ``drain``: its discharge, where the current was measured.
+    ``drain``: its discharge, where the current was measured. ``esc_ratio``: how fast the ESCs say
+    that rotors turn, by commands and file; NaN: they say nothing.
     """
 
     name: str
@@ -23,3 +25,4 @@ class FlightBlocks:
     refused: dict[str, int]
     battery: tuple[Parameter, ...] = ()
     drain: Drain | None = None
+    esc_ratio: float = math.nan

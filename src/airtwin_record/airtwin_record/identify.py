@@ -38,6 +38,7 @@ _SHARE_LEAST = -0.5  # of variance explained, below which an axis tells nothing 
 _BY_DRAG = ("rotor_drag", "body_drag_area")
 _BY_LIFT = ("thrust_over_mass", "mass", "thrust_constant", "rotor_", "body_drag_area")
 _INTERVAL = 1.96  # sigmas of 95 %
+_ESC_APART = 0.1  # [-] that the speed by command and file may be off: so much a battery sags
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,12 @@ def _noted(flights: list[FlightBlocks], seen: list[changes.Seen]) -> tuple[str, 
     """Return a line for each thing that changed in a flight, or speaks against the file."""
     notes = []
     for flight, one in zip(flights, seen, strict=True):
+        if abs(flight.esc_ratio - 1.0) > _ESC_APART:
+            notes.append(
+                f"{flight.name}: ESCs tell {flight.esc_ratio:.2f} times the rotor speeds of the "
+                "commands by the file, and were believed: wrong if their number of poles is, "
+                "which makes thrust over mass wrong by the square"
+            )
         if one.strange:
             notes.append(f"{flight.name}: {one.strange}")
             continue
@@ -208,7 +215,8 @@ def blocks_of(
         )
     table = np.array(taken) if taken else np.zeros((0, rows.width(aircraft.rotor_count)))
     drained = drain(voltages, aircraft.battery, BatteryConfig())
-    return FlightBlocks(name, _date(log), table, dict(blocks.refused), battery, drained)
+    refused = dict(blocks.refused)
+    return FlightBlocks(name, _date(log), table, refused, battery, drained, blocks.esc_ratio)
 
 
 def _date(log: VehicleLog) -> str:

@@ -190,6 +190,20 @@ def test_another_aircrafts_file_is_not_believed(tmp_path):
     assert aircraft_files.load(outcome.aircraft_path).mass_kg == X500.mass_kg
 
 
+@pytest.mark.skipif(not SQUARE.exists(), reason="no recorded flights here")
+def test_px4_s_sih_has_the_mass_of_its_parameters(tmp_path):
+    """SIH_MASS is 1 kg, SIH_T_MAX 5 N at the 10,000 rpm that its ESCs tell."""
+    sih = aircraft_files.load("sihsim_quadx")
+    text = (aircraft_files.folder("config") / "aircraft" / "sihsim_quadx.yaml").read_text()
+    outcome = identify.run([SQUARE], sih, text, tmp_path / "sih.yaml")
+    told = {p.name: p for p in outcome.parameters}
+    assert told["mass"].known
+    assert told["mass"].value == pytest.approx(1.0, abs=0.03)
+    per_mass = 5.0 / (2.0 * math.pi * 10_000 / 60.0) ** 2
+    assert told["thrust_over_mass"].value == pytest.approx(per_mass, rel=0.01)
+    assert not any("ESCs" in note for note in outcome.notes)
+
+
 def test_batteries_of_flights_count_the_first_belief_once():
     """Two flights that each say the same: the mean of what they add, and a smaller sigma."""
     share, said, noise = 0.5, math.log(0.8), 0.2

@@ -49,6 +49,7 @@ _BLOCKS = 64
 _UPRIGHT_MIN = 0.8
 _FULL_MAX = 0.2  # share of a block at a limit, beyond which it teaches less
 _FULL_SIGMA = 0.2  # of such a rotor's thrust: speed per volt is an estimate, good to a tenth
+_ESC_MEMORY_S = 3.0  # ESCs' speeds against those of the commands: jitter is out, sag is not
 
 
 class Blocks:
@@ -98,6 +99,9 @@ class Blocks:
         self._armed = True
         self._newest: Imu | None = None
         self._state = fresh(self.craft)
+        self._turning = self.craft  # its speeds are those that the ESCs tell, where they do
+        self._told, self._foreseen = np.zeros(2), np.zeros(2)  # [rad/s] of late, in the air
+        self._told_s = 0.0
         self.motors_seen = 0
         self.heard = False  # whether motor commands come at all
         self._fits = False  # whether those are the file's
@@ -108,6 +112,11 @@ class Blocks:
     def motors_fit(self) -> bool:
         """Return whether the motors commanded so far, if any, can be the file's."""
         return self._fits or self.motors_seen == 0
+
+    @property
+    def esc_ratio(self) -> float:
+        """Return how fast ESCs say that rotors turn in the air, by commands and file; else NaN."""
+        return float(self._told[1] / self._foreseen[1]) if self._foreseen[1] > 0.0 else np.nan
 
     def on(self, value: Sample | TwinState) -> None:
         """Take one value, in the order of arrival."""
@@ -178,7 +187,7 @@ class Blocks:
                 times,
                 self._pose,
                 self._voltage,
-                self.craft,
+                self._turning,
                 self._config.block_s,
                 self._out,
             )
@@ -187,14 +196,21 @@ class Blocks:
         self._commands, self._command_s = control, at_s
 
     def _begin_speeds(self, control: Array) -> None:
-        rotors = self.craft.rotors
-        low, high = rotors[:, SPEED_MIN], rotors[:, SPEED_MAX]
         wide = width(self._rotors)
-        start = low + np.clip(np.nan_to_num(control), 0.0, 1.0) * (high - low)
-        self._state[wide : wide + self._rotors] = np.where(np.isnan(control), 0.0, start)
+        self._state[wide : wide + self._rotors] = self._commanded(control, self._turning.rotors)
+
+    def _commanded(self, control: Array, rotors: Array) -> Array:
+        """Return the speeds (n,) [rad/s] that commands lead to; a rotor without stands still."""
+        low, high = rotors[:, SPEED_MIN], rotors[:, SPEED_MAX]
+        speeds = low + np.clip(np.nan_to_num(control), 0.0, 1.0) * (high - low)
+        return np.where(np.isnan(control), 0.0, speeds)
 
     def _on_speeds(self, sample: RotorSpeeds) -> None:
-        """Take the ESC's word for what the lag only guesses."""
+        """Take the ESC's word for what the lag only guesses, and go on from it at its scale.
+
+        Commands lead to another speed than the file's where battery, propeller or file differ. If
+        only the samples themselves were believed, speeds between them would be of two scales.
+        """
         wide, n = width(self._rotors), self._rotors
         told = np.full(n, np.nan)
         given = sample.speed_rad_s[:n]
@@ -202,6 +218,22 @@ class Blocks:
         speeds = self._state[wide : wide + n]
         good = np.isfinite(told) & (told >= 0.0)
         speeds[good] = told[good]
+        if self._commands is None:
+            return
+        turns = good & (told > 0.0) & np.isfinite(self._commands) & self._lifting
+        at_s, before_s = self._seconds(sample.stamp_ns), self._told_s
+        self._told_s = at_s
+        fades = np.array([np.exp(-max(at_s - before_s, 0.0) / _ESC_MEMORY_S), 1.0])
+        counts = np.array([1.0, not self._landed])
+        foreseen = self._commanded(self._commands, self.craft.rotors)
+        self._told = self._told * fades + counts * told[turns].sum()
+        self._foreseen = self._foreseen * fades + counts * foreseen[turns].sum()
+        if self._foreseen[0] > 0.0:
+            scale = self._told[0] / self._foreseen[0]
+            rotors = self.craft.rotors.copy()
+            rotors[:, [SPEED_MIN, SPEED_MAX]] *= scale
+            per_volt = self.craft.speed_per_volt * scale
+            self._turning = self.craft._replace(rotors=rotors, speed_per_volt=per_volt)
 
     def _on_twin(self, state: TwinState) -> None:
         self._twin = state
