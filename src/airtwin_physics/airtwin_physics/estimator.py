@@ -42,7 +42,7 @@ from airtwin_physics.ekf.fusion import Sensors
 from airtwin_physics.ekf.imu import BROKEN, GAP, ImuTrack, square
 from airtwin_physics.ekf.output import Output
 from airtwin_physics.ekf.sensors import air, rest
-from airtwin_physics.ekf.sensors.gnss import SPEED_MAX_M_S
+from airtwin_physics.ekf.sensors.solution import SPEED_MAX_M_S
 from airtwin_physics.ekf.tally import NEVER_S
 
 TURNED = "heading contradicted by motion"

@@ -23,6 +23,7 @@ from airtwin_physics.ekf import (
     wind,
 )
 from airtwin_physics.ekf import imu as imu_kernels
+from airtwin_physics.ekf.sensors import solution
 from airtwin_physics.identify import warm as identify_warm
 
 
@@ -48,7 +49,9 @@ def warm_up() -> None:
     aside = np.zeros((3, 3))
     output.present(x, p, law, ring, 0, 2, constants, np.zeros(6), aside, row, covariance)
     models.gnss_position(x, 0.0, h, np.empty(3))
-    models.gnss_velocity(x, three, 0.0, h, np.empty(3))
+    three_more = np.empty(3), np.empty(3)
+    solution.fill_place(x, 0.0, three, three, three, (0.1, 0.1, 0.1), h, *three_more)
+    solution.fill_speed(x, three, 0.0, three, three, (0.1, 0.1, 0.1), h, *three_more)
     models.barometer(x, 0.0, h[0])
     models.magnetic_declination(x, three, h[0], h[1])
     models.heading(x, x[kernel.X_Q : kernel.X_Q + 4], h[0])

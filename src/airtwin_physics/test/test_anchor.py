@@ -23,7 +23,7 @@ from airtwin_core.types import (
 )
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf.anchor import Anchor
-from airtwin_physics.ekf.sensors.gnss import FAR
+from airtwin_physics.ekf.sensors.solution import FAR
 from airtwin_physics.estimator import Estimator
 
 import gnss_faults as faults  # isort: skip

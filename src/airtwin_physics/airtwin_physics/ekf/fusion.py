@@ -16,6 +16,7 @@ from airtwin_physics.ekf.sensors.heading import Heading
 from airtwin_physics.ekf.sensors.height import Height
 from airtwin_physics.ekf.sensors.pose import Pose
 from airtwin_physics.ekf.sensors.rest import Rest
+from airtwin_physics.ekf.sensors.solution import speed_fault
 from airtwin_physics.ekf.source import RECOVERED_S, Source
 from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S
 
@@ -104,7 +105,7 @@ class Sensors:
     def _move(self, fix: GnssFix, at_s: float, lag_s: float) -> bool:
         """Let the fix show the heading by motion; return whether it contradicts the filter's."""
         c, x = self._config, self._belief.x
-        if lag_s > LATE_MAX_S or self.gnss.speed_fault(fix):
+        if lag_s > LATE_MAX_S or speed_fault(fix, c):
             return False
         sigma_m_s = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s)
         contradicted = self.motion.take(fix, at_s, x, sigma_m_s)
