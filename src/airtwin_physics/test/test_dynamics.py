@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dynamics kernel against a slow plain reference, closed solutions, and conservation laws."""
+"""The dynamics kernel against closed solutions and conservation laws."""
 
 from __future__ import annotations
 

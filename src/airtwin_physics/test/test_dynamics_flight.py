@@ -10,7 +10,7 @@ import pytest
 from airtwin_core import aircraft as aircraft_files
 from airtwin_core import frames
 from airtwin_physics import dynamics
-from airtwin_physics.dynamics import GRAVITY_M_S2, POS, QUAT, RATE, ROTOR, VEL
+from airtwin_physics.dynamics import GRAVITY_M_S2, POS, QUAT, RATE, ROTOR, VEL, wings
 from airtwin_physics.dynamics.trim import trim
 
 CALM = np.zeros(3)
@@ -149,12 +149,13 @@ def test_a_quad_plane_goes_over_to_its_wing_in_open_loop() -> None:
 def test_wing_tips_near_the_ground_drag_less() -> None:
     """McCormick's factor: at h = b / 10 the induced drag is 72 % of what it is far away."""
     wing = AIRCRAFT["aerosonde"].surfaces[0]
-    far = plain.coefficients(wing, 0.1, 0.0, 1.0)
-    ratio = (16.0 * 0.1) ** 2 / (1.0 + (16.0 * 0.1) ** 2)
-    near = plain.coefficients(wing, 0.1, 0.0, ratio)
-    assert ratio == pytest.approx(0.72, abs=0.01)
+    row = MODELS["aerosonde"].surfaces[0]
+    left = wings.ground_effect(row, 0.1 * wing.span_m)
+    assert left == pytest.approx(0.72, abs=0.01)
+    assert wings.ground_effect(row, 100.0) == pytest.approx(1.0, abs=1e-5)
+    near, far = (wings.coefficients(row, 0.1, 0.0, share) for share in (left, 1.0))
     assert near[0] == far[0]
-    assert (near[1] - wing.drag_0) / (far[1] - wing.drag_0) == pytest.approx(ratio, rel=1e-3)
+    assert (near[1] - wing.drag_0) / (far[1] - wing.drag_0) == pytest.approx(left, rel=1e-3)
 
 
 def test_the_tailsitter_stands_hovers_and_its_elevons_work_in_the_slipstream() -> None:

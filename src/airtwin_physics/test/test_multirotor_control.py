@@ -45,7 +45,7 @@ def test_it_leans_where_it_wants_to_go(yaw: float) -> None:
     assert down[0] < -0.5  # thrust is against the body's down axis: it points north
     assert down[1] == pytest.approx(0.0, abs=1e-9)
     assert frames.tilt_from_quat(row[control.C_Q]) <= np.radians(45.0) + 1e-9
-    assert frames.yaw_from_quat(row[control.C_Q]) == pytest.approx(yaw, abs=0.3)
+    assert frames.yaw_from_quat(row[control.C_Q]) == pytest.approx(yaw, abs=1e-9)
 
 
 def test_speed_limits_are_px4s() -> None:

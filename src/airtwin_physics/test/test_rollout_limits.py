@@ -67,6 +67,21 @@ def _error(height: float) -> Array:
     return np.asarray(fast.position_ned_m[0, 1:] - np.array(slow))
 
 
+def test_where_the_zero_of_height_lies_changes_no_flight() -> None:
+    """Gusts, the ground effect and who is lost go by the height above the ground alone."""
+    windy, fans = draw.Wind((4.0, -5.0, 0.0), gust=1.0), []
+    for ground in (0.0, 150.0, -150.0):
+        belief = start.supposed(np.array([0.0, 0.0, ground - 12.0]))
+        plan = Plan((Waypoint((30.0, 10.0, ground - 15.0), 8.0),))
+        rng = np.random.default_rng(2)
+        fan = rollouts.rollout(
+            belief, plan, windy, 8, 6.0, rng, aircraft=X500, ground_down_m=ground
+        )
+        fans.append(fan.position_ned_m - [0.0, 0.0, ground])
+    np.testing.assert_allclose(fans[1], fans[0], atol=1e-6)
+    np.testing.assert_allclose(fans[2], fans[0], atol=1e-6)
+
+
 def test_how_far_the_middle_of_the_cushion_is_from_that_of_each_rotor() -> None:
     """What lanes err at 40 m too is not the ground's."""
     far = _error(40.0)

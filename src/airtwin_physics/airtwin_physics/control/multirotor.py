@@ -167,12 +167,17 @@ def _limit_horizontal(target: Array, first: Array, most: float) -> None:
 
 @numba.njit(cache=True)
 def _attitude_of_thrust(control: Array, tx: float, ty: float, tz: float, yaw: float) -> None:
-    """Write the attitude whose down axis is against the thrust and whose heading is ``yaw``."""
+    """Write the attitude whose down axis is against the thrust and whose heading is ``yaw``.
+
+    As PX4's bodyzToAttitude: the nose lies in the vertical plane of the heading [rad], so that is
+    the yaw of the Euler angles at any tilt. Thrust (3,) NED, upwards.
+    """
     length = np.sqrt(tx * tx + ty * ty + tz * tz)
     zx, zy, zz = -tx / length, -ty / length, -tz / length
-    # y axis: perpendicular to z and to the heading's direction
+    # y axis: the level direction to the right of the heading, less what of it is along z
     cy, sy = np.cos(yaw), np.sin(yaw)
-    yx, yy, yz = zy * 0.0 - zz * sy, zz * cy - zx * 0.0, zx * sy - zy * cy
+    along = zy * cy - zx * sy
+    yx, yy, yz = -sy - along * zx, cy - along * zy, -along * zz
     norm = np.sqrt(yx * yx + yy * yy + yz * yz)
     yx, yy, yz = yx / norm, yy / norm, yz / norm
     xx, xy, xz = yy * zz - yz * zy, yz * zx - yx * zz, yx * zy - yy * zx

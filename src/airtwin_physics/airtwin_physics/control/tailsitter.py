@@ -17,8 +17,8 @@ import numpy as np
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
+from airtwin_physics.control import euler, virtual, vtol, wing, wing_aircraft, wing_path
 from airtwin_physics.control import multirotor as law
-from airtwin_physics.control import virtual, vtol, wing, wing_aircraft, wing_path
 from airtwin_physics.control.convertible import (
     FREE,
     HOVER,
@@ -82,35 +82,18 @@ def rates_in_hover_frame(rate: Array) -> Array:
 
 
 @numba.njit(cache=True)
-def _euler(pitch: float, yaw: float) -> Array:
-    """Return the attitude (4,) without roll."""
-    cp, sp, cy, sy = np.cos(pitch / 2), np.sin(pitch / 2), np.cos(yaw / 2), np.sin(yaw / 2)
-    return np.array([cp * cy, -sp * sy, sp * cy, cp * sy])
-
-
-@numba.njit(cache=True)
-def _pitch_yaw(q: Array) -> tuple[float, float]:
-    sine = 2.0 * (q[0] * q[2] - q[3] * q[1])
-    yaw = np.arctan2(2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2))
-    return float(np.arcsin(min(max(sine, -1.0), 1.0))), float(yaw)
-
-
-@numba.njit(cache=True)
 def begin_transition(state: Array, x: Array, hover: Array, row: Array, to_wing: bool) -> None:
     """Note the attitude of H from which the pitch is ramped, wings level, and the axis, NED."""
-    upright = in_hover_frame(x[6:10])
     state[TIME], state[SINK] = 0.0, x[5]
     if to_wing:
-        pitch, yaw = _pitch_yaw(hover[law.C_Q])
-        state[T_START] = _euler(pitch, yaw)
-        north = 1.0 - 2.0 * (upright[2] ** 2 + upright[3] ** 2)
-        east = 2.0 * (upright[1] * upright[2] + upright[0] * upright[3])
+        wanted = hover[law.C_Q]
+        state[T_START] = euler.quaternion(0.0, euler.pitch(wanted), euler.yaw(wanted))
+        north, east, _ = euler.nose(in_hover_frame(x[6:10]))
         turn = 1.0  # the nose goes down
     else:
-        q = x[6:10]
-        north = 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)
-        east = 2.0 * (q[1] * q[2] + q[0] * q[3])
-        state[T_START] = in_hover_frame(_euler(row[wing.W_PITCH], np.arctan2(east, north)))
+        north, east, _ = euler.nose(x[6:10])
+        level = euler.quaternion(0.0, row[wing.W_PITCH], np.arctan2(east, north))
+        state[T_START] = in_hover_frame(level)
         turn = -1.0
     length = max(np.sqrt(north * north + east * east), 1e-9)
     state[T_AXIS] = turn * np.array([east / length, -north / length, 0.0])
@@ -122,7 +105,7 @@ def switch_mode(rows: Rows, airspeed: float, craft: Craft) -> None:
     state, x, hover, row = rows.mode, rows.x, rows.hover, rows.wing
     w = craft.wing.params
     mode = state[MODE]
-    pitch = _pitch_yaw(in_hover_frame(x[6:10]))[0]
+    pitch = euler.pitch(in_hover_frame(x[6:10]))
     if state[WANTED] > 0.0:
         if mode in (HOVER, TO_HOVER):
             state[MODE] = TO_WING
@@ -165,7 +148,7 @@ def ramp(state: Array, hover: Array, w: Px4WingParams) -> None:
     duration = w.vt_f_trans_dur if to_wing else w.vt_b_trans_dur
     angle = state[TIME] * 0.5 * np.pi / max(duration, 0.1)
     wanted, start = hover[law.C_Q], state[T_START]
-    pitch = _pitch_yaw(start)[0]
+    pitch = euler.pitch(start)
     if to_wing:
         angle = min(angle, max(0.5 * np.pi - np.radians(w.fw_psp_off) + pitch, 0.0))
     else:
@@ -185,7 +168,7 @@ def fly_upright(rows: Rows, setpoint: Array, airspeed: float, craft: Craft, dt_s
     p, w, lift = craft.hover_params, craft.wing.params, craft.lift
     motors, shares = craft.wing.pushers, craft.wing.shares
     upright = in_hover_frame(x[6:10])
-    yaw = _pitch_yaw(upright)[1]
+    yaw = euler.yaw(upright)
     acceleration_down = (x[5] - hover[law.C_VEL_LAST][2]) / dt_s
     law.position_control(hover, setpoint, x[:3], x[3:6], yaw, p, dt_s)
     if state[MODE] != HOVER:
@@ -224,7 +207,7 @@ def advance(rows: Rows, craft: Craft, wind: Array, dt_s: float, substeps: int, t
     for _ in range(ticks):
         if rows.voyage[STAGE] != FREE:
             if rows.voyage[WAIT] == 0.0:
-                yaw = _pitch_yaw(in_hover_frame(x[6:10]))[1]
+                yaw = euler.yaw(in_hover_frame(x[6:10]))
                 voyage(rows, yaw, craft.hover_params, w, guided_s)
             rows.voyage[WAIT] = (rows.voyage[WAIT] + 1.0) % wing_aircraft.GUIDE_TICKS
         airspeed = wing_aircraft.airspeed_ahead(x, wind)

@@ -13,8 +13,8 @@ from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array, TwinState
 from airtwin_physics import dynamics
+from airtwin_physics.control import euler, sortie, track
 from airtwin_physics.control import multirotor as law
-from airtwin_physics.control import sortie, track
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.control.ticks import SUBSTEPS, TICK_S, Ticks
 from airtwin_physics.dynamics import GRAVITY_M_S2, Model, step_into
@@ -54,7 +54,7 @@ def tick(
         law.reset_integrals(control)
         control[law.C_VEL_LAST] = x[3:6]
     else:
-        yaw = np.arctan2(2 * (x[6] * x[9] + x[7] * x[8]), 1 - 2 * (x[8] ** 2 + x[9] ** 2))
+        yaw = euler.yaw(x[6:10])
         acceleration_down = (x[5] - control[law.C_VEL_LAST][2]) / dt_s
         law.position_control(control, setpoint, x[:3], x[3:6], yaw, p, dt_s)
         if setpoint[law.SP_THRUST_MIN] > 0.0:  # not in the take-off's ramp: the ground carries

@@ -16,8 +16,8 @@ from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
+from airtwin_physics.control import euler, wing, wing_aircraft, wing_path
 from airtwin_physics.control import multirotor as law
-from airtwin_physics.control import wing, wing_aircraft, wing_path
 from airtwin_physics.control.convertible import (
     FREE,
     HOVER,
@@ -98,10 +98,8 @@ def switch_mode(rows: Rows, airspeed: float, craft: Craft) -> None:
     elif mode == TO_WING:
         state[MODE], state[V_PUSHER] = HOVER, 0.0
     elif mode == TO_HOVER:
-        q = x[6:10]
-        ahead = (1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)) * x[3]
-        ahead += 2.0 * (q[1] * q[2] + q[0] * q[3]) * x[4]
-        ahead += 2.0 * (q[1] * q[3] - q[0] * q[2]) * x[5]
+        north, east, down = euler.nose(x[6:10])
+        ahead = north * x[3] + east * x[4] + down * x[5]
         if ahead < p.mpc_xy_cruise or state[TIME] > w.vt_b_trans_dur:
             state[MODE] = HOVER
     if begun:
@@ -123,7 +121,7 @@ def transition(
     state, x, hover, row, path = rows.mode, rows.x, rows.hover, rows.wing, rows.path
     p, w = craft.hover_params, craft.wing.params
     q = x[6:10]
-    yaw = np.arctan2(2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2))
+    yaw = euler.yaw(q)
     state[SINK] -= min(dt_s / SINK_S, 1.0) * state[SINK]
     setpoint[law.SP_WANTED] = np.nan
     setpoint[law.SP_VEL][2], setpoint[law.SP_YAW_RATE] = state[SINK], 0.0
@@ -143,13 +141,7 @@ def transition(
     if row[wing.W_TICK] % wing_aircraft.GUIDE_TICKS == 0:
         wing.lateral_control(row, path, x[:3], x[3:6], wind, w, dt_s * wing_aircraft.GUIDE_TICKS)
     row[wing.W_TICK] = (row[wing.W_TICK] + 1) % wing_aircraft.GUIDE_TICKS
-    wanted = hover[law.C_Q]
-    sine = 2.0 * (wanted[0] * wanted[2] - wanted[3] * wanted[1])
-    pitch = np.arcsin(min(max(sine, -1.0), 1.0))
-    roll = np.arctan2(
-        2.0 * (wanted[0] * wanted[1] + wanted[2] * wanted[3]),
-        1.0 - 2.0 * (wanted[1] ** 2 + wanted[2] ** 2),
-    )
+    roll, pitch = euler.roll(hover[law.C_Q]), euler.pitch(hover[law.C_Q])
     weight = 1.0
     if front:
         most = max(w.vt_f_trans_thr, 0.0)
@@ -167,12 +159,7 @@ def transition(
         state[V_PUSHER] = 0.0
     state[V_WEIGHT] = weight
     row[wing.W_PITCH] = pitch
-    cr, sr, cp, sp = np.cos(roll / 2), np.sin(roll / 2), np.cos(pitch / 2), np.sin(pitch / 2)
-    cy, sy = np.cos(yaw / 2), np.sin(yaw / 2)
-    wanted[0] = cr * cp * cy + sr * sp * sy
-    wanted[1] = sr * cp * cy - cr * sp * sy
-    wanted[2] = cr * sp * cy + sr * cp * sy
-    wanted[3] = cr * cp * sy - sr * sp * cy
+    hover[law.C_Q] = euler.quaternion(roll, pitch, yaw)
     rates = wing.attitude_control(q, roll, pitch, airspeed, w)
     wing.rate_control(row, rates, x[10:13], airspeed, w, dt_s)
 
@@ -196,7 +183,7 @@ def lift(
     p, hovers = craft.hover_params, rows.mode[MODE] == HOVER
     if hovers:
         state[V_WEIGHT], state[V_PUSHER] = 1.0, 0.0
-        law.position_control(hover, setpoint, x[:3], x[3:6], heading(x[6:10]), p, dt_s)
+        law.position_control(hover, setpoint, x[:3], x[3:6], euler.yaw(x[6:10]), p, dt_s)
         if setpoint[law.SP_THRUST_MIN] > 0.0:  # not in the take-off's ramp
             law.learn_hover_thrust(hover, acceleration[2], dt_s)
     else:
@@ -231,7 +218,7 @@ def advance(rows: Rows, craft: Craft, wind: Array, dt_s: float, substeps: int, t
     for _ in range(ticks):
         if rows.voyage[STAGE] != FREE:
             if rows.voyage[WAIT] == 0.0:
-                voyage(rows, heading(x[6:10]), craft.hover_params, w, guided_s)
+                voyage(rows, euler.yaw(x[6:10]), craft.hover_params, w, guided_s)
             rows.voyage[WAIT] = (rows.voyage[WAIT] + 1.0) % wing_aircraft.GUIDE_TICKS
         airspeed = wing_aircraft.airspeed_ahead(x, wind)
         acceleration = (x[3:6] - hover[law.C_VEL_LAST]) / dt_s
@@ -252,14 +239,6 @@ def advance(rows: Rows, craft: Craft, wind: Array, dt_s: float, substeps: int, t
         state[TIME] += dt_s
         for _ in range(substeps):
             step_into(x, u, flies.model, wind, dt_s / substeps, work)
-
-
-@numba.njit(cache=True)
-def heading(q: Array) -> float:
-    """Return the yaw [rad] of an attitude (4,)."""
-    return float(
-        np.arctan2(2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2))
-    )
 
 
 class VtolAircraft(Convertible):

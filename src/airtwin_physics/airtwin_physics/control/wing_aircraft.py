@@ -15,7 +15,7 @@ from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array, TwinState
 from airtwin_physics import dynamics
-from airtwin_physics.control import wing, wing_path, wing_sortie
+from airtwin_physics.control import euler, wing, wing_path, wing_sortie
 from airtwin_physics.control.px4_params import Px4WingParams, wing_params
 from airtwin_physics.control.ticks import SUBSTEPS, TICK_S, Ticks
 from airtwin_physics.control.virtual import believed_motion
@@ -99,10 +99,8 @@ class Rows(NamedTuple):
 @numba.njit(cache=True)
 def airspeed_ahead(x: Array, wind: Array) -> float:
     """Return what a pitot tube along the nose sees [m/s], never less than nothing."""
-    q = x[6:10]
-    ahead = (1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2)) * (x[3] - wind[0])
-    ahead += 2.0 * (q[1] * q[2] + q[0] * q[3]) * (x[4] - wind[1])
-    ahead += 2.0 * (q[1] * q[3] - q[0] * q[2]) * (x[5] - wind[2])
+    north, east, down = euler.nose(x[6:10])
+    ahead = north * (x[3] - wind[0]) + east * (x[4] - wind[1]) + down * (x[5] - wind[2])
     return float(max(ahead, 0.0))
 
 
@@ -115,7 +113,7 @@ def fly_wing(
     airspeed = airspeed_ahead(x, wind)
     if control[wing.W_TICK] % GUIDE_TICKS == 0:
         dt = dt_s * GUIDE_TICKS
-        bank = np.arctan2(2.0 * (q[0] * q[1] + q[2] * q[3]), 1.0 - 2.0 * (q[1] ** 2 + q[2] ** 2))
+        bank = euler.roll(q)
         wing.wanted_airspeed(control, setpoint[wing_path.WS_AIRSPEED], bank, p, dt)
         wing.height_reference(control, -setpoint[wing_path.WS_DOWN], -x[2], p, dt)
         wing.energy_control(control, -x[2], -x[5], airspeed, bank, p, dt)

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from airtwin_core.types import Array
-from airtwin_physics.control import wing, wing_path
+from airtwin_physics.control import euler, wing, wing_path
 from airtwin_physics.control.px4_params import Px4WingParams
 
 # a row of flight: phase, time in it [s], whether the first leg takes off and the last one lands
@@ -187,9 +187,7 @@ def _land(
     if flight[PHASE] == APPROACH and height < max(p.fw_lnd_fl_time * x[5], p.fw_lnd_flalt):
         flight[PHASE], flight[SINCE] = FLARE, 0.0
         flight[FLARE_CLIMB] = control[wing.W_CLIMB] = -x[5]
-        q = x[6:10]
-        sine = 2.0 * (q[0] * q[2] - q[3] * q[1])
-        flight[FLARE_PITCH] = np.arcsin(min(max(sine, -1.0), 1.0))
+        flight[FLARE_PITCH] = euler.pitch(x[6:10])
         flight[FLARE_THROTTLE] = min(control[wing.W_THROTTLE], p.fw_thr_max)
     if flight[PHASE] == APPROACH:
         return
@@ -223,9 +221,8 @@ def wheel(flight: Array, x: Array, p: Px4WingParams, dt: float) -> float:
     if p.fw_w_en == 0.0 or (phase > CLIMB and phase < FLARE):
         flight[WHEEL_INT] = 0.0
         return 0.0
-    q, along = x[6:10], flight[ALONG]
-    yaw = np.arctan2(2.0 * (q[0] * q[3] + q[1] * q[2]), 1.0 - 2.0 * (q[2] ** 2 + q[3] ** 2))
-    off = np.arctan2(along[1], along[0]) - yaw
+    along = flight[ALONG]
+    off = np.arctan2(along[1], along[0]) - euler.yaw(x[6:10])
     off -= 2.0 * np.pi * np.round(off / (2.0 * np.pi))
     most = np.radians(p.fw_w_rmax)
     wanted = min(max(off / WHEEL_S, -most), most)

@@ -232,8 +232,9 @@ def wanted_attitude(s: Array) -> None:
         zx, zy = s[THRUST_NED + i] * scale, s[THRUST_NED + E + i] * scale
         zz = s[THRUST_NED + D + i] * scale
         sy, cy = sine_cosine(s[YAW + i])
-        # y axis: perpendicular to z and to the heading's direction
-        yx, yy, yz = -zz * sy, zz * cy, zx * sy - zy * cy
+        # y axis: the level direction to the right of the heading, less what of it is along z
+        along = zy * cy - zx * sy
+        yx, yy, yz = -sy - along * zx, cy - along * zy, -along * zz
         norm = 1.0 / math.sqrt(yx * yx + yy * yy + yz * yz)
         yx, yy, yz = yx * norm, yy * norm, yz * norm
         # the shortest turn of (0, 0, 1) to z is (w, -zy, zx, 0) / sqrt(2 (1 + zz))

@@ -162,12 +162,25 @@ def look(s: Array, cells: Array, curve: Array, inside: Array, last_c: Array, dt_
 
 
 @numba.njit(cache=True)
-def blow(s: Array, state: Array, normals: Array, at: int, steady: Array, strength: float) -> None:
+def blow(
+    s: Array,
+    state: Array,
+    normals: Array,
+    at: int,
+    steady: Array,
+    strength: float,
+    ground_m: float,
+) -> None:
+    """Renew each lane's wind, the mean and a gust of where it is.
+
+    state: (L, 5) and normals: (L, ``looks``, 5), of which row ``at`` counts, of ``gusts``; steady:
+    (L, 3) [m/s NED]; ground_m: down of the ground, above which heights count.
+    """
     velocity = np.empty(3)
     for lane in range(L):
         for axis in range(3):
             velocity[axis] = s[lanes.VEL + axis * L + lane]
-        height = -s[lanes.POS + lanes.D + lane]
+        height = ground_m - s[lanes.POS + lanes.D + lane]
         wind = steady[lane]
         n, e, d = gust(state[lane], normals[lane, at], wind, velocity, height, strength, GUST_S)
         s[lanes.WIND + lane] = wind[0] + n
@@ -286,7 +299,7 @@ def fly_block(
             before = out[:, max(rows - 1, 0), :3]
             _find_lost(s, r, lost_s, touched, ground_m, i * STEP_S, before)
             look(s, cells, curve, inside, last_c, GUST_S)
-            blow(s, gusts, normals, i // SLOW_STEPS, steady, strength)
+            blow(s, gusts, normals, i // SLOW_STEPS, steady, strength, ground_m)
         if i % SLOW_STEPS == 0 and rows > 0 and _all_over(lost_s, flights):
             for row in range(rows, out.shape[1]):
                 _record(s, out, row, lost_s, flights)

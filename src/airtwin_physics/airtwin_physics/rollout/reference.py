@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from airtwin_core import frames
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.types import Array
 from airtwin_physics import dynamics
@@ -48,8 +49,7 @@ def fly(
         x, control = virtual.in_flight(model, params, drawn.starts[i], wind, charge_c)
         if standing:
             x, control = virtual.standing(model, params, drawn.starts[i], charge_c)
-        yaw = np.arctan2(2 * (x[6] * x[9] + x[7] * x[8]), 1 - 2 * (x[8] ** 2 + x[9] ** 2))
-        guide = track.new_guide(x[:3], x[3:6], yaw)
+        guide = track.new_guide(x[:3], x[3:6], frames.yaw_from_quat(x[6:10]))
         sortie.begin(guide[track.G_FLIGHT], legs[0, track.L_KIND])
         setpoint, motors = virtual.new_setpoint(params), np.zeros(aircraft.rotor_count)
         state = np.zeros(5)
