@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from airtwin_core import aircraft
+from airtwin_physics.dynamics import GRAVITY_M_S2
 from airtwin_physics.identify import bank, model, prior, rows, verdict
 from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.identifier import Identifier
@@ -84,7 +85,7 @@ def hover_blocks(rng, loss, share):
     """Return blocks of a hover of 4.4 s; the rotor of index 2 weakens ``share`` before 3.1 s."""
     x500 = aircraft.load("x500")
     craft, n, begin = rows.craft(x500), x500.rotor_count, 30
-    square = x500.mass_kg * prior.GRAVITY_M_S2 / (n * x500.rotors.thrust_n_s2)
+    square = x500.mass_kg * GRAVITY_M_S2 / (n * x500.rotors.thrust_n_s2)
     still, slopes = np.zeros(3), np.empty((6, rows.size(n)))
     out = np.zeros((44, rows.width(n)))
     for k, block in enumerate(out):

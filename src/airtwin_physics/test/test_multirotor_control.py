@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from pyulog import ULog
 
 from airtwin_core import aircraft, frames
 from airtwin_core.types import Array
@@ -12,6 +15,8 @@ from airtwin_physics.control import multirotor as control
 from airtwin_physics.control import px4_params
 
 P = px4_params.Px4Params()
+RECORDINGS = Path(__file__).parents[4] / "shared" / "px4" / "recordings"
+SQUARE = RECORDINGS / "px4_1.18_sih_quad_offboard_square.ulg"
 
 
 def _setpoint(**values: object) -> Array:
@@ -46,6 +51,26 @@ def test_it_leans_where_it_wants_to_go(yaw: float) -> None:
     assert down[1] == pytest.approx(0.0, abs=1e-9)
     assert frames.tilt_from_quat(row[control.C_Q]) <= np.radians(45.0) + 1e-9
     assert frames.yaw_from_quat(row[control.C_Q]) == pytest.approx(yaw, abs=1e-9)
+
+
+@pytest.mark.skipif(not SQUARE.exists(), reason="no ../shared/px4/recordings here")
+def test_the_wanted_attitude_is_that_of_px4s_own_log() -> None:
+    """PX4 1.18's attitude setpoints, tilted by up to 45 deg: by their down axis and heading."""
+    told = {one.name: one.data for one in ULog(str(SQUARE)).data_list}
+    attitude, position = told["vehicle_attitude_setpoint"], told["vehicle_local_position_setpoint"]
+    yaws = np.interp(attitude["timestamp"], position["timestamp"], position["yaw"])
+    row, tilts = control.new_control(P), []
+    for i in np.flatnonzero(np.isfinite(yaws)):
+        q = np.array([attitude[f"q_d[{k}]"][i] for k in range(4)], dtype=np.float64)
+        if frames.tilt_from_quat(q) < 0.05:
+            continue  # level any law is right; and there the heading wanted steps between samples
+        up = -frames.rotation_from_quat(q)[:, 2]
+        control._attitude_of_thrust(row, *up, yaws[i])
+        turn = frames.quat_multiply(frames.quat_conjugate(q), row[control.C_Q])
+        assert np.linalg.norm(frames.rotation_vector_from_quat(turn)) < 2e-3  # floats; yaw turns
+        tilts.append(frames.tilt_from_quat(q))
+    assert max(tilts) > 0.7
+    assert len(tilts) > 500
 
 
 def test_speed_limits_are_px4s() -> None:

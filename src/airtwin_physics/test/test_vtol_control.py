@@ -14,6 +14,8 @@ from airtwin_physics import dynamics
 from airtwin_physics.control import convertible, multirotor, px4_params, vtol, wing, wing_path
 from airtwin_physics.dynamics.model import EFFECT
 
+from wing_legs import leg  # isort: skip
+
 QUADPLANE = aircraft.load("standard_vtol")
 P = px4_params.wing_params("standard_vtol")
 WIND = np.array([0.0, 3.0, 0.0])
@@ -23,12 +25,6 @@ angles = st.floats(-3.1, 3.1)
 @pytest.fixture(scope="module")
 def plane() -> vtol.VtolAircraft:
     return vtol.VtolAircraft(QUADPLANE)
-
-
-def _leg(
-    north: float, east: float, up: float, radius: float = 0.0, hold: float = 0.0
-) -> list[float]:
-    return [north, east, -up, np.nan, radius, hold]
 
 
 def _fly(plane: vtol.VtolAircraft, seconds: float, wind: Array) -> tuple[Array, Array, Array]:
@@ -57,7 +53,7 @@ def test_there_and_back(plane: vtol.VtolAircraft) -> None:
 
     plane.follow(
         np.array(
-            [_leg(500, 0, 50), _leg(500, 400, 60), _leg(0, 400, 60), _leg(0, 200, 60, 80, np.inf)]
+            [leg(500, 0, 50), leg(500, 400, 60), leg(0, 400, 60), leg(0, 200, 60, 80, np.inf)]
         )
     )
     x, modes, u = _fly(plane, 165.0, WIND)
@@ -102,7 +98,7 @@ def test_there_and_back(plane: vtol.VtolAircraft) -> None:
 def test_without_thrust_it_gives_up_the_transition() -> None:
     weak = vtol.VtolAircraft(QUADPLANE)
     weak.model.rotors[4, EFFECT] = 0.02
-    weak.follow(np.array([_leg(1e4, 0.0, 50.0)]))
+    weak.follow(np.array([leg(1e4, 0.0, 50.0)]))
     x, modes, _ = _fly(weak, P.vt_trans_timeout + 20.0, np.zeros(3))
     mode = modes[:, convertible.MODE]
     gone = int(np.argmax(mode == convertible.HOVER))
@@ -115,7 +111,7 @@ def test_the_rotors_stay_until_the_shortest_time_is_over(plane: vtol.VtolAircraf
     """Into a wind that already blows faster than VT_ARSP_BLEND."""
     headwind = np.array([-9.0, 0.0, 0.0])
     plane.start(np.array([0.0, 0.0, -50.0]))
-    plane.follow(np.array([_leg(1e4, 0.0, 50.0)]))
+    plane.follow(np.array([leg(1e4, 0.0, 50.0)]))
     x, modes, _ = _fly(plane, P.vt_trans_min_tm - 0.1, headwind)
     assert np.all(_airspeed(x, headwind) > P.vt_arsp_blend)
     assert np.all(modes[:, convertible.MODE] == convertible.TO_WING)
@@ -124,7 +120,7 @@ def test_the_rotors_stay_until_the_shortest_time_is_over(plane: vtol.VtolAircraf
 
 def test_a_transition_can_be_called_off(plane: vtol.VtolAircraft) -> None:
     plane.start(np.array([0.0, 0.0, -50.0]), 1.0)
-    plane.follow(np.array([_leg(1e4, 0.0, 50.0)]))
+    plane.follow(np.array([leg(1e4, 0.0, 50.0)]))
     plane.advance(1.5)
     assert plane.mode[convertible.MODE] == convertible.TO_WING
     plane.hold(np.array([0.0, 0.0, -50.0]), 1.0)
@@ -160,7 +156,7 @@ def test_the_same_commands_give_the_same_flight_to_the_bit(plane: vtol.VtolAircr
     ends = []
     for cut in (1, 100):
         plane.start(np.array([0.0, 0.0, -50.0]))
-        plane.follow(np.array([_leg(100.0, 30.0, 60.0), _leg(0.0, 0.0, 60.0)]))
+        plane.follow(np.array([leg(100.0, 30.0, 60.0), leg(0.0, 0.0, 60.0)]))
         for _ in range(cut):
             plane.advance(8.0 / cut, WIND)
         ends.append(np.concatenate((plane.x, plane.wing, plane.hover, plane.mode)))
@@ -197,7 +193,7 @@ def test_wild_starts_stay_finite(
     plane.x[6:10] = frames.quat_from_euler(*euler)
     if on_wing:
         plane.mode[convertible.MODE] = convertible.WING
-    plane.follow(np.array([_leg(0.0, 0.0, 50.0, 80.0, np.inf)]))
+    plane.follow(np.array([leg(0.0, 0.0, 50.0, 80.0, np.inf)]))
     wind = np.array([blow, -0.3 * blow, 0.0])
     plane.advance(5.0, wind)
     plane.hold(np.array([0.0, 0.0, -60.0]))

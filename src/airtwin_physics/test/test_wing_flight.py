@@ -16,6 +16,8 @@ from airtwin_physics.dynamics import GRAVITY_M_S2
 from airtwin_physics.dynamics.model import TURN
 from airtwin_physics.dynamics.trim import trim
 
+from wing_legs import leg  # isort: skip
+
 AEROSONDE = aircraft.load("aerosonde")
 P = px4_params.wing_params("aerosonde")
 CALM = np.zeros(3)
@@ -25,12 +27,6 @@ angles = st.floats(-3.1, 3.1)
 @pytest.fixture(scope="module")
 def plane() -> wing_aircraft.WingAircraft:
     return wing_aircraft.WingAircraft(AEROSONDE)
-
-
-def _leg(
-    north: float, east: float, up: float, radius: float = 0.0, hold: float = 0.0
-) -> list[float]:
-    return [north, east, -up, np.nan, radius, hold]
 
 
 def _fly(
@@ -85,10 +81,10 @@ def test_a_square_in_wind(plane: wing_aircraft.WingAircraft, direction: float) -
     plane.start(np.array([0.0, 0.0, -100.0]), 0.0, wind)
     side = 800.0
     plane.follow(
-        np.array([_leg(side, 0, 100), _leg(side, side, 100), _leg(0, side, 100), _leg(0, 0, 100)])
+        np.array([leg(side, 0, 100), leg(side, side, 100), leg(0, side, 100), leg(0, 0, 100)])
     )
-    x, error, leg = _fly(plane, 155.0, wind)
-    assert leg[-1] == 3
+    x, error, at = _fly(plane, 155.0, wind)
+    assert at[-1] == 3
     for k, (axis, line, along) in enumerate(
         (
             (1, 0.0, x[:, 0]),
@@ -98,7 +94,7 @@ def test_a_square_in_wind(plane: wing_aircraft.WingAircraft, direction: float) -
         )
     ):
         # once the corner is flown: PX4 cuts it by a third of the track error's bound
-        settled = (leg == k) & (along > 400.0) & (along < 720.0)
+        settled = (at == k) & (along > 400.0) & (along < 720.0)
         assert settled.sum() > 50
         across = x[settled, axis] - line
         assert np.sqrt(np.mean(across**2)) < 0.5
@@ -115,7 +111,7 @@ def test_a_loiter_holds_radius_height_and_the_coordinated_bank(
     plane: wing_aircraft.WingAircraft, radius: float
 ) -> None:
     plane.start(np.array([0.0, 0.0, -100.0]))
-    plane.follow(np.array([_leg(300.0, 100.0, 100.0, radius, np.inf)]))
+    plane.follow(np.array([leg(300.0, 100.0, 100.0, radius, np.inf)]))
     x, _, _ = _fly(plane, 120.0, CALM)
     x = x[700:]
     arm = x[:, :2] - (300.0, 100.0)
@@ -136,7 +132,7 @@ def test_a_loiter_holds_radius_height_and_the_coordinated_bank(
 def test_a_loiter_in_wind_is_round(plane: wing_aircraft.WingAircraft) -> None:
     wind = np.array([3.0, -4.0, 0.0])
     plane.start(np.array([0.0, 0.0, -100.0]), 0.0, wind)
-    plane.follow(np.array([_leg(0.0, 150.0, 100.0, 150.0, np.inf)]))
+    plane.follow(np.array([leg(0.0, 150.0, 100.0, 150.0, np.inf)]))
     x, _, _ = _fly(plane, 150.0, wind)
     distance = np.linalg.norm(x[600:, :2] - (0.0, 150.0), axis=1)
     assert np.sqrt(np.mean((distance - 150.0) ** 2)) < 1.5
@@ -145,7 +141,7 @@ def test_a_loiter_in_wind_is_round(plane: wing_aircraft.WingAircraft) -> None:
 
 def test_it_climbs_at_px4s_rate(plane: wing_aircraft.WingAircraft) -> None:
     plane.start(np.array([0.0, 0.0, -100.0]))
-    plane.follow(np.array([_leg(1e5, 0.0, 160.0)]))
+    plane.follow(np.array([leg(1e5, 0.0, 160.0)]))
     x, _, _ = _fly(plane, 50.0, CALM)
     assert np.mean(-x[80:180, 5]) == pytest.approx(P.fw_t_clmb_r_sp, abs=0.3)
     assert -x[-1, 2] == pytest.approx(160.0, abs=1.5)
@@ -159,7 +155,7 @@ def test_the_same_commands_give_the_same_flight_to_the_bit(
     ends = []
     for cut in (1, 50, 625):
         plane.start(np.array([0.0, 0.0, -50.0]), 0.5)
-        plane.follow(np.array([_leg(200.0, 50.0, 70.0), _leg(0.0, 0.0, 60.0)]))
+        plane.follow(np.array([leg(200.0, 50.0, 70.0), leg(0.0, 0.0, 60.0)]))
         for _ in range(cut):
             plane.advance(10.0 / cut, np.array([1.0, 2.0, 0.3]))
         ends.append(np.concatenate((plane.x, plane.control)))
@@ -171,7 +167,7 @@ def test_resync_moves_the_aircraft_and_keeps_what_was_learnt(
     plane: wing_aircraft.WingAircraft,
 ) -> None:
     plane.start(np.array([0.0, 0.0, -100.0]))
-    plane.follow(np.array([_leg(1e5, 0.0, 100.0)]))
+    plane.follow(np.array([leg(1e5, 0.0, 100.0)]))
     plane.advance(5.0)
     charge, control = plane.x[dynamics.CHARGE], plane.control.copy()
     higher = plane.x[:3] + np.array([30.0, 4.0, -25.0])
@@ -213,7 +209,7 @@ def test_a_mirrored_plan_gives_the_mirrored_flight() -> None:
         plane.model.rotors[:, TURN] *= side
         plane.cruise = trim(plane.model, airspeed_m_s=P.fw_airspd_trim)
         plane.start(np.array([0.0, 0.0, -100.0]))
-        plane.follow(np.array([_leg(200, side * 100, 120), _leg(100, side * 300, 110, side * 90)]))
+        plane.follow(np.array([leg(200, side * 100, 120), leg(100, side * 300, 110, side * 90)]))
         flights.append(_fly(plane, 40.0, np.array([2.0, side * 4.0, 0.0]))[0])
     one, other = flights
     np.testing.assert_allclose(one[:, [0, 2, 3, 5]], other[:, [0, 2, 3, 5]], atol=2e-3)
@@ -243,7 +239,7 @@ def test_wild_starts_stay_finite(
     plane.x[3:6] = speed * np.array(direction)
     plane.x[6:10] = frames.quat_from_euler(*euler)
     plane.x[10:13] = rate
-    plane.follow(np.array([_leg(0.0, 0.0, 50.0, 80.0, np.inf)]))
+    plane.follow(np.array([leg(0.0, 0.0, 50.0, 80.0, np.inf)]))
     plane.advance(8.0, np.array([blow, -0.3 * blow, 0.0]))
     assert np.all(np.isfinite(plane.x))
     assert np.all(np.isfinite(plane.control[: wing.W_CLIMB_DIRECT]))
@@ -255,7 +251,7 @@ def test_it_recovers_from_a_dive_on_its_back(plane: wing_aircraft.WingAircraft) 
     plane.start(np.array([0.0, 0.0, -400.0]))
     plane.x[6:10] = frames.quat_from_euler(3.0, -0.7, 0.0)
     plane.x[3:6] = (18.0, 0.0, 12.0)
-    plane.follow(np.array([_leg(1e5, 0.0, 300.0)]))
+    plane.follow(np.array([leg(1e5, 0.0, 300.0)]))
     x, error, _ = _fly(plane, 90.0, CALM)
     assert np.max(x[:, 2]) < -200.0
     assert abs(_roll(x[-1:])[0]) < np.radians(3.0)
@@ -265,7 +261,7 @@ def test_it_recovers_from_a_dive_on_its_back(plane: wing_aircraft.WingAircraft) 
 
 def test_its_charge_goes_down_by_the_power_of_trim(plane: wing_aircraft.WingAircraft) -> None:
     plane.start(np.array([0.0, 0.0, -100.0]))
-    plane.follow(np.array([_leg(1e5, 0.0, 100.0)]))
+    plane.follow(np.array([leg(1e5, 0.0, 100.0)]))
     before = plane.x[dynamics.CHARGE]
     voltage, _ = dynamics.battery(plane.x, plane.model)
     plane.advance(30.0)

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from airtwin_core.types import Array
+from airtwin_physics.dynamics.model import AIR_DENSITY_KG_M3
 from airtwin_physics.identify.rows import (
     BODY_DRAG,
     CENTRE_X,
@@ -45,8 +46,6 @@ from airtwin_physics.identify.rows import (
     YAW_TRIM,
     Craft,
 )
-
-AIR_DENSITY_KG_M3 = 1.225  # ISA at sea level, as the drag areas assume
 
 
 @numba.njit(cache=True)

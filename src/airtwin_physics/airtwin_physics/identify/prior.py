@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from airtwin_core.types import Array
+from airtwin_physics.dynamics.model import GRAVITY_M_S2
 from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.rows import (
     BODY_DRAG,
@@ -31,7 +32,6 @@ from airtwin_physics.identify.rows import (
     size,
 )
 
-GRAVITY_M_S2 = 9.80665
 _CONSIDERED = (MOMENT, BODY_DRAG, INERTIA_LEVEL, INERTIA_YAW, INFLOW, ROLLING, LAG)
 _LEFT_OUT_S = 30.0
 _USUAL_S = 20.0
