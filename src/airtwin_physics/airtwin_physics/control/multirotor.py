@@ -33,6 +33,11 @@ C_RATE_INT, C_RATE, C_RATE_DOT = slice(9, 12), slice(12, 15), slice(15, 18)
 C_Q, C_THRUST, C_HOVER, C_YAW_RATE, C_THRUST_DOWN = slice(18, 22), 22, 23, 24, 25
 N_CONTROL = 26
 
+# The hover thrust is learnt by a fixed gain, where PX4 has a Kalman filter that stays within
+# HTE_THR_RANGE of MPC_THR_HOVER (mc_hover_thrust_estimator).
+HOVER_1_S, HOVER_MIN, HOVER_MAX = 0.3, 0.1, 0.9
+FADE_RAD_S = np.radians(400.0)  # rate error at which PX4's RateControl integrates no more
+
 
 def mixer(aircraft: Aircraft) -> Array:
     """Return (n, 3): each motor's share of normalised roll, pitch, yaw torque; thrust's is 1.
@@ -274,8 +279,7 @@ def rate_control(
         error = wanted[k] - rate[k]
         torque[k] = gain_p[k] * error + integral[k] - gain_d[k] * slope[k]
         if flying:
-            # PX4 fades the integral out above 400 deg/s of error
-            fade = max(0.0, 1.0 - (error / np.radians(400.0)) ** 2)
+            fade = max(0.0, 1.0 - (error / FADE_RAD_S) ** 2)
             total = integral[k] + fade * gain_i[k] * error * dt_s
             integral[k] = min(max(total, -p.mc_rr_int_lim), p.mc_rr_int_lim)
     return torque
@@ -323,12 +327,12 @@ def airmode(shares: Array, torque: Array, thrust: float) -> float:
 
 @numba.njit(cache=True)
 def learn_hover_thrust(control: Array, acceleration_down: float, dt_s: float) -> None:
-    """Slowly learn the thrust that carries the aircraft, as PX4's hover thrust estimator does."""
+    """Learn the thrust that carries the aircraft from its acceleration [m/s^2, NED down]."""
     predicted = GRAVITY_M_S2 * (control[C_THRUST_DOWN] / control[C_HOVER] + 1.0)
     surprise = acceleration_down - predicted
-    change = 0.3 * dt_s * surprise / GRAVITY_M_S2 * control[C_HOVER]
+    change = HOVER_1_S * dt_s * surprise / GRAVITY_M_S2 * control[C_HOVER]
     before = control[C_HOVER]
-    control[C_HOVER] = min(max(before + change, 0.1), 0.9)
+    control[C_HOVER] = min(max(before + change, HOVER_MIN), HOVER_MAX)
     # keep the commanded thrust unchanged: the integral takes what the model gave up
     acc = (control[C_THRUST_DOWN] + before) * GRAVITY_M_S2 / before
     integral = control[C_VEL_INT]

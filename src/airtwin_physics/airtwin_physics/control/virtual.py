@@ -6,6 +6,8 @@ Deterministic: no sensors, no noise, the state itself is what the controllers se
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -29,26 +31,35 @@ def new_setpoint(params: Px4Params) -> Array:
     return row
 
 
-@numba.njit(cache=True)
-def tick(
-    x: Array,
-    control: Array,
-    setpoint: Array,
-    motors: Array,
-    model: Model,
-    shares: Array,
-    p: Px4Params,
-    wind: Array,
-    dt_s: float,
-    substeps: int,
-    work: Array,
-) -> None:
-    """Let the whole cascade act once and the aircraft fly for ``dt_s``, all in place.
+class Craft(NamedTuple):
+    """What flies: its model, the motors' shares (n, 3) of ``mixer``, PX4's parameters."""
 
-    x: (16 + n,), control: (26,), setpoint: (16,), motors: (n,) written, shares: (n, 3) of
-    ``mixer``, wind: (3,) [m/s NED], work: (5, 16 + n). An acceleration is what the velocity made
-    of the last tick.
+    model: Model
+    shares: Array
+    params: Px4Params
+
+
+class Rows(NamedTuple):
+    """What changes in flight: x (16 + n,) of ``dynamics``, motors (n,) the inputs.
+
+    control (26,) and setpoint (16,) of ``multirotor``.
     """
+
+    x: Array
+    control: Array
+    setpoint: Array
+    motors: Array
+
+
+@numba.njit(cache=True)
+def tick(rows: Rows, craft: Craft, wind: Array, dt_s: float, substeps: int, work: Array) -> None:
+    """Let the whole cascade act once and the aircraft fly for ``dt_s``, in place.
+
+    wind: (3,) [m/s NED], work: (5, 16 + n). An acceleration is what the velocity made of the last
+    tick.
+    """
+    x, control, setpoint, motors = rows
+    p = craft.params
     if setpoint[law.SP_MODE] != law.FLY:
         motors[:] = 0.0 if setpoint[law.SP_MODE] == law.MOTORS_IDLE else np.nan
         law.reset_integrals(control)
@@ -61,57 +72,42 @@ def tick(
             law.learn_hover_thrust(control, acceleration_down, dt_s)
         wanted = law.attitude_control(control, x[6:10], p)
         torque = law.rate_control(control, wanted, x[10:13], True, p, dt_s)
-        law.mix(motors, shares, torque, control[law.C_THRUST])
+        law.mix(motors, craft.shares, torque, control[law.C_THRUST])
     for _ in range(substeps):
-        step_into(x, motors, model, wind, dt_s / substeps, work)
+        step_into(x, motors, craft.model, wind, dt_s / substeps, work)
 
 
 @numba.njit(cache=True)
-def advance(
-    x: Array,
-    control: Array,
-    setpoint: Array,
-    motors: Array,
-    model: Model,
-    shares: Array,
-    p: Px4Params,
-    wind: Array,
-    dt_s: float,
-    substeps: int,
-    ticks: int,
-) -> None:
+def advance(rows: Rows, craft: Craft, wind: Array, dt_s: float, substeps: int, ticks: int) -> None:
     """Let ``ticks`` pass with setpoint and wind held; see ``tick``."""
-    work = np.empty((5, x.shape[0]))
+    work = np.empty((5, rows.x.shape[0]))
     for _ in range(ticks):
-        tick(x, control, setpoint, motors, model, shares, p, wind, dt_s, substeps, work)
+        tick(rows, craft, wind, dt_s, substeps, work)
 
 
 @numba.njit(cache=True)
 def advance_along(
-    x: Array,
-    control: Array,
-    setpoint: Array,
+    rows: Rows,
     guide: Array,
     legs: Array,
-    motors: Array,
-    model: Model,
-    shares: Array,
-    p: Px4Params,
+    craft: Craft,
     wind: Array,
     dt_s: float,
     substeps: int,
     ticks: int,
 ) -> float:
-    """Let ``ticks`` pass along ``legs`` (``sortie.guide``); return the way flown [m].
+    """Let ``ticks`` pass along ``legs`` (k, 7) of ``track``; return the way flown [m].
 
-    The track is renewed at the first tick and then every ``track.GUIDE_S``.
+    guide: (15,) of ``track``. The track is renewed (``sortie.guide``) at the first tick and then
+    every ``track.GUIDE_S``.
     """
+    x = rows.x
     work = np.empty((5, x.shape[0]))
     way, every = 0.0, round(track.GUIDE_S / dt_s)
     for i in range(ticks):
         if i % every == 0:
-            sortie.guide(guide, setpoint, x, control, legs, p, every * dt_s)
-        tick(x, control, setpoint, motors, model, shares, p, wind, dt_s, substeps, work)
+            sortie.guide(guide, rows.setpoint, x, rows.control, legs, craft.params, every * dt_s)
+        tick(rows, craft, wind, dt_s, substeps, work)
         way += dt_s * np.sqrt(x[3] ** 2 + x[4] ** 2 + x[5] ** 2)
     return way
 
@@ -151,7 +147,7 @@ def in_flight(
     speed = trim_speed(model)
     low, high = model.rotors[0, dynamics.SPEED_MIN], model.rotors[0, dynamics.SPEED_MAX]
     x[dynamics.ROTOR :] = speed
-    command = float(np.clip((speed - low) / (high - low), 0.1, 0.9))
+    command = float(np.clip((speed - low) / (high - low), law.HOVER_MIN, law.HOVER_MAX))
     control = law.new_control(params)
     control[law.C_HOVER] = control[law.C_THRUST] = command
     control[law.C_THRUST_DOWN] = -command
@@ -250,23 +246,9 @@ class VirtualAircraft:
         if len(self.legs) == 0 or ticks % round(track.GUIDE_S / TICK_S) != 0:
             raise ValueError(f"{len(self.legs)} legs to follow for {duration_s} s")
         wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
-        return float(
-            advance_along(
-                self.x,
-                self.control,
-                self.setpoint,
-                self.guide,
-                self.legs,
-                self.motors,
-                self.model,
-                self.shares,
-                self.params,
-                wind,
-                TICK_S,
-                SUBSTEPS,
-                ticks,
-            )
-        )
+        rows, craft = self._rows(self.setpoint), self._craft()
+        way = advance_along(rows, self.guide, self.legs, craft, wind, TICK_S, SUBSTEPS, ticks)
+        return float(way)
 
     def advance(
         self, setpoint: Array, duration_s: float, wind_ned_m_s: Array | None = None
@@ -276,17 +258,12 @@ class VirtualAircraft:
         Time that does not fill a tick of 4 ms is kept for the next call.
         """
         wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
-        advance(
-            self.x,
-            self.control,
-            setpoint,
-            self.motors,
-            self.model,
-            self.shares,
-            self.params,
-            wind,
-            TICK_S,
-            SUBSTEPS,
-            self._ticks.due(duration_s),
-        )
+        ticks = self._ticks.due(duration_s)
+        advance(self._rows(setpoint), self._craft(), wind, TICK_S, SUBSTEPS, ticks)
         self._flying = bool(setpoint[law.SP_MODE] == law.FLY)
+
+    def _rows(self, setpoint: Array) -> Rows:
+        return Rows(self.x, self.control, setpoint, self.motors)
+
+    def _craft(self) -> Craft:
+        return Craft(self.model, self.shares, self.params)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from airtwin_core.types import Array
 from airtwin_physics.control import wing_path
+from airtwin_physics.control.multirotor import FADE_RAD_S
 from airtwin_physics.control.px4_params import Px4WingParams
 from airtwin_physics.dynamics import GRAVITY_M_S2
 
@@ -291,7 +292,7 @@ def rate_control(
         error = wanted[k] - rate[k]
         torque = gain_p[k] * error + integral[k] + gain_ff[k] / scale * wanted[k]
         out[k] = _clip((torque + trim[k]) * scale * scale, -1.0, 1.0)
-        fade = max(0.0, 1.0 - (error / np.radians(400.0)) ** 2)
+        fade = max(0.0, 1.0 - (error / FADE_RAD_S) ** 2)
         integral[k] = _clip(integral[k] + fade * gain_i[k] * error * dt, -limit[k], limit[k])
     out[2] = _clip(out[2] + p.fw_rll_to_yaw_ff * out[0], -1.0, 1.0)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 
 from airtwin_core.types import Array
+from airtwin_physics.control.multirotor import FADE_RAD_S, HOVER_1_S, HOVER_MAX, HOVER_MIN
 from airtwin_physics.control.px4_params import Px4Params
 from airtwin_physics.control.track import NEAR_M, SETTLE_S, WAIT_FROM_M
 from airtwin_physics.dynamics import GRAVITY_M_S2
@@ -61,7 +62,6 @@ from airtwin_physics.rollout.lanes import (
 from airtwin_physics.rollout.vector import half_angle, quarter_turn, sine_cosine, vector
 
 PI = math.pi
-FADE_RATE = math.radians(400.0)
 
 
 @vector
@@ -213,8 +213,8 @@ def position(s: Array, p: Px4Params, smooth: float, dt: float) -> None:
         s[THRUST_NED + i], s[THRUST_NED + E + i], s[THRUST_NED + D + i] = nx, ny, nz
         # learn_hover_thrust
         surprise = raw - g * (nz / hover + 1.0)
-        change = s[LEARNS + i] * 0.3 * dt * surprise / g * hover
-        after = min(max(hover + change, 0.1), 0.9)
+        change = s[LEARNS + i] * HOVER_1_S * dt * surprise / g * hover
+        after = min(max(hover + change, HOVER_MIN), HOVER_MAX)
         made = (nz + hover) * g / hover
         s[VEL_INT + D + i] = int_z + (made - g) * hover / after + g - made
         s[HOVER + i] = after
@@ -339,5 +339,5 @@ def rate_axis(
     error = wanted - now
     total = s[RATE_INT + i]
     s[TORQUE + i] = gain_p * error + total - gain_d * dot
-    fade = max(0.0, 1.0 - (error / FADE_RATE) * (error / FADE_RATE))
+    fade = max(0.0, 1.0 - (error / FADE_RAD_S) * (error / FADE_RAD_S))
     s[RATE_INT + i] = min(max(total + fade * gain_i * error * dt, -limit), limit)

@@ -130,7 +130,7 @@ def block(
     )
     speed = np.sqrt(mass * GRAVITY_M_S2 / np.sum(lift, axis=0))
     low, high = model.rotors[0, columns.SPEED_MIN], model.rotors[0, columns.SPEED_MAX]
-    hover = np.clip((speed - low) / (high - low), 0.1, 0.9)
+    hover = np.clip((speed - low) / (high - low), law.HOVER_MIN, law.HOVER_MAX)
     if standing:  # what PX4 believes before it has flown
         hover, speed, trims = np.full(L, params.mpc_thr_hover), np.zeros(L), np.zeros((L, 2))
     put(lanes.POS, starts.T)

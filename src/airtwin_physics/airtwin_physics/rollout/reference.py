@@ -36,7 +36,7 @@ def fly(
     """
     nominal, shares = dynamics.pack(aircraft), law.mixer(aircraft)
     n = drawn.starts.shape[0]
-    pieces = round(horizon_s / kernel.GUST_S)
+    pieces, ticks = round(horizon_s / kernel.GUST_S), round(kernel.GUST_S / dt_s)
     normals = np.zeros((n, kernel.looks(pieces * kernel.SLOW_STEPS), 5))
     if drawn.gusts is not None:
         drawn.gusts.standard_normal(out=normals)
@@ -51,13 +51,14 @@ def fly(
             x, control = virtual.standing(model, params, drawn.starts[i], charge_c)
         guide = track.new_guide(x[:3], x[3:6], frames.yaw_from_quat(x[6:10]))
         sortie.begin(guide[track.G_FLIGHT], legs[0, track.L_KIND])
-        setpoint, motors = virtual.new_setpoint(params), np.zeros(aircraft.rotor_count)
+        motors = np.zeros(aircraft.rotor_count)
+        rows = virtual.Rows(x, control, virtual.new_setpoint(params), motors)
+        craft = virtual.Craft(model, shares, params)
         state = np.zeros(5)
         for piece in range(pieces):
             blow = gust(state, normals[i, piece], wind, x[3:6], -x[2], strength, kernel.GUST_S)
             ways[i] += virtual.advance_along(
-                x, control, setpoint, guide, legs, motors, model, shares, params,
-                wind + np.array(blow), dt_s, 1, round(kernel.GUST_S / dt_s),
-            )  # fmt: skip
+                rows, guide, legs, craft, wind + np.array(blow), dt_s, 1, ticks
+            )
         states[i] = x
     return states, ways
