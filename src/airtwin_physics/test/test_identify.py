@@ -8,6 +8,7 @@ import pytest
 from identify_flights import FAULT_S, X500, Watch, samples, there_and_back, values
 
 from airtwin_core.aircraft import load
+from airtwin_core.thrust_curve import thrust
 from airtwin_core.types import (
     Battery,
     Identification,
@@ -189,10 +190,10 @@ def test_what_is_told_holds_what_lies_between_the_filters():
     assert p[rows.EFFECT, rows.EFFECT] == pytest.approx(within + 0.01, rel=0.01)
 
 
-def hovering(name, commands, *first, told_rad_s=None):
+def hovering(name, commands, *first, told_rad_s=None, factor=np.nan):
     """Return the blocks of 0.8 s of hover at 20 m, and who made them; ``first``: told before.
 
-    ``told_rad_s``: of each rotor by its ESC, 10 times a second.
+    ``told_rad_s``: of each rotor by its ESC, 10 times a second; ``factor``: THR_MDL_FAC.
     """
     control, zero, taken = np.full(12, np.nan), np.zeros(3), []
     control[: len(commands)] = commands
@@ -208,7 +209,7 @@ def hovering(name, commands, *first, told_rad_s=None):
         blocks.on(TwinState(now, now, down, zero, q, *held, *(True,) * 5))
         blocks.on(Imu(now, now, zero, np.array([0.0, 0.0, -9.8]), 0.004))
         if k % 5 == 0:
-            blocks.on(MotorCommands(now, now, control))
+            blocks.on(MotorCommands(now, now, control, factor))
         if told_rad_s is not None and k % 25 == 0:
             blocks.on(RotorSpeeds(now, now, np.full(4, told_rad_s)))
     return taken, blocks
@@ -261,3 +262,13 @@ def test_rotors_turn_as_their_escs_tell_between_two_messages_too(share):
         assert np.allclose(mean, share * by_command, rtol=1e-3)
     assert blocks.esc_ratio == pytest.approx(share)
     assert np.isnan(hovering("x500", [0.6] * 4)[1].esc_ratio)
+
+
+def test_px4_s_thrust_curve_is_taken_out_of_the_commands():
+    """By THR_MDL_FAC 0.3 a command of 0.53 is a signal of 0.6."""
+    plain = hovering("x500", [0.6] * 4)[0]
+    published = thrust(np.full(4, 0.6), 0.3)
+    bent = hovering("x500", published.tolist(), factor=0.3)[0]
+    assert np.allclose(plain, bent, rtol=1e-12)
+    unknown = hovering("x500", published.tolist())[0]
+    assert unknown[-1][rows.SQUARE] < 0.85 * plain[-1][rows.SQUARE]

@@ -16,7 +16,8 @@ class FlightBlocks:
 
     ``battery``: what the flight tells of its battery; empty without a battery's samples.
     ``drain``: its discharge, where the current was measured. ``esc_ratio``: how fast the ESCs say
-    that rotors turn, by commands and file; NaN: they say nothing.
+    that rotors turn, by commands and file; NaN: they say nothing. ``thrust_factor``: PX4's
+    THR_MDL_FAC, of the log where it tells, else the file's.
     """
 
     name: str
@@ -26,3 +27,4 @@ class FlightBlocks:
     battery: tuple[Parameter, ...] = ()
     drain: Drain | None = None
     esc_ratio: float = math.nan
+    thrust_factor: float = 0.0

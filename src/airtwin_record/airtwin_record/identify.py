@@ -216,7 +216,8 @@ def blocks_of(
     table = np.array(taken) if taken else np.zeros((0, rows.width(aircraft.rotor_count)))
     drained = drain(voltages, aircraft.battery, BatteryConfig())
     refused = dict(blocks.refused)
-    return FlightBlocks(name, _date(log), table, refused, battery, drained, blocks.esc_ratio)
+    told = blocks.esc_ratio, blocks.thrust_factor
+    return FlightBlocks(name, _date(log), table, refused, battery, drained, *told)
 
 
 def _date(log: VehicleLog) -> str:
@@ -304,6 +305,8 @@ def _changes(
         return f"identified from {logs}; 95 %: {', '.join(parts)}"
 
     out: list[Change] = []
+    if (factor := flights[-1].thrust_factor) != aircraft.rotors.thrust_factor:
+        out.append(Change("rotors.thrust_factor", f"{factor:.6g}", f"THR_MDL_FAC of {logs}"))
     if mass_kg is not None:
         out.append(Change("mass.mass_kg", f"{mass_kg:.6g}", "weighed, as told to identify"))
     elif "mass" in known:

@@ -154,6 +154,11 @@ def _columns(
             columns["control"][:, motors:] = np.nan
         if place.source == "gnss":
             _add_antenna(columns, section.parameters)
+        if place.source == "motors":
+            # outputs are what the ESCs get
+            factor = 0.0 if name == "actuator_outputs" else section.parameters.get(_FACTOR)
+            if factor is not None and 0.0 <= factor <= 1.0:
+                columns["thrust_factor"] = np.full(len(columns["control"]), factor)
         fresh = px4_history.fresh_rows(place.topic, columns)
         return {k: v[fresh] for k, v in columns.items()}, topic.offsets[fresh]
     return None
@@ -167,6 +172,7 @@ def _add_antenna(columns: dict[str, Column], parameters: Mapping[str, float]) ->
             columns[name] = np.full(len(columns["fix_type"]), parameters[parameter])
 
 
+_FACTOR = "THR_MDL_FAC"
 _ALSO_NEEDED = {
     "motors": ("control",),
     "vtol": ("vehicle_vtol_state",),

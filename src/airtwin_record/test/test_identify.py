@@ -204,6 +204,25 @@ def test_px4_s_sih_has_the_mass_of_its_parameters(tmp_path):
     assert not any("ESCs" in note for note in outcome.notes)
 
 
+@pytest.mark.skipif(not SQUARE.exists(), reason="no recorded flights here")
+@pytest.mark.parametrize(("path", "factor"), [(SQUARE, 0.0), (OCTO, 0.0)])
+def test_a_log_tells_what_px4_makes_of_a_commanded_thrust(path, factor):
+    """By its parameter THR_MDL_FAC; outputs of before 1.13 are what ESCs get already."""
+    log = identify.replay.read(path).vehicles[0]
+    (motors,) = (table for table in log.tables if table.source == "motors")
+    assert (motors.columns["thrust_factor"] == factor).all()
+
+
+def test_px4_s_thrust_curve_goes_into_the_file(tmp_path, monkeypatch):
+    flight = blocks(np.random.default_rng(8), 200, np.zeros(rows.size(4)), np.zeros((2, 3)))
+    log = SimpleNamespace(vehicles=[None])
+    monkeypatch.setattr(identify.replay, "read", lambda path: log)
+    told = FlightBlocks("a", "", flight, {}, thrust_factor=0.3)
+    monkeypatch.setattr(identify, "blocks_of", lambda path, *_: told)
+    identify.run([Path("a.ulg")], X500, X500_TEXT, tmp_path / "out.yaml")
+    assert aircraft_files.load(tmp_path / "out.yaml").rotors.thrust_factor == 0.3
+
+
 def test_batteries_of_flights_count_the_first_belief_once():
     """Two flights that each say the same: the mean of what they add, and a smaller sigma."""
     share, said, noise = 0.5, math.log(0.8), 0.2

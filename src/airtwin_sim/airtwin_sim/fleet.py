@@ -34,7 +34,8 @@ class Fleet:
     model: Model
     shares: Array  # (n, r, 3) mixer
     x: Array  # (n, 14 + r) truth
-    motors: Array  # (n, r) commands
+    motors: Array  # (n, r) signals to the ESCs
+    thrust_factor: Array  # (n, 1) by which they come from what is published as commanded thrust
     steady_ned_m_s: Array  # (n, 3)
     gust_intensity: Array  # (n,)
     gust_state: Array  # (n, 5)
@@ -74,6 +75,7 @@ def build(
             ]
         ),
         motors=np.full((n, rotors), np.nan),
+        thrust_factor=np.array([[a.rotors.thrust_factor] for a in aircraft]),
         steady_ned_m_s=np.zeros((n, 3)),
         gust_intensity=np.zeros(n),
         gust_state=np.zeros((n, gusts.N_GUST)),

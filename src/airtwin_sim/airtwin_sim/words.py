@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from airtwin_core.thrust_curve import thrust
 from airtwin_core.types import Array
 from airtwin_sim import ins
 from airtwin_sim.aiding import Reading
@@ -145,7 +146,7 @@ def gnss(solutions: list[GnssSolution]) -> Values:
 
 def motors(fleet: Fleet) -> Values:
     """Return actuator_motors' values."""
-    return {"control": fleet.motors.copy()}
+    return {"control": thrust(fleet.motors, fleet.thrust_factor)}
 
 
 def status(pilots: list[Autopilot]) -> Values:

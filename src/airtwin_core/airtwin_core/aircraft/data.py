@@ -38,7 +38,7 @@ class RotorCoefficients:
 
     Equations in airtwin_physics/dynamics/README.md. ``inflow_square_n_s2_m2``: how the
     thrust falls with the square of the speed along the axis; 0 where only the linear part is
-    known.
+    known. ``thrust_factor``: PX4's THR_MDL_FAC, where no log tells it (``thrust_curve``).
     """
 
     thrust_n_s2: float
@@ -53,6 +53,7 @@ class RotorCoefficients:
     speed_max_rad_s: float
     radius_m: float
     power_w_s3: float
+    thrust_factor: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

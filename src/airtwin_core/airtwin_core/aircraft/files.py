@@ -234,12 +234,14 @@ def _pushers(
 
 
 def _rotor(section: dict[str, Any], path: Path) -> RotorCoefficients:
-    rotor: RotorCoefficients = _fill(RotorCoefficients, section, path)
+    rotor: RotorCoefficients = _fill(RotorCoefficients, {"thrust_factor": 0.0} | section, path)
     for name in ("time_constant_up_s", "time_constant_down_s", "radius_m"):
         if not getattr(rotor, name) > 0.0:
             raise AircraftError(f"{path}: {name} must be more than 0")
     if not rotor.speed_max_rad_s > rotor.speed_min_rad_s:
         raise AircraftError(f"{path}: speed_max_rad_s must be more than speed_min_rad_s")
+    if not 0.0 <= rotor.thrust_factor <= 1.0:
+        raise AircraftError(f"{path}: thrust_factor (PX4's THR_MDL_FAC) must be 0 to 1")
     return rotor
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from airtwin_core.types.base import Array
@@ -141,11 +142,16 @@ class ExternalPose:
 
 @dataclass(frozen=True, slots=True)
 class MotorCommands:
-    """Commanded thrust of each motor (n,), 0 to 1; NaN for a motor that does not exist."""
+    """Commanded thrust of each motor (n,), 0 to 1; NaN for a motor that does not exist.
+
+    ``thrust_factor``: PX4's THR_MDL_FAC, by which it became the ESC's signal (``thrust_curve``);
+    NaN: nobody told.
+    """
 
     stamp_ns: int
     received_ns: int
     control: Array
+    thrust_factor: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

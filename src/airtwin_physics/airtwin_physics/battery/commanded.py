@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from airtwin_core.aircraft import Aircraft
+from airtwin_core.thrust_curve import signal
 from airtwin_core.types import Array, MotorCommands
 
 _COMMANDED_NS = 1_000_000_000  # motor commands older than this say nothing of the power drawn now
@@ -21,22 +22,24 @@ class CommandedPower:
         self._least = np.array([kind.speed_min_rad_s for kind in kinds])
         self._most = np.array([kind.speed_max_rad_s for kind in kinds])
         self._cube = np.array([kind.power_w_s3 for kind in kinds])
+        self._factor = aircraft.rotors.thrust_factor
         self._avionics_w = aircraft.battery.avionics_w
         self._sum_w, self._count, self._mean_w = 0.0, 0, math.nan
         self._newest_ns: int | None = None
 
     def on(self, sample: MotorCommands) -> None:
         """Take one command."""
-        power_w = self.of(sample.control)
+        told = sample.thrust_factor
+        power_w = self.of(signal(sample.control, self._factor if math.isnan(told) else told))
         if math.isfinite(power_w):
             self._sum_w += power_w
             self._count += 1
             self._newest_ns = sample.stamp_ns
 
     def of(self, control: Array) -> float:
-        """Return the power [W] of steady commands (n,); NaN if they are not this aircraft's.
+        """Return the power [W] of steady signals (n,); NaN if they are not this aircraft's.
 
-        A motor whose command is NaN stands still.
+        A motor whose signal is NaN stands still.
         """
         n = self._cube.size
         if control.size < n or np.isfinite(control[n:]).any():

@@ -9,6 +9,7 @@ import numpy as np
 
 from airtwin_core.aircraft import Aircraft
 from airtwin_core.frames import rotation_from_quat
+from airtwin_core.thrust_curve import signal
 from airtwin_core.types import (
     Array,
     Battery,
@@ -102,6 +103,7 @@ class Blocks:
         self._turning = self.craft  # its speeds are those that the ESCs tell, where they do
         self._told, self._foreseen = np.zeros(2), np.zeros(2)  # [rad/s] of late, in the air
         self._told_s = 0.0
+        self.thrust_factor = aircraft.rotors.thrust_factor  # the log's, where it tells
         self.motors_seen = 0
         self.heard = False  # whether motor commands come at all
         self._fits = False  # whether those are the file's
@@ -161,7 +163,10 @@ class Blocks:
         self.heard = True
         n = self._rotors
         control = np.full(n, np.nan)
-        given = sample.control[:n]
+        told = sample.thrust_factor
+        if np.isfinite(told):
+            self.thrust_factor = told
+        given = signal(sample.control[:n], self.thrust_factor)
         control[: given.size] = given
         commanded = np.isfinite(sample.control)
         if commanded.sum() > self.motors_seen:

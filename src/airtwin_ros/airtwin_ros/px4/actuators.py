@@ -24,11 +24,15 @@ _RPM_TO_RAD_S = 2.0 * np.pi / 60.0
 
 
 def motors(msg: Any, received_ns: int) -> MotorCommands:
-    """ActuatorMotors; NaN marks a motor that does not exist or is stopped."""
+    """ActuatorMotors; NaN marks a motor that does not exist or is stopped.
+
+    ``thrust_factor``: a column that a log's reader adds, of the parameter THR_MDL_FAC.
+    """
     control = np.array(msg.control, dtype=np.float64)
     if np.any(np.abs(control) > 1.001):
         raise BadMessage("motor command is impossible", str(control))
-    return MotorCommands(stamp_ns(msg), received_ns, control)
+    factor = float(getattr(msg, "thrust_factor", np.nan))
+    return MotorCommands(stamp_ns(msg), received_ns, control, factor)
 
 
 def servos(msg: Any, received_ns: int) -> ServoCommands:
