@@ -12,6 +12,7 @@ from airtwin_physics import battery
 from airtwin_physics.ekf import (
     aiding_models,
     correction,
+    disturbance,
     imu_noise,
     kernel,
     models,
@@ -53,7 +54,8 @@ def warm_up() -> None:
     solution.fill_place(x, 0.0, three, three, three, (0.1, 0.1, 0.1), h, *three_more)
     solution.fill_speed(x, three, 0.0, three, three, (0.1, 0.1, 0.1), h, *three_more)
     models.barometer(x, 0.0, h[0])
-    models.magnetic_declination(x, three, h[0], h[1])
+    seen, look = np.zeros(disturbance.N_SEEN), np.empty(disturbance.N_LOOK)
+    disturbance.look(x, p, three, 1.0, seen, 1.0, h[0], look)
     models.heading(x, x[kernel.X_Q : kernel.X_Q + 4], h[0])
     models.air_velocity(x, h)
     wind.blown(1.0, 1.0, 1.0, 0.1, np.empty(wind.N_BLOWN))
@@ -70,7 +72,7 @@ def warm_up() -> None:
     correction.spread(p, h[1])
     correction.statistic(p, h, three, three)
     correction.update(x, p, h, three, three, correction.FREE)
-    correction.gate(x, p, h, three, three, 1.0, correction.FREE, np.ones(3), np.ones(4))
+    correction.gate(x, p, h, three, three, 1.0, correction.FREE, np.ones(3), np.ones(4), True)
     correction.forget(p, 0, 1.0)
     correction.place(p, 0, kernel.GNSS, -1.0, 1.0)
     symmetry.blind(x, h)

@@ -12,80 +12,131 @@ import pytest
 from airtwin_core import frames
 from airtwin_core.types import Array, Attitude, GnssFix, Magnetometer, Sample, TwinState
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import kernel
+from airtwin_physics.ekf import disturbance, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
-from airtwin_physics.ekf.disturbance import Disturbance
+from airtwin_physics.ekf.kernel import N
 from airtwin_physics.ekf.sensors.heading import Heading
 from airtwin_physics.estimator import Estimator
 
 import aided  # isort: skip
 import simulate  # isort: skip
+from filter_states import random_covariance, random_state  # isort: skip
 
 
-def _field(level: Array, down: Array, memory: float = 1e4, unsure2: float = 0.01) -> Disturbance:
-    """Return what a level field (n,), real or north + i east, and its down part (n,) show."""
-    field = Disturbance(memory)
+def _field(level: Array, down: Array, memory: float = 1e4, unsure2: float = 0.01) -> Array:
+    """Return what is seen of level fields (n,), real or north + i east, and down parts (n,)."""
+    field = np.zeros(disturbance.N_SEEN)
     for across, below in zip(level.tolist(), down.tolist(), strict=True):
         seen = complex(across)
-        field.see(seen.real, seen.imag, below, unsure2, 1e-4)
+        disturbance.see(field, seen.real, seen.imag, below, unsure2, 1e-4, memory)
     return field
+
+
+def _lasting2(field: Array) -> float:
+    return disturbance.turned2(field)[0]
+
+
+def _now2(field: Array) -> float:
+    return disturbance.turned2(field)[1]
+
+
+def test_means_and_scatter_are_those_of_the_formulas() -> None:
+    rng = np.random.default_rng(7)
+    fields, unsure2, noise2, memory = rng.normal(0.3, 0.2, size=(40, 3)), 0.02, 0.03, 25.0
+    seen, mean = np.zeros(disturbance.N_SEEN), np.zeros(4)  # north, east, level size, down
+    scatter = np.zeros(3)  # along, across, down
+    for k, (north, east, down) in enumerate(fields):
+        now = np.array([north, east, np.hypot(north, east), down])
+        off, share, size2 = now - mean, 1.0 / min(k + 1, memory), mean[2] ** 2
+        across2 = off[:2] @ off[:2] - off[2] ** 2 - unsure2 * size2
+        one = np.array([off[2] ** 2, across2, off[3] ** 2])
+        scatter += share * (one * (1.0 - share) - scatter)
+        mean += share * off
+        if across2 <= 9.0 * (unsure2 + noise2) * mean[2] ** 2:
+            one[1] = 0.0
+        disturbance.see(seen, north, east, down, unsure2, noise2, memory)
+        np.testing.assert_allclose(seen[1:5], mean, rtol=1e-12)
+        shown = disturbance.turned2(seen)
+        for of, turned2 in zip((scatter, one * (1.0 - share) ** 2), shown, strict=True):
+            turning2 = max(of[0], 0.5 * (of[0] + of[2]), of[1])
+            assert turned2 == pytest.approx(turning2 / mean[2] ** 2, rel=1e-9)
+
+
+def test_a_look_takes_from_a_field_what_the_models_and_the_attitude_say() -> None:
+    rng = np.random.default_rng(8)
+    x, p, field = random_state(rng), random_covariance(rng), np.array([0.2, -0.1, 0.4])
+    seen, by_hand = np.zeros(disturbance.N_SEEN), np.zeros(disturbance.N_SEEN)
+    h, row, tilted, out = np.empty(N), np.empty(N), np.empty(N), np.empty(disturbance.N_LOOK)
+    for k in range(5):
+        field[k % 3] += 0.1
+        assert disturbance.look(x, p, field, 0.01, seen, 50.0, h, out)
+        shown = models.magnetic_declination(x, field, row, tilted)
+        np.testing.assert_array_equal(h, row)
+        row[kernel.HEADING] = 0.0
+        known2, unsure2 = 0.01 + tilted @ p @ tilted, row @ p @ row
+        ned = frames.rotation_from_quat(x[kernel.X_Q : kernel.X_Q + 4]) @ field
+        disturbance.see(by_hand, *ned, unsure2, known2, 50.0)
+        beyond = [max(turned2 - known2, 0.0) for turned2 in disturbance.turned2(by_hand)]
+        np.testing.assert_allclose(out, [shown, known2, unsure2, *beyond], rtol=1e-9, atol=1e-12)
+    x[kernel.X_Q : kernel.X_Q + 4] = [1.0, 0.0, 0.0, 0.0]
+    assert not disturbance.look(x, p, np.array([0.01, 0.0, 0.4]), 0.01, seen, 50.0, h, out)
 
 
 def test_iron_on_a_turning_aircraft_shows_as_much_along_the_field_as_across_it() -> None:
     turn = np.linspace(0.0, 6.0 * np.pi, 600)
     seen = 0.2 + 0.05 * np.exp(1j * turn)  # level field and iron, seen from the north
     field = _field(np.abs(seen), np.full(600, 0.43))
-    assert np.sqrt(field.lasting2) == pytest.approx(np.angle(seen).std(), rel=0.1)
+    assert np.sqrt(_lasting2(field)) == pytest.approx(np.angle(seen).std(), rel=0.1)
 
 
 def test_currents_show_in_all_directions_alike() -> None:
     rng = np.random.default_rng(1)
     noise = rng.normal(size=(3, 4000)) * 0.02
     field = _field(0.3 + noise[0], 0.4 + noise[1])
-    assert np.sqrt(field.lasting2) == pytest.approx(np.std(noise[2]) / 0.3, rel=0.1)
+    assert np.sqrt(_lasting2(field)) == pytest.approx(np.std(noise[2]) / 0.3, rel=0.1)
 
 
 def test_a_steady_field_is_undisturbed_and_a_step_is_seen_at_once() -> None:
     level, down = np.full(500, 0.2), np.full(500, 0.4)
     field = _field(level, down)
-    assert field.lasting2 == field.now2 == 0.0
-    field.see(0.3, 0.0, 0.4, 0.01, 1e-4)
-    assert np.sqrt(field.now2) == pytest.approx(0.5, rel=0.05)
+    assert _lasting2(field) == _now2(field) == 0.0
+    disturbance.see(field, 0.3, 0.0, 0.4, 0.01, 1e-4, 1e4)
+    assert np.sqrt(_now2(field)) == pytest.approx(0.5, rel=0.05)
 
 
 def test_what_turns_the_field_alone_is_seen_where_the_gyro_holds_the_heading() -> None:
     turned = 0.2 * np.exp(1j * np.where(np.arange(600) < 300, 0.0, 2.5))
     steady = np.full(600, 0.4)
     at_once = _field(turned[:301], steady[:301])
-    assert np.sqrt(at_once.now2) == pytest.approx(2.0 * np.sin(1.25), rel=0.05)
-    assert np.sqrt(_field(turned, steady).lasting2) > 0.5
+    assert np.sqrt(_now2(at_once)) == pytest.approx(2.0 * np.sin(1.25), rel=0.05)
+    assert np.sqrt(_lasting2(_field(turned, steady))) > 0.5
     unsure = _field(turned[:301], steady[:301], unsure2=9.0)
-    assert unsure.now2 == pytest.approx(0.0, abs=1e-12)  # its strength has not changed
+    assert _now2(unsure) == pytest.approx(0.0, abs=1e-12)  # its strength has not changed
 
 
 def test_one_field_that_lies_across_by_chance_is_excused_by_nothing() -> None:
     field = _field(np.full(500, 0.2), np.full(500, 0.4))
     for angle, seen in ((0.25, 0.0), (0.5, 0.5)):  # 2.5 and 5 of its sigmas, 0.1 rad
         one = 0.2 * np.exp(1j * angle)
-        field.see(one.real, one.imag, 0.4, 0.0, 0.01)
-        assert np.sqrt(max(field.now2, 0.0)) == pytest.approx(seen, abs=0.02)
+        disturbance.see(field, one.real, one.imag, 0.4, 0.0, 0.01, 1e4)
+        assert np.sqrt(max(_now2(field), 0.0)) == pytest.approx(seen, abs=0.02)
 
 
 def test_a_heading_that_is_found_to_be_another_disturbs_nothing() -> None:
     field = _field(np.full(300, 0.2 + 0j), np.full(300, 0.4))
-    field.turn(0.7)
+    disturbance.turn(field, 0.7)
     after = 0.2 * np.exp(0.7j)
     for _ in range(300):
-        field.see(after.real, after.imag, 0.4, 0.0, 1e-4)
-    assert field.lasting2 == pytest.approx(0.0, abs=1e-12)
+        disturbance.see(field, after.real, after.imag, 0.4, 0.0, 1e-4, 1e4)
+    assert _lasting2(field) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_what_was_is_forgotten() -> None:
     rng = np.random.default_rng(2)
     level = 0.2 + np.where(np.arange(3000) < 500, rng.normal(size=3000) * 0.05, 0.0)
     field = _field(level, np.full(3000, 0.4), memory=100.0)
-    assert np.sqrt(field.lasting2) < 0.01
+    assert np.sqrt(_lasting2(field)) < 0.01
 
 
 def _changed(flight: simulate.Flight, change: Callable[[float], Array]) -> list[Sample]:

@@ -243,7 +243,7 @@ def test_a_gate_learns_the_noise_by_variance_matching(size: float, speed: float)
     x[3:6], h[0, 5], claim = [speed, 0.0, 0.0], 1.0, 0.4
     noise, bounds = np.array([1.5, 1.5, count]), np.array([least, most, remembered, 0.25])
     doubt, residual = 0.2 / (claim * 1.5), np.array([size])
-    nis = correction.gate(x, p, h, residual, np.array([claim]), 20.0, (0, 6), noise, bounds)
+    nis = correction.gate(x, p, h, residual, np.array([claim]), 20.0, (0, 6), noise, bounds, True)
     assert nis == pytest.approx(size**2 / (0.2 + 1.5 * claim))
     expected = [1.5, 1.5, count]
     if nis <= 20.0 and speed > 0.5:

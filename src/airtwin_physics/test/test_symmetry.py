@@ -17,6 +17,8 @@ from airtwin_sim.commander import Command
 from airtwin_sim.samples import Flight
 from airtwin_sim.scenario import Scenario, VehicleSpec, Wind
 
+from filter_states import random_covariance  # isort: skip
+
 LAW = np.array([np.log(0.15), 0.1, 0.067, 0.133, 1.0, 1.0])
 NAN = float("nan")
 
@@ -144,6 +146,24 @@ def test_corrections_teach_no_heading_where_the_covariance_is_carried_along(
     known = _known(x, p)
     # without: what nothing has shown is known to a fraction of what it was in doubt
     assert (known < 1.02 * first) if carried else (known > 2.0 * first)
+
+
+def test_a_gate_carries_the_covariance_of_what_sees_no_north_and_only_where_it_passes() -> None:
+    rng = np.random.default_rng(5)
+    x, p, h = _x(rng), random_covariance(rng), rng.normal(size=(2, N))
+    residual, variance, bounds = np.array([0.3, -0.2]), np.full(2, 0.5), np.zeros(4)
+    for limit in (1e9, -1.0):
+        ends = []
+        for north in (True, False):
+            y, q = x.copy(), p.copy()
+            args = (y, q, h, residual, variance, limit, correction.FREE, np.ones(3), bounds)
+            correction.gate(*args, north)
+            ends.append((y, q))
+        (sees, seeing), (blind, blinded) = ends
+        np.testing.assert_array_equal(sees, blind)
+        if limit > 0.0:
+            symmetry.carry(x, sees, seeing)
+        np.testing.assert_array_equal(seeing, blinded)
 
 
 def test_flying_by_drag_alone_leaves_the_heading_as_unsure_as_it_was() -> None:

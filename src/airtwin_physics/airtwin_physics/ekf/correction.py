@@ -25,6 +25,7 @@ from airtwin_physics.ekf.kernel import (
     N,
     turn,
 )
+from airtwin_physics.ekf.symmetry import carry
 
 Held = tuple[int, int]
 """Errors that an update considers, from one up to another: their doubt and correlations count,
@@ -184,14 +185,19 @@ def gate(
     held: Held,
     noise: Array,
     bounds: Array,
+    north: bool,
 ) -> float:
     """``judge`` with the noise that was seen so far, and learn from what passes; return the nis.
 
+    north: whether the rows can show it; false for what is alike at any heading (``symmetry``).
     noise (3,) [-]: the factor of ``variance``, its mean before the bounds, the samples behind it.
     bounds (4,): least and most of the factor, samples remembered (0: learn nothing), speed^2
     [m^2/s^2] below which nothing is learnt: a sensor at rest does not show how it fares in motion.
     """
+    before = x.copy()
     nis, doubt, shown = judge(x, p, h, residual, variance, limit, held, noise[0])
+    if nis <= limit and not north:
+        carry(before, x, p)
     speed2 = x[X_VEL] ** 2 + x[X_VEL + 1] ** 2 + x[X_VEL + 2] ** 2
     if nis <= limit and bounds[2] > 0.0 and speed2 > bounds[3]:
         shown = min(shown, _ROBUST * (1.0 + doubt)) - doubt

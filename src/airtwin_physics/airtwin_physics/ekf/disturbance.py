@@ -14,64 +14,113 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numba import njit
+
+from airtwin_core.types import Array
+from airtwin_physics.ekf.alignment import STEEP_MAX
+from airtwin_physics.ekf.correction import spread
+from airtwin_physics.ekf.kernel import ATT, HEADING, X_Q, N, rotation
+from airtwin_physics.ekf.models import magnetic_declination
+
 _BY_CHANCE = 3.0  # sigmas
+N_SEEN = 9  # of ``seen``, means over the fields remembered [any unit] NED; places in it:
+COUNT, NORTH, EAST, SIZE, DOWN = 0, 1, 2, 3, 4  # how many; the field; size of its level part
+ALONG2, ACROSS2, DOWN2, NOW2 = 5, 6, 7, 8  # variances; how far the newest field is off
+N_LOOK = 5  # of what ``look`` writes: SHOWN [rad], all others [rad^2]
+SHOWN, VARIANCE, UNSURE2, LASTING2, AT_ONCE2 = 0, 1, 2, 3, 4
 
 
-class Disturbance:
-    """Mean and scatter of the field [any unit] NED by the attitude believed; forgets by time."""
-
-    def __init__(self, memory: float) -> None:
-        self._memory = memory
-        self.start_over()
-
-    def start_over(self) -> None:
-        """Forget the field."""
-        self._count = 0.0
-        self._level, self._size, self._down = 0j, 0.0, 0.0  # north + i east; its size
-        self._along2 = self._across2 = self._down2 = 0.0
-        self._now2 = 0.0
-
-    def turn(self, angle_rad: float) -> None:
-        """Turn what was seen about down: north was elsewhere than believed."""
-        self._level *= complex(math.cos(angle_rad), math.sin(angle_rad))
-
-    def see(self, north: float, east: float, down: float, unsure2: float, noise2: float) -> None:
-        """Take one field into the means; ``memory`` samples are remembered.
-
-        unsure2: variance [rad^2] of the heading believed: a turn up to that is no disturbance.
-        noise2: of one sample, tilt and all. What lies across by chance is an innovation like any
-        other, not to be excused: of a single field it counts beyond three sigmas only.
-        """
-        self._count = min(self._count + 1.0, self._memory)
-        share = 1.0 / self._count
-        seen = complex(north, east)
-        off, longer, below = seen - self._level, abs(seen) - self._size, down - self._down
-        along2, down2 = longer * longer, below * below
-        across2 = abs(off) ** 2 - along2 - unsure2 * self._size**2
-        # Welford's update, forgetting: what differs from the old mean times from the new
-        left = 1.0 - share
-        self._along2 += share * (along2 * left - self._along2)
-        self._across2 += share * (across2 * left - self._across2)
-        self._down2 += share * (down2 * left - self._down2)
-        self._level += share * off
-        self._size += share * longer
-        self._down += share * below
-        chance2 = _BY_CHANCE**2 * (unsure2 + noise2) * self._size**2
-        self._now2 = _turning2(along2, across2 if across2 > chance2 else 0.0, down2) * left * left
-
-    @property
-    def lasting2(self) -> float:
-        """Variance [rad^2] of the heading shown, by what has varied so far."""
-        return self._angle2(_turning2(self._along2, self._across2, self._down2))
-
-    @property
-    def now2(self) -> float:
-        """The same [rad^2] by the last field alone, as far as it differs from the mean."""
-        return self._angle2(self._now2)
-
-    def _angle2(self, turning2: float) -> float:
-        return turning2 / self._size**2 if self._size > 0.0 else math.inf
-
-
+@njit(cache=True)
 def _turning2(along2: float, across2: float, down2: float) -> float:
-    return max(along2, 0.5 * (along2 + down2), across2)
+    return float(max(along2, 0.5 * (along2 + down2), across2))
+
+
+@njit(cache=True)
+def see(
+    seen: Array,
+    north: float,
+    east: float,
+    down: float,
+    unsure2: float,
+    noise2: float,
+    memory: float,
+) -> None:
+    """Take one field into the means ``seen`` (9,); ``memory`` samples are remembered.
+
+    unsure2: variance [rad^2] of the heading believed: a turn up to that is no disturbance.
+    noise2: of one sample, tilt and all. What lies across by chance is an innovation like any
+    other, not to be excused: of a single field it counts beyond three sigmas only.
+    """
+    seen[COUNT] = min(seen[COUNT] + 1.0, memory)
+    share = 1.0 / seen[COUNT]
+    size2 = seen[SIZE] ** 2
+    off_north, off_east = north - seen[NORTH], east - seen[EAST]
+    longer, below = np.hypot(north, east) - seen[SIZE], down - seen[DOWN]
+    along2, down2 = longer * longer, below * below
+    across2 = off_north * off_north + off_east * off_east - along2 - unsure2 * size2
+    # Welford's update, forgetting: what differs from the old mean times from the new
+    left = 1.0 - share
+    seen[ALONG2] += share * (along2 * left - seen[ALONG2])
+    seen[ACROSS2] += share * (across2 * left - seen[ACROSS2])
+    seen[DOWN2] += share * (down2 * left - seen[DOWN2])
+    seen[NORTH] += share * off_north
+    seen[EAST] += share * off_east
+    seen[SIZE] += share * longer
+    seen[DOWN] += share * below
+    chance2 = _BY_CHANCE**2 * (unsure2 + noise2) * seen[SIZE] ** 2
+    now2 = _turning2(along2, across2 if across2 > chance2 else 0.0, down2)
+    seen[NOW2] = now2 * left * left
+
+
+@njit(cache=True)
+def turned2(seen: Array) -> tuple[float, float]:
+    """Return the variance [rad^2] of the heading shown by what has varied so far, and by the
+    last field alone, as far as it differs from the mean.
+    """
+    size2 = seen[SIZE] ** 2
+    if not size2 > 0.0:
+        return np.inf, np.inf
+    return _turning2(seen[ALONG2], seen[ACROSS2], seen[DOWN2]) / size2, seen[NOW2] / size2
+
+
+@njit(cache=True)
+def look(
+    x: Array,
+    p: Array,
+    field: Array,
+    noise2: float,
+    seen: Array,
+    memory: float,
+    h: Array,
+    out: Array,
+) -> bool:
+    """Look at a field (3,) [any unit] FRD; return whether it shows north at all.
+
+    Writes the row h (29,) of ``models.magnetic_declination`` and out (5,): the declination shown;
+    the variance of it by noise2 [rad^2] and tilt; that of the heading believed; by how much the
+    field may turn the heading for long, and now, beyond what noise and tilt explain.
+    """
+    tilted = np.empty(N)
+    out[SHOWN] = magnetic_declination(x, field, h, tilted)
+    if not tilted[ATT] ** 2 + tilted[ATT + 1] ** 2 + tilted[ATT + 2] ** 2 < STEEP_MAX**2:
+        return False
+    known2 = noise2 + spread(p, tilted)
+    offset, h[HEADING] = h[HEADING], 0.0
+    unsure2 = spread(p, h)
+    h[HEADING] = offset
+    r, ned = np.empty((3, 3)), np.empty(3)
+    rotation(x[X_Q : X_Q + 4], r)
+    for i in range(3):
+        ned[i] = r[i, 0] * field[0] + r[i, 1] * field[1] + r[i, 2] * field[2]
+    see(seen, ned[0], ned[1], ned[2], unsure2, known2, memory)
+    lasting2, now2 = turned2(seen)
+    out[VARIANCE], out[UNSURE2] = known2, unsure2
+    out[LASTING2], out[AT_ONCE2] = max(lasting2 - known2, 0.0), max(now2 - known2, 0.0)
+    return True
+
+
+def turn(seen: Array, angle_rad: float) -> None:
+    """Turn what was seen about down: north was elsewhere than believed."""
+    level = complex(seen[NORTH], seen[EAST]) * complex(math.cos(angle_rad), math.sin(angle_rad))
+    seen[NORTH], seen[EAST] = level.real, level.imag

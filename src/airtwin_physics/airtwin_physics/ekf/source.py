@@ -11,7 +11,7 @@ import numpy as np
 from airtwin_core import stats
 from airtwin_core.types import Array, Health, SensorHealth
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import correction, symmetry
+from airtwin_physics.ekf import correction
 from airtwin_physics.ekf.correction import FREE, Held
 from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S, RESET, TOO_LATE, Tally
 
@@ -76,12 +76,17 @@ class Gate:
         variance: Array,
         at_s: float,
         held: Held = FREE,
+        *,
+        north: bool = True,
     ) -> tuple[bool, float]:
-        """Gate and fuse; return whether it passed and the statistic. h (m, 29), others (m,)."""
-        nis = self._fuse(belief, h, residual, variance, held)
+        """Gate and fuse; return whether it passed and the statistic. h (m, 29), others (m,).
+
+        north: whether they can show it; false for what is alike at any heading (``symmetry``).
+        """
+        nis = self._fuse(belief, h, residual, variance, held, north)
         if nis > self.limit and self.factor < 1.0 and self._trusted < 1.0:
             self._noise[:2] = 1.0 / self._trusted**2  # it is no better than it claims
-            nis = self._fuse(belief, h, residual, variance, held)
+            nis = self._fuse(belief, h, residual, variance, held, north)
         if nis <= self.limit:
             self.open(at_s)
             return True, nis
@@ -89,7 +94,7 @@ class Gate:
         return False, nis
 
     def _fuse(
-        self, belief: Belief, h: Array, residual: Array, variance: Array, held: Held
+        self, belief: Belief, h: Array, residual: Array, variance: Array, held: Held, north: bool
     ) -> float:
         nis: float = correction.gate(
             belief.x,
@@ -101,6 +106,7 @@ class Gate:
             held,
             self._noise,
             self._bounds,
+            north,
         )
         return nis
 
@@ -182,20 +188,14 @@ class Source:
         *,
         north: bool = True,
     ) -> bool:
-        """Gate, fuse and count; return whether it passed. h (m, 29), residual, variance (m,).
-
-        north: whether they can show it; false for what is alike at any heading (``symmetry``).
-        """
-        before = belief.x if north else belief.x.copy()
-        passed, nis = self.gate.judge(belief, h, residual, variance, at_s, held)
+        """Gate, fuse and count, see ``Gate.judge``; return whether it passed."""
+        passed, nis = self.gate.judge(belief, h, residual, variance, at_s, held, north=north)
         self.tally.tested(nis, residual)
-        if not passed:
+        if passed:
+            self.tally.fused(stamp_ns)
+        else:
             self.tally.refuse("gate")
-            return False
-        self.tally.fused(stamp_ns)
-        if not north:
-            symmetry.carry(before, belief.x, belief.p)
-        return True
+        return passed
 
     def refuse(
         self,

@@ -14,12 +14,9 @@ import numpy as np
 from airtwin_core import frames
 from airtwin_core.types import Array, Attitude, GnssFix, Magnetometer
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import aiding_models, correction, kernel, models
-from airtwin_physics.ekf.alignment import STEEP_MAX
+from airtwin_physics.ekf import aiding_models, correction, disturbance, kernel, models
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
-from airtwin_physics.ekf.disturbance import Disturbance
-from airtwin_physics.ekf.imu import square
 from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import NEVER_S
 
@@ -43,7 +40,8 @@ class Heading:
         self.px4 = Source("heading", 1, config)
         self.antennas = Source("gnss_heading", 1, config)
         self.pose = Source("pose_heading", 1, config)
-        self._field = Disturbance(config.heading_wander_s / config.magnetometer_period_s)
+        self._fields = np.zeros(disturbance.N_SEEN)
+        self._remembers = config.heading_wander_s / config.magnetometer_period_s
         self.start_over()
 
     def start_over(self) -> None:
@@ -51,7 +49,7 @@ class Heading:
         self.using = ""
         self._declination = 0.0
         self._compass_since_s = self._moved_s = self._disturbed_s = NEVER_S
-        self._field.start_over()
+        self._fields[:] = 0.0
         self._allowed2, self._course_rad = 0.0, 0.0
         for source in (self.compass, self.px4, self.antennas, self.pose):
             source.start_over()
@@ -163,7 +161,7 @@ class Heading:
 
     def _turn_to(self, source: Source, angle_rad: float, noise_rad: float, at_s: float) -> None:
         self._belief.take_heading(angle_rad, noise_rad, _NO_OFFSET_RAD)
-        self._field.turn(angle_rad)
+        disturbance.turn(self._fields, angle_rad)
         self.using = source.tally.source
         source.gate.open(at_s)
 
@@ -178,20 +176,27 @@ class Heading:
                 tally.refuse(f"beside {self.using}")
                 return
         self._follow_declination()
-        h, tilted = np.empty((1, kernel.N)), np.empty(kernel.N)
-        shown = models.magnetic_declination(belief.x, field_frd, h[0], tilted)
-        residual = frames.wrap_pi(self._declination - shown)
-        if not square(tilted[kernel.ATT : kernel.ATT + 3]) < STEEP_MAX**2:
+        h, look = np.empty((1, kernel.N)), np.empty(disturbance.N_LOOK)
+        if not disturbance.look(
+            belief.x,
+            belief.p,
+            field_frd,
+            c.magnetometer_noise_rad**2,
+            self._fields,
+            self._remembers,
+            h[0],
+            look,
+        ):
             tally.refuse("field is vertical")
             return
-        variance = c.magnetometer_noise_rad**2 + correction.spread(belief.p, tilted)
-        lasting2, now2 = self._disturbed(field_frd, variance, h)
+        shown, variance, unsure2, lasting2, now2 = look.tolist()
+        residual = frames.wrap_pi(self._declination - shown)
         disturbed = not max(lasting2, now2) < _DISTURBED_RAD**2
         if disturbed and self.using != MOTION:
             tally.refuse("field is disturbed")
             self._compass_since_s = self._disturbed_s = at_s
             return
-        found = self._found_without(h)
+        found = self._found_without(unsure2)
         if self.using in ("heading", MOTION) or found:
             # beside PX4's heading iron excuses it; beside motion or antennas it does not
             wide = variance + (now2 if self.using == "heading" else 0.0)
@@ -199,7 +204,7 @@ class Heading:
                 tally.refuse("on probation")
                 return
             if disturbed:  # what moved it is gone
-                self._field.start_over()
+                self._fields[:] = 0.0
                 lasting2 = 0.0
         if self.using != "magnetometer":
             self.take("magnetometer", residual - float(belief.x[kernel.X_HEADING]), at_s)
@@ -213,7 +218,7 @@ class Heading:
         declination = self._anchor.declination_rad or 0.0
         if declination != self._declination and self.using == "magnetometer":
             self._belief.turn(declination - self._declination)
-            self._field.turn(declination - self._declination)
+            disturbance.turn(self._fields, declination - self._declination)
         self._declination = declination
 
     def _on_probation(
@@ -232,14 +237,12 @@ class Heading:
             self._compass_since_s = at_s
         return at_s - self._compass_since_s < self._config.recover_s
 
-    def _found_without(self, h: Array) -> bool:
+    def _found_without(self, unsure2: float) -> bool:
         """Return whether motion or antennas have shown north before any compass spoke.
 
-        h (1, 29): of the compass. A pose's north may be its own, so it does not count.
+        unsure2 [rad^2]: of the heading. A pose's north may be its own, so it does not count.
         """
-        if self.using not in ("", self.antennas.tally.source):
-            return False
-        return self._unsure2(h) < _FOUND_RAD**2
+        return self.using in ("", self.antennas.tally.source) and unsure2 < _FOUND_RAD**2
 
     def _unsure2(self, h: Array) -> float:
         """Return the variance [rad^2] of the heading itself; h (1, 29) of whatever shows it."""
@@ -247,17 +250,6 @@ class Heading:
         row[kernel.HEADING] = 0.0
         variance: float = correction.spread(self._belief.p, row)
         return variance
-
-    def _disturbed(self, field_frd: Array, known2: float, h: Array) -> tuple[float, float]:
-        """Note the field (3,); return how far [rad^2] it may turn the heading for long, and now.
-
-        known2: the share [rad^2] that noise and tilt explain; h (1, 29): of the compass.
-        """
-        field = self._field
-        field_ned = frames.rotation_from_quat(self._belief.q_ned_frd) @ field_frd
-        north, east, down = field_ned.tolist()
-        field.see(north, east, down, self._unsure2(h), known2)
-        return max(field.lasting2 - known2, 0.0), max(field.now2 - known2, 0.0)
 
     def _allow_for(self, lasting2: float) -> None:
         """Let the compass's offset be as large as the field shows, and turn with the aircraft.
@@ -330,5 +322,5 @@ class Heading:
             noise, offset = c.heading_noise_rad, c.heading_offset_rad
             self.px4.gate.open(at_s)
         self._belief.take_heading(angle_rad, noise, offset)
-        self._field.turn(angle_rad)
+        disturbance.turn(self._fields, angle_rad)
         self.using = using

@@ -36,6 +36,8 @@ class Rest:
         """
         c, belief = self._config, self._belief
         lost = unaided and not bridged
+        if not (still or lost):
+            return
         speed2 = square(belief.velocity_ned_m_s)
         north, east, down = belief.p.diagonal()[3:6].tolist()
         believable = speed2 < _FAST_M_S**2 + 9.0 * (north + east + down)
@@ -49,7 +51,7 @@ class Rest:
         else:
             return
         h = np.zeros((3, kernel.N))
-        h[:, 3:6] = np.eye(3)
+        h[:, kernel.VEL : kernel.VEL + 3] = np.eye(3)
         symmetry.blind(belief.x, h)  # so is a speed that is turned
         before = belief.x.copy()
         # one assumption, said ten times a second, is not ten proofs
