@@ -234,10 +234,9 @@ def test_resistance_without_a_change_of_load_is_unknown(coefficients: BatteryCoe
 def test_another_battery_is_noticed(coefficients: BatteryCoefficients) -> None:
     """Swapped in two seconds: the voltage jumps to that of a full pack."""
     estimator = BatteryEstimator(coefficients)
-    for i in range(600):
-        belief = estimator.on(sample(i, 14.9 if i < 300 else 16.7, 1.0)) or None
+    told = [estimator.on(sample(i, 14.9 if i < 300 else 16.7, 1.0)) for i in range(600)]
     assert estimator.restarts["voltage jumped"] == 1
-    assert belief is None or belief.left > 0.9
+    assert next(b for b in reversed(told) if b is not None).left > 0.9
     assert estimator.parameters()[1].known is False
 
 
@@ -264,10 +263,13 @@ def test_a_pack_that_sags_beyond_belief_is_no_other_one(
 
 def test_silence_starts_over(coefficients: BatteryCoefficients) -> None:
     estimator = BatteryEstimator(coefficients)
-    for i in (*range(100), *range(1000, 1100)):
-        belief = estimator.on(sample(i, 15.4 if i < 500 else 16.6, 10.0))
+    at = (*range(100), *range(1000, 1100))
+    told = [estimator.on(sample(i, 15.4 if i < 500 else 16.6, 10.0)) for i in at]
     assert estimator.restarts == {"silence": 1}
-    assert belief is None or belief.left > 0.8
+    before, after = (
+        next(b.left for b in reversed(part) if b is not None) for part in (told[:100], told[100:])
+    )
+    assert before < 0.8 < after
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ def test_without_a_current_the_motors_commands_tell_the_load() -> None:
         found = slow.on(state(t_ns)) or found
     assert found is not None
     left = next(one for one in found.parameters if one.name == "time_to_empty")
-    assert "predicted" in left.why or left.known
+    resistance = next(one for one in found.parameters if one.name == "battery_resistance")
+    assert resistance.why == "the current is predicted, not measured"
     # 228 W from a pack of 74 Wh, some two thirds full or less
     assert 200.0 < left.value < 1100.0
 
