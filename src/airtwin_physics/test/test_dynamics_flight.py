@@ -21,11 +21,14 @@ MODELS = {n: dynamics.pack(a) for n, a in AIRCRAFT.items()}
 
 
 def test_a_coordinated_turn_banks_as_the_textbook_says() -> None:
-    """tan(bank) = V psi_dot / g; and the trimmed turn goes on being one for three seconds."""
+    """tan(bank) = V psi_dot / g, the ball in the middle; and it goes on so for three seconds."""
     model = MODELS["aerosonde"]
     turn = trim(model, airspeed_m_s=25.0, turn_rate_rad_s=0.3)
     assert turn.balanced
-    assert turn.roll_rad == pytest.approx(np.arctan(25.0 * 0.3 / GRAVITY_M_S2), abs=0.1)
+    assert turn.roll_rad == pytest.approx(np.arctan(25.0 * 0.3 / GRAVITY_M_S2), abs=0.01)
+    air = frames.rotation_from_quat(turn.x[QUAT]).T @ turn.x[VEL]
+    assert abs(air[1] / 25.0) < 0.002  # no sideslip
+    assert abs(dynamics.felt(turn.x, turn.u, model, CALM)[0][1]) < 0.01 * GRAVITY_M_S2
     x = turn.x.copy()
     for _ in range(750):
         x = dynamics.step(x, turn.u, model, CALM, 0.004)

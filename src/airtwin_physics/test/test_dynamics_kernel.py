@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel is the plain reference, for every aircraft, anywhere; and mirrors as nature does."""
+"""The kernel is the plain reference, for every aircraft, anywhere."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ from airtwin_physics.dynamics.model import (
 from airtwin_physics.dynamics.motion import battery, derivative
 
 RESIDUAL = 1e-6  # [-] of g and of 1 rad/s^2: what is called balanced
-WEIGHTS = (1e-2, 1e-3)  # [-] of inputs, roll and yaw against the residuals, one after the other
+# [-] of inputs, roll and sideslip against the residuals, one after the other
+WEIGHTS = (1e-2, 1e-3)
 TOLERANCE = {"ftol": 1e-12, "xtol": 1e-12, "gtol": 1e-14}
 # [rad] where the search starts, added to the climb angle
 PITCHES = (0.0, 0.15, 0.4, 0.8, 1.2, 1.5)
@@ -201,8 +202,16 @@ class _Flight:
         return np.concatenate(((rate[VEL] - self._wanted) / GRAVITY_M_S2, rate[RATE]))
 
     def _cost(self, values: Array, weight: float) -> Array:
-        lean = [values[0] - self._bank, 10.0 * values[2]]
+        lean = [values[0] - self._bank, 10.0 * self._slip(values)]
         return np.concatenate((self.left(values), weight * values[3:], np.multiply(lean, weight)))
+
+    def _slip(self, values: Array) -> float:
+        """Return the sine of the sideslip; in a hover the yaw [rad], as there is none."""
+        speed = float(np.linalg.norm(self._velocity))
+        if speed == 0.0:
+            return float(values[2])
+        right = frames.rotation_from_quat(frames.quat_from_euler(*values[:3]))[:, 1]
+        return float(right @ self._velocity) / speed
 
 
 def _patterns(rotors: Array) -> Array:
