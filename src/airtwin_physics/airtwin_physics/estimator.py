@@ -120,6 +120,7 @@ class Estimator:
         for part in (self._track, self._belief, self._sensors, self._arrivals, self._anchor):
             part.start_over()
         self._sensors.motion.start_over()
+        self._sensors.imu.start_over()
         if reason not in _IN_FLIGHT:
             self._autopilot.start_over()
         self._output.start_over(lost=reason)
@@ -186,7 +187,7 @@ class Estimator:
         if track.followed_s < c.align_min_s:
             return
         still = track.still() and self._autopilot.on_ground
-        field, attitude = self._arrivals.field, self._arrivals.attitude(imu.stamp_ns)
+        field, attitude = self._arrivals.field, self._arrivals.attitude()
         # at rest wait for a compass and for the word that it is rest, in flight for PX4's
         # attitude, but not for ever
         waiting = (field is None or not self._autopilot.spoke) if still else attitude is None
@@ -251,6 +252,12 @@ class Estimator:
                 on_ground=self._autopilot.on_ground,
                 unaided=sensors.unaided(at_s),
                 bridged=sensors.bridged(at_s),
+            )
+            autopilot = self._autopilot
+            sensors.judge_imu(
+                at_s,
+                standing=autopilot.spoke and autopilot.on_ground and track.quiet(),
+                px4=self._arrivals.attitude(),
             )
             if sensors.rest.passed_s == at_s:
                 sensors.ground.stands(at_s)

@@ -13,6 +13,7 @@ from airtwin_physics.ekf import (
     aiding_models,
     correction,
     disturbance,
+    imu_doubt,
     imu_noise,
     kernel,
     models,
@@ -78,6 +79,7 @@ def warm_up() -> None:
     symmetry.blind(x, h)
     symmetry.carry(x, x, p)
     steps.settle(x, p, watch)
+    imu_doubt.follow(np.zeros(imu_doubt.N_SINCE), ring, 0, 1)
     motion_heading.follow(x[6:10], np.zeros(3), ring, 0, 1, np.zeros(3))
 
 

@@ -96,12 +96,12 @@ class Arrivals:
             when_s, _, fuse, sample = heapq.heappop(pending)
             fuse(sample, at_s, at_s - when_s)
 
-    def attitude(self, stamp_ns: int) -> Attitude | None:
-        """Return PX4's attitude, if the last one is fresh at this stamp."""
-        last = self._attitude
-        if last is None or abs(stamp_ns - last.stamp_ns) > _ATTITUDE_AGE_MAX_NS:
+    def attitude(self) -> Attitude | None:
+        """Return PX4's attitude, if the last one is fresh at the newest IMU sample."""
+        last, imu = self._attitude, self._track.newest
+        if last is None or imu is None:
             return None
-        return last
+        return last if abs(imu.stamp_ns - last.stamp_ns) <= _ATTITUDE_AGE_MAX_NS else None
 
     def _on_gnss(self, fix: GnssFix) -> None:
         c, x, age_s = self._config, self._belief.x, self.age_s(fix)
@@ -137,7 +137,7 @@ class Arrivals:
             return
         self._attitude = sample
         if self._due("heading", self._config.heading_period_s):
-            self._enqueue(sample, 0.0, heading.attitude, heading.px4)
+            self._enqueue(sample, 0.0, self._sensors.attitude, heading.px4)
 
     def _on_airspeed(self, sample: Airspeed) -> None:
         source = self._sensors.air

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from airtwin_core.types import Array, Fusion, GnssFix, SensorHealth
+from airtwin_core.types import Array, Attitude, Fusion, GnssFix, SensorHealth
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import ImuTrack
+from airtwin_physics.ekf.imu_doubt import ImuDoubt
 from airtwin_physics.ekf.motion_heading import MotionHeading
 from airtwin_physics.ekf.sensors.air import AirData, Flying
 from airtwin_physics.ekf.sensors.gnss import Gnss, Others
@@ -21,6 +22,7 @@ from airtwin_physics.ekf.source import RECOVERED_S, Source
 from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S
 
 _UNAIDED_S = 1.0
+_ASTRAY_S = 0.4  # two fixes refused in a row
 
 
 class Sensors:
@@ -35,6 +37,7 @@ class Sensors:
         self.gnss = Gnss(config, belief, anchor, track)
         self.heading = Heading(config, belief, anchor)
         self.motion = MotionHeading(track)
+        self.imu = ImuDoubt(track, config.recover_s)
         self.contradicted = False
         self.rest = Rest(config, belief)
         self.height = Height(config, belief, self.rest)
@@ -42,6 +45,7 @@ class Sensors:
         self.pose = Pose(config, belief, self.gnss, self.heading)
         others = (self.gnss.xy, self.gnss.velocity.gate, self.pose.position.gate)
         self.ground = Ground(config, belief, track, others)
+        self._shown_by = (self.gnss.xy, self.gnss.z, self.gnss.velocity.gate)
         self._always = (
             self.gnss.position,
             self.gnss.velocity,
@@ -96,7 +100,11 @@ class Sensors:
             speed_backed=at_s - speed_s < _UNAIDED_S,
             air_backed=at_s - self.air.passed_s < _UNAIDED_S,
         )
+        shut = [gate for gate in self._shown_by if gate.shut_since_s is not None]
+        astray = [gate for gate in shut if gate.shut_since_s - gate.passed_s < _UNAIDED_S]
         self.gnss.fuse(fix, at_s, lag_s, others)
+        if any(gate.recovered_s == at_s for gate in astray):
+            self.imu.cured(at_s)
         if self.gnss.velocity.gate.passed_s == at_s:
             height.climb_s = at_s
         if self.gnss.seconds_barometer:
@@ -108,10 +116,31 @@ class Sensors:
         if lag_s > LATE_MAX_S or speed_fault(fix, c):
             return False
         sigma_m_s = max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s)
+        self.imu.velocity(fix, at_s, sigma_m_s)
         contradicted = self.motion.take(fix, at_s, x, sigma_m_s)
         if self.heading.by_motion_alone and self.motion.agrees(x):
             self.heading.moved(at_s)
         return contradicted
+
+    def attitude(self, sample: Attitude, at_s: float, lag_s: float) -> None:
+        """Let PX4's attitude judge the gyro, and show the heading where nothing better does."""
+        belief = self._belief
+        self.imu.attitude(sample, at_s, belief.q_ned_frd, belief.p[6:9, 6:9])
+        self.heading.attitude(sample, at_s, lag_s)
+
+    def judge_imu(self, at_s: float, *, standing: bool, px4: Attitude | None) -> None:
+        """Ask whether the IMU is to be believed; standing: quiet on the ground."""
+        gates = (*self._shown_by, self.height.barometer.gate)
+        astray = any(
+            gate.shut_for_s(at_s) > _ASTRAY_S or at_s - gate.recovered_s < RECOVERED_S
+            for gate in gates
+        )
+        self.imu.rest(at_s, standing=standing, px4=px4)
+        self.imu.conclude(
+            at_s,
+            borne_out=not astray and not self.unaided(at_s),
+            receiver_sound=not self.gnss.receiver.torn,
+        )
 
     def fusions(self) -> tuple[Fusion, ...]:
         """Return how each source fares of those that the last ``health`` found."""
@@ -140,6 +169,8 @@ class Sensors:
             for name, gate in gates
             if at_s - gate.recovered_s < RECOVERED_S
         ]
+        if self.imu.said:
+            words.insert(0, f"IMU doubted: {self.imu.said}")
         receiver = self.gnss.receiver
         if receiver.torn:
             words.append(f"GNSS doubted: {receiver.torn}")

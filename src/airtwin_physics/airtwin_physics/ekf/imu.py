@@ -307,18 +307,20 @@ class ImuTrack:
         """Mean specific force (3,) [m/s^2]."""
         return self.rest[MEAN_ACCEL : MEAN_ACCEL + 3]
 
-    def still(self) -> bool:
-        """Return whether nothing shakes or turns; smooth straight flight looks the same."""
+    def quiet(self) -> bool:
+        """Return whether nothing shakes or turns, whatever force is felt."""
         c, rest = self._config, self.rest
         rates, forces = rest.item(SPREAD_GYRO), rest.item(SPREAD_ACCEL)
         if not (rates < c.still_rate_rad_s**2 and forces < c.still_accel_m_s2**2):
             return False
-        force = math.sqrt(square(self.mean_force_frd))
         return (
             self.followed_s >= c.align_min_s
             and square(self.mean_rate_frd) < (2.0 * c.still_rate_rad_s) ** 2
-            and abs(force - GRAVITY_M_S2) < 0.5
         )
+
+    def still(self) -> bool:
+        """Return whether it is quiet as at rest; smooth straight flight looks the same."""
+        return self.quiet() and abs(math.sqrt(square(self.mean_force_frd)) - GRAVITY_M_S2) < 0.5
 
     def _refuse(self, cause: str) -> str:
         self.refused[cause] = self.refused.get(cause, 0) + 1

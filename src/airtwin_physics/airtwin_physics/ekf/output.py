@@ -127,7 +127,7 @@ class Output:
         since_s = at_s - self._config.valid_s
         if at_s - self._looked_s >= _LOOK_S:
             self._look(at_s)
-        alone = not track.crowded
+        sound = not (track.crowded or sensors.imu.said)
         return TwinState(
             stamp_ns=imu.stamp_ns,
             received_ns=imu.received_ns,
@@ -140,11 +140,11 @@ class Output:
             accel_bias_frd_m_s2=row[_ACCEL_BIAS],
             covariance=covariance,
             origin=self._anchor.origin,
-            aligned=True,
-            horizontal_valid=alone and sensors.horizontal(since_s),
-            vertical_valid=alone and sensors.vertical(since_s),
-            velocity_valid=alone and sensors.velocity(since_s),
-            heading_valid=alone and sensors.heading.passed_s > since_s,
+            aligned=sound,
+            horizontal_valid=sound and sensors.horizontal(since_s),
+            vertical_valid=sound and sensors.vertical(since_s),
+            velocity_valid=sound and sensors.velocity(since_s),
+            heading_valid=sound and sensors.heading.passed_s > since_s,
             fusions=sensors.fusions(),
             wind=self._wind(row, at_s),
             health=self._health,
