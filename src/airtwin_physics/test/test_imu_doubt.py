@@ -17,7 +17,6 @@ from airtwin_physics.estimator import Estimator
 import simulate  # isort: skip
 from driven import run, seconds, tilt_error_rad, with_origin  # isort: skip
 
-SECONDS = 40.0
 WRONG_S = 15.0
 SWAPPED = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 ONE = np.eye(3)
@@ -45,9 +44,11 @@ def wrong(
     ]
 
 
-def flown(seed: int, *, rest_s: float = 2.0, px4: bool = True) -> simulate.Flight:
+def flown(
+    seed: int, *, seconds: float = 40.0, rest_s: float = 2.0, px4: bool = True
+) -> simulate.Flight:
     """Return a flight with PX4's attitude in it."""
-    flight = simulate.fly(np.random.default_rng(seed), SECONDS, rest_s=rest_s)
+    flight = simulate.fly(np.random.default_rng(seed), seconds, rest_s=rest_s)
     samples = simulate.with_px4_attitudes(flight) if px4 else flight.samples
     return replace(flight, samples=with_origin(samples))
 
@@ -128,7 +129,7 @@ def test_a_wrong_accelerometer_is_named_on_the_ground(name: str, said: str) -> N
 
 
 def test_an_imu_that_is_right_again_is_believed_again() -> None:
-    flight = flown(8)
+    flight = flown(8, seconds=60.0)
     samples = wrong(flight.samples, force=FORCES["down is up"], to_s=WRONG_S + 1.5)
     states = run(Estimator(), samples)
     assert any(not s.aligned for s in states)
