@@ -100,8 +100,7 @@ class Sensors:
             speed_backed=at_s - speed_s < _UNAIDED_S,
             air_backed=at_s - self.air.passed_s < _UNAIDED_S,
         )
-        shut = [gate for gate in self._shown_by if gate.shut_since_s is not None]
-        astray = [gate for gate in shut if gate.shut_since_s - gate.passed_s < _UNAIDED_S]
+        astray = [gate for gate in self._shown_by if gate.parted(_UNAIDED_S)]
         self.gnss.fuse(fix, at_s, lag_s, others)
         if any(gate.recovered_s == at_s for gate in astray):
             self.imu.cured(at_s)

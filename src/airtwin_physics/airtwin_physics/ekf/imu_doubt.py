@@ -234,7 +234,7 @@ class ImuDoubt:
 
 def _up(q_ned_frd: Array) -> Array:
     """Return the direction (3,) FRD of what is felt at rest."""
-    return -frames.rotation_from_quat(q_ned_frd)[2]
+    return np.negative(frames.rotation_from_quat(q_ned_frd)[2])
 
 
 def _between(one: Array, other: Array) -> float:

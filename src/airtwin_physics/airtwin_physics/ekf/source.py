@@ -127,6 +127,10 @@ class Gate:
         """Return for how long nothing has passed although samples came [s]."""
         return 0.0 if self.shut_since_s is None else at_s - self.shut_since_s
 
+    def parted(self, within_s: float) -> bool:
+        """Return whether it is shut, and was within so long [s] after something had passed."""
+        return self.shut_since_s is not None and self.shut_since_s - self.passed_s < within_s
+
     def open(self, at_s: float) -> None:
         """Open the gate: what it guards was just taken from the sensor itself."""
         self.shut_since_s = None
