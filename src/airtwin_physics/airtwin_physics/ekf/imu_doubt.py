@@ -234,7 +234,8 @@ class ImuDoubt:
 
 def _up(q_ned_frd: Array) -> Array:
     """Return the direction (3,) FRD of what is felt at rest."""
-    return np.negative(frames.rotation_from_quat(q_ned_frd)[2])
+    down: Array = frames.rotation_from_quat(q_ned_frd)[2]
+    return -down
 
 
 def _between(one: Array, other: Array) -> float:
