@@ -44,7 +44,7 @@ PARTS = (
     Part("battery", ("battery_voltage_error_pct", "battery_time_to_empty_error_pct")),
     Part("fuzz", ("fuzz_sequences", "fuzz_failures", "fuzz_states_lost")),
     Part("logs", ("logs",)),
-    Part("datasets", ("datasets", "f450_glitch")),
+    Part("datasets", ("datasets", "f450_glitch", "f450_glitch_earlier")),
     Part("outage", ("outage_drift_ratio_median", "outages", "outage_drift_worst_m")),
 )
 """In the order in which they are measured: timings first, while the machine is cool."""

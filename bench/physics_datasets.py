@@ -18,23 +18,7 @@
 - ``fused``, ``refused``: how many of all measurements, without those never meant to be used.
 - ``resets``: how often a gate shut for long was opened, or the state was lost; ``notes``.
 
-``f450_glitch``: a real quad whose GNSS went wrong in flight (positions 70 m off, speeds of 45 m/s,
-heights 90 m below the ground, agreeing with one another). The barometer is the only witness: a
-fix is called bad where its height, less the barometer's, is further than ``BAD_M`` from what it
-was before, or its speed is more than ``SPEED_MAX_M_S``.
-
-- ``bad_fixes``, ``refused``: their number, and of how many the position was refused at least in
-  part; ``began_s``, ``ended_s``: first and last bad fix of the first episode.
-- ``rejected``: most bad fixes were refused, and height and speed stayed plausible: within
-  ``BAD_M`` of the barometer, below ``SPEED_MAX_M_S``.
-- ``recovered_s``: from the last bad fix of the first episode to the first fix whose position was
-  fused whole, without a reset in between; null if there is none. Nor is there one in these data
-  that should be: between its episodes the receiver's height is 6 to 10 m off and its place slides
-  from its own Doppler by 1 to 5 m/s, and the log ends with the height 46 m off.
-- ``speed_back_s``, ``place_back_s``, ``height_back_s``: likewise to the first fix of which that
-  was fused.
-- ``max_error_m``: largest difference of the twin's height from the barometer's from the glitch's
-  beginning to the end; ``max_speed_m_s`` what the twin believed meanwhile; ``resets`` then.
+The f450's glitch is judged in ``physics_glitch``.
 """
 
 from __future__ import annotations
@@ -49,12 +33,12 @@ from rich.console import Console
 
 from airtwin_core import frames
 from airtwin_core.geodesy import px4_to_ned
-from airtwin_core.types import Array, Barometer, GnssFix, Imu, Sample, TwinState
+from airtwin_core.types import Array, GnssFix, Imu, Sample, TwinState
 from airtwin_physics.estimator import Estimator
 from airtwin_physics.warm import warm_up
 from airtwin_record.errors import interpolate
 from airtwin_record.flight import Times
-from bench import physics_readers
+from bench import physics_glitch, physics_readers
 from bench.physics_flights import NoData, shared, states
 from bench.physics_logs import mean_nis
 from bench.physics_readers import Dataset, Series
@@ -63,26 +47,26 @@ SETTLE_S = 20.0
 FAST_M_S = 8.0
 STILL_RAD_S, STILL_M_S2 = 0.1, 0.6  # spread of the IMU over half a second at rest
 LEAST = 10
-BAD_M, SPEED_MAX_M_S = 10.0, 20.0
-GLITCH = "f450_glitch_log.zip"
 
 
 def measure(console: Console) -> dict[str, Any]:
-    """Return ``datasets`` and ``f450_glitch``.
+    """Return ``datasets``, ``f450_glitch`` and ``f450_glitch_earlier``.
 
     Raises:
         NoData: the folder is not at hand.
     """
     warm_up()
-    rows, glitch = [], None
+    rows: list[dict[str, Any]] = []
+    glitch: dict[str, Any] = {}
     for data in read_all(shared() / "data" / "ekf"):
         estimator = Estimator()
         published = states(estimator, data.samples)
         rows.append(row(data, published, estimator))
         console.print(f"  {data.name}: {rows[-1]}", highlight=False)
-        if data.name == GLITCH:
-            glitch = glitch_figures(data, published)
-    return {"datasets": rows, "f450_glitch": glitch}
+        if data.name == physics_glitch.FILE:
+            glitch = physics_glitch.measure(data, published)
+            console.print(f"  {glitch}", highlight=False)
+    return {"datasets": rows, **glitch}
 
 
 def read_all(folder: Path) -> list[Dataset]:
@@ -258,123 +242,3 @@ def _fixes(data: Dataset) -> Series | None:
 
 def _rms(left: Array) -> float:
     return round(float(np.sqrt(np.mean(np.sum(left**2, axis=1)))), 3)
-
-
-# --- the glitch ----------------------------------------------------------------------------------
-
-
-def glitch_figures(data: Dataset, published: Sequence[TwinState]) -> dict[str, Any]:
-    """Return ``f450_glitch``; ``rejected`` is None if the data show no bad fix."""
-    fixes = [s for s in data.samples if isinstance(s, GnssFix)]
-    start_ns = next(s.stamp_ns for s in data.samples if isinstance(s, Imu))
-    bad = bad_fixes(data)
-    if not bad.any():
-        return {"rejected": None, "recovered_s": None, "max_error_m": None, "bad_fixes": 0}
-    first = int(np.flatnonzero(bad)[0])
-    # an episode ends where five seconds hold no bad fix
-    times = np.array([fix.stamp_ns for fix in fixes]) * 1e-9
-    later = times[bad]
-    breaks = np.flatnonzero(np.diff(later) > 5.0)
-    ended = later[breaks[0]] if len(breaks) else later[-1]
-    passed = _passed(fixes, published, "gnss_position")
-    refused = int(np.count_nonzero(bad & ~passed))
-    after = [s for s in published if s.stamp_ns >= fixes[first].stamp_ns]
-    error, speed = _height_errors(data, published, fixes[first].stamp_ns), 0.0
-    for state in after:
-        speed = max(speed, float(np.hypot(*state.velocity_ned_m_s[:2])))
-    parts = {
-        "recovered_s": passed,
-        "speed_back_s": _passed(fixes, published, "gnss_velocity"),
-        "place_back_s": _passed(fixes, published, "gnss_position", but=("vertical", "its height")),
-        "height_back_s": _passed(
-            fixes, published, "gnss_position", but=("horizontal", "its place")
-        ),
-    }
-    resets = _resets(published[-1]) - _resets(_before(published, fixes[first].stamp_ns))
-    most = float(np.max(np.abs(error)))
-    return {
-        "rejected": refused > bad.sum() / 2 and most < BAD_M and speed < SPEED_MAX_M_S,
-        **{name: _back_s(times[ok], ended, resets) for name, ok in parts.items()},
-        "max_error_m": round(most, 1),
-        "max_speed_m_s": round(speed, 1),
-        "bad_fixes": int(bad.sum()),
-        "refused": refused,
-        "began_s": round(float(times[first]) - start_ns * 1e-9, 1),
-        "ended_s": round(float(ended) - start_ns * 1e-9, 1),
-        "resets": resets,
-    }
-
-
-def bad_fixes(data: Dataset) -> Any:
-    """Return (n,) which fixes are bad, by barometer and speed alone."""
-    fixes = [s for s in data.samples if isinstance(s, GnssFix)]
-    stamps = np.array([fix.stamp_ns for fix in fixes], dtype=np.int64)
-    pressure = _barometer(data)
-    above = np.array([fix.altitude_amsl_m for fix in fixes])
-    above -= interpolate(pressure.stamp_ns, pressure.value, stamps)[:, 0]
-    speed = np.array(
-        [
-            0.0 if fix.velocity_ned_m_s is None else float(np.linalg.norm(fix.velocity_ned_m_s))
-            for fix in fixes
-        ]
-    )
-    usual = np.median(above[stamps <= stamps[0] + SETTLE_S * 1e9])
-    return (np.abs(above - usual) > BAD_M) | (speed > SPEED_MAX_M_S)
-
-
-def _barometer(data: Dataset) -> Series:
-    samples = [s for s in data.samples if isinstance(s, Barometer)]
-    stamps = np.array([s.stamp_ns for s in samples], dtype=np.int64)
-    return Series(stamps, np.array([[s.altitude_m] for s in samples]))
-
-
-def _height_errors(data: Dataset, published: Sequence[TwinState], since_ns: int) -> Array:
-    pressure = _barometer(data)
-    stamps = np.array([s.stamp_ns for s in published], dtype=np.int64)
-    own = np.array([-s.position_ned_m[2] for s in published])
-    left = own - interpolate(pressure.stamp_ns, pressure.value, stamps)[:, 0]
-    settled = (stamps > stamps[0] + SETTLE_S * 1e9) & (stamps < since_ns)
-    return left[stamps >= since_ns] - np.median(left[settled])
-
-
-def _passed(
-    fixes: Sequence[GnssFix],
-    published: Sequence[TwinState],
-    source: str,
-    *,
-    but: tuple[str, ...] = (),
-) -> Any:
-    """Return (n,) of which fixes nothing was refused, as the counts of the states tell.
-
-    but: causes that begin so do not count.
-    """
-    used: set[int] = set()
-    refused_at: set[int] = set()
-    before = None
-    for state in published:
-        fusion = next(f for f in state.fusions if f.source == source)
-        count = sum(n for cause, n in fusion.rejected.items() if not cause.startswith(but))
-        if fusion.used_stamp_ns:
-            used.add(fusion.used_stamp_ns)
-        if before is not None and count > before:
-            refused_at.add(fusion.used_stamp_ns)
-        before = count
-    return np.array([fix.stamp_ns in used and fix.stamp_ns not in refused_at for fix in fixes])
-
-
-def _back_s(times_s: Array, ended_s: float, resets: int) -> float | None:
-    later = times_s[times_s > ended_s]
-    return None if resets or not len(later) else round(float(later[0] - ended_s), 1)
-
-
-def _resets(state: TwinState) -> int:
-    return sum(
-        count
-        for fusion in state.fusions
-        for cause, count in fusion.rejected.items()
-        if "reset" in cause
-    )
-
-
-def _before(published: Sequence[TwinState], stamp_ns: int) -> TwinState:
-    return next((s for s in reversed(published) if s.stamp_ns < stamp_ns), published[0])

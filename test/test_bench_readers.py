@@ -11,7 +11,7 @@ import pytest
 
 from airtwin_core import frames
 from airtwin_core.types import Airspeed, Barometer, GnssFix, Imu, LandDetected, Magnetometer
-from bench import physics_datasets, physics_readers
+from bench import physics_datasets, physics_glitch, physics_readers
 from bench.physics_readers import BadFile
 
 EKF = Path(__file__).resolve().parents[2] / "shared" / "data" / "ekf"
@@ -142,9 +142,9 @@ def test_real_files_are_whole():
 
 @real
 def test_glitch_is_where_barometer_and_speed_say():
-    path = EKF / "inertialnav" / physics_datasets.GLITCH
+    path = EKF / "inertialnav" / physics_glitch.FILE
     data = physics_readers.inertial_nav(path)
-    bad = physics_datasets.bad_fixes(data)
+    bad = physics_glitch.bad_fixes(data)
     fixes = [s for s in data.samples if isinstance(s, GnssFix)]
     began_s = (fixes[int(np.argmax(bad))].stamp_ns - data.samples[0].stamp_ns) * 1e-9
     assert 123.0 < began_s < 125.0
