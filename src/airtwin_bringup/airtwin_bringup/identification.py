@@ -59,15 +59,10 @@ def show(outcome: identify.Outcome, console: Console) -> None:
         for axis, share in zip(AXES, outcome.held_out[0], strict=True)
     )
     console.print(f"variance explained on {outcome.held_out_how}: {explained}", highlight=False)
-    worse = [
-        axis for axis, share in zip(AXES, outcome.held_out[0], strict=True) if not share >= 0.0
-    ]
-    if worse:
-        console.print(
-            f"[bold yellow]do not trust this file:[/] on {', '.join(worse)} the model predicts "
-            "worse than the mean does; another aircraft's file, or motor commands logged too "
-            "seldom?",
-            highlight=False,
-        )
+    for names, good, why in outcome.trust:
+        head = "[bold]trust[/]" if good else "[bold yellow]do not trust[/]"
+        console.print(f"{head} {', '.join(names)}: {why}", highlight=False)
+    if not outcome.trust:
+        console.print("[bold yellow]nothing could be identified[/]", highlight=False)
     for path in (outcome.aircraft_path, outcome.report_path):
         console.print(str(path), highlight=False, soft_wrap=True)

@@ -272,3 +272,45 @@ def test_px4_s_thrust_curve_is_taken_out_of_the_commands():
     assert np.allclose(plain, bent, rtol=1e-12)
     unknown = hovering("x500", published.tolist())[0]
     assert unknown[-1][rows.SQUARE] < 0.85 * plain[-1][rows.SQUARE]
+
+
+def pitching(late_s, lost=()):
+    """Return blocks of 2 s in which commands jump; the IMU comes ``late_s``, but for ``lost``."""
+    taken, zero = [], np.zeros(3)
+    blocks = Blocks(X500, IdentifyConfig(), lambda block, *_: taken.append(block.copy()))
+    blocks.ground_m = 0.0
+    blocks.on(LandDetected(0, 0, False, False, False, False))
+    held = zero, zero, zero, zero, np.eye(15), None
+    arrivals = []
+    for k in range(1, 500):
+        now = 4_000_000 * k
+        state = TwinState(
+            now, now, np.array([0.0, 0.0, -20.0]), zero, np.array([1.0, 0.0, 0.0, 0.0]), *held,
+            *(True,) * 5,
+        )  # fmt: skip
+        turning = np.array([0.0, 0.001 * k, 0.0])
+        if k not in lost:
+            imu = Imu(now, now, turning, np.array([0.0, 0.0, -9.8]), 0.004)
+            arrivals += [(now + int(1e9 * late_s), x) for x in (state, imu)]
+        if k % 5 == 0:
+            kick = 0.2 * (k % 100 == 0) * np.array([1.0, -1.0, 1.0, -1.0])
+            arrivals.append((now, MotorCommands(now, now, 0.6 + kick)))
+    for _, value in sorted(arrivals, key=lambda item: item[0]):
+        blocks.on(value)
+    return np.array(taken), blocks
+
+
+def test_an_imu_that_comes_late_meets_the_commands_of_its_time():
+    """As on a machine that is too slow: by arrival, `./airtwin demo` told 22 changes of load."""
+    in_time, late = pitching(0.0)[0], pitching(0.2)[0]
+    assert len(late) >= len(in_time) - 3
+    assert np.ptp(in_time[:, rows.SQUARE]) > 1e4  # the kicks are in it
+    shared = min(len(late), len(in_time))
+    told = np.arange(rows.width(4)) != rows.STAMP  # which counts from whatever came first
+    assert np.allclose(late[:shared, told], in_time[:shared, told])
+
+
+def test_lost_imu_samples_end_the_block():
+    whole, broken = pitching(0.0), pitching(0.0, lost=range(200, 205))
+    assert broken[1].refused["IMU gap"] == whole[1].refused.get("IMU gap", 0) + 1
+    assert len(broken[0]) in (len(whole[0]) - 1, len(whole[0]) - 2)

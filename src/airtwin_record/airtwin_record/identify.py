@@ -27,7 +27,7 @@ from airtwin_physics.identify.blocks import HEIGHT_UNKNOWN, Blocks
 from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.level_wind import explained
 from airtwin_physics.warm import warm_up
-from airtwin_record import identify_battery, identify_report, replay
+from airtwin_record import identify_battery, identify_report, identify_trust, replay
 from airtwin_record.flight import UnusableFlight, VehicleLog
 from airtwin_record.flight_blocks import FlightBlocks
 from airtwin_record.samples import samples
@@ -51,6 +51,7 @@ class Outcome:
     held_out: Array  # (3, 6), see level_wind.explained
     held_out_how: str
     flown_s: float
+    trust: tuple[identify_trust.Trust, ...] = ()  # of what is known, by what it rests on
     notes: tuple[str, ...] = ()  # what changed in flight, and whether the file fits
 
 
@@ -108,6 +109,9 @@ def run(
     )
     strange = next((one.strange for one in seen if one.strange), "")
     parameters = tuple(_trusted(p, held, strange, unlike.get(p.name, "")) for p in parameters)
+    if not any(one.placed for one in seen):
+        parameters = tuple(map(verdict.unplaced, parameters))
+    trust = identify_trust.judged(parameters, held, how)
     parameters += identify_battery.together([f.battery for f in usable])
     pack = identify_battery.learnt([f.drain for f in flights], aircraft.battery)
     written = _changes(aircraft, aircraft_text, parameters, usable, mass_kg, pack)
@@ -115,6 +119,7 @@ def run(
         f"Identified by airtwin identify from {', '.join(f.name for f in usable)} "
         f"({flown_s:.0f} s of flight).\nWhat could not be identified keeps value and source."
     )
+    notes = _noted(usable, seen)
     report_path = out.with_suffix(".html")
     out.parent.mkdir(parents=True, exist_ok=True)
     _write(out, rewritten(aircraft_text, written, headline))
@@ -127,11 +132,12 @@ def run(
         how,
         craft,
         [c.key for c in written],
-        _noted(usable, seen),
+        trust,
+        notes,
     )
     _write(report_path, page)
     progress(1.0, "done")
-    return Outcome(out, report_path, parameters, held, how, flown_s, _noted(usable, seen))
+    return Outcome(out, report_path, parameters, held, how, flown_s, trust, notes)
 
 
 def _noted(flights: list[FlightBlocks], seen: list[changes.Seen]) -> tuple[str, ...]:

@@ -15,25 +15,12 @@ from airtwin_core.types import Array, Parameter
 from airtwin_physics.identify import fit as fitting
 from airtwin_physics.identify import level_wind, rows
 from airtwin_record.flight_blocks import FlightBlocks
+from airtwin_record.identify_names import name_of
+from airtwin_record.identify_trust import Trust
 from airtwin_record.report import plotly_script
 
 _POINTS = 1500
 _UNITS = ("m/s²", "m/s²", "m/s²", "rad/s²", "rad/s²", "rad/s²")
-NAMES = {
-    "thrust_over_mass": "Thrust constant over mass",
-    "mass": "Mass",
-    "thrust_constant": "Thrust constant",
-    "moment_constant": "Moment constant",
-    "centre_x": "Centre of mass, forward of the file's",
-    "centre_y": "Centre of mass, right of the file's",
-    "rotor_drag": "Rotor drag",
-    "body_drag_area": "Drag area of the body, frontal",
-    "inertia_level": "Inertia about roll and pitch",
-    "inertia_yaw": "Inertia about yaw",
-    "yaw_trim": "Steady yaw torque",
-    "battery_resistance": "Battery, resistance",
-    "battery_capacity": "Battery, capacity",
-}
 
 
 def html(
@@ -45,6 +32,7 @@ def html(
     how: str,
     craft: rows.Craft,
     written: list[str],
+    trust: tuple[Trust, ...],
     notes: tuple[str, ...] = (),
 ) -> str:
     """Return the page."""
@@ -98,7 +86,7 @@ def html(
             for f in flights
         ],
         held_out=table,
-        worse=[r["axis"] for r in table if not r["explained"] >= 0.0],
+        trust=trust,
         how=how,
         notes=notes,
         written=written,
@@ -111,9 +99,8 @@ def html(
 def row(parameter: Parameter) -> dict[str, Any]:
     """Return one parameter as the table shows it."""
     p = parameter
-    name = NAMES.get(p.name) or f"Rotor {int(p.name.split('_')[1]) + 1}, effectiveness"
     return {
-        "name": name,
+        "name": name_of(p.name),
         "unit": p.unit.replace("^2", "²") if p.unit != "-" else "",
         "value": p.value,
         "change": f"{100.0 * (p.value / p.prior - 1.0):+.1f} %" if p.prior else "",

@@ -50,6 +50,8 @@ _BLOCKS = 64
 _UPRIGHT_MIN = 0.8
 _FULL_MAX = 0.2  # share of a block at a limit, beyond which it teaches less
 _FULL_SIGMA = 0.2  # of such a rotor's thrust: speed per volt is an estimate, good to a tenth
+_GAP = 3.5  # usual steps without an IMU sample: what the commands did meanwhile nobody integrates
+_USUAL = 0.02  # share of one step in the usual one
 _ESC_MEMORY_S = 3.0  # ESCs' speeds against those of the commands: jitter is out, sag is not
 
 
@@ -88,8 +90,8 @@ class Blocks:
         self._count = 0
         self._out = np.zeros((_BLOCKS, width(self._rotors)))
         self._zero_ns: int | None = None
-        self._commands: Array | None = None
-        self._command_s = 0.0
+        # motor commands (time, signals): the IMU is digested up to the first, the rest waits
+        self._commands: list[tuple[float, Array]] = []
         self._pose = np.zeros(12)
         self._twin: TwinState | None = None
         self._twin_s = -1e9
@@ -99,6 +101,7 @@ class Blocks:
         self._landed_known = False
         self._armed = True
         self._newest: Imu | None = None
+        self._usual_s = 0.0  # between two IMU samples
         self._state = fresh(self.craft)
         self._turning = self.craft  # its speeds are those that the ESCs tell, where they do
         self._told, self._foreseen = np.zeros(2), np.zeros(2)  # [rad/s] of late, in the air
@@ -136,11 +139,17 @@ class Blocks:
         before = self._newest
         step_s = imu.dt_s if before is None else (imu.stamp_ns - before.stamp_ns) * 1e-9
         twin = self._twin
-        if twin is None or not 0.0 < step_s < 0.1 or imu.clipped:
+        usual_s = self._usual_s if self._usual_s > 0.0 else step_s
+        gap = not 0.0 < step_s < min(0.1, _GAP * usual_s)
+        if 0.0 < step_s < 0.1:
+            self._usual_s = usual_s + _USUAL * (min(step_s, _GAP * usual_s) - usual_s)
+        if twin is None or gap or imu.clipped:
             self._newest = imu
             self._break("IMU gap" if twin is not None else "no twin state")
             return
         self._newest = imu
+        if self._commands and at_s <= self._commands[0][0]:
+            return  # it was on its way when the commands began
         if self._count >= _WAITING:
             self._break("no motor commands")
         row = self._waiting[self._count]
@@ -151,12 +160,13 @@ class Blocks:
             self._break("IMU not finite")
             return
         self._count += 1
+        self._advance(at_s)
 
     def _break(self, cause: str) -> None:
         """Forget the running block; rotor speeds start again from the next command."""
         self.refused[cause] = self.refused.get(cause, 0) + 1
         self._count = 0
-        self._commands = None
+        self._commands.clear()
         self._state[:] = 0.0
 
     def _on_motors(self, sample: MotorCommands) -> None:
@@ -175,30 +185,45 @@ class Blocks:
             lifts = commanded[:n].size == n and bool(commanded[:n][self._lifting].all())
             self._fits = lifts and not commanded[n:].any()
         at_s = self._seconds(sample.stamp_ns)
-        before, before_s = self._commands, self._command_s
-        gap = before is None or not 0.0 <= at_s - before_s <= self._config.command_age_max_s
-        if gap:
+        before_s = self._commands[-1][0] if self._commands else -np.inf
+        gap = not 0.0 <= at_s - before_s <= self._config.command_age_max_s
+        if gap or len(self._commands) >= _WAITING:
             self._break("gap in the motor commands")
             self._begin_speeds(control)
-        elif self._count and before is not None:
-            count, self._count = self._count, 0
-            times = np.array([before_s, at_s])
-            found = digest(
-                self._state,
-                self._waiting,
-                count,
-                before,
-                control,
-                times,
-                self._pose,
-                self._voltage,
-                self._turning,
-                self._config.block_s,
-                self._out,
-            )
+        self._commands.append((at_s, control))
+        if self._newest is not None:
+            self._advance(self._seconds(self._newest.stamp_ns))
+
+    def _advance(self, newest_s: float) -> None:
+        """Digest what lies between two commands, once the IMU has come to the second.
+
+        By stamps, not by arrival: on a machine that is late IMU and commands arrive in bursts, and
+        what turned the aircraft would be looked for in the commands of a tenth of a second later.
+        """
+        while len(self._commands) > 1 and newest_s >= self._commands[1][0]:
+            (before_s, before), (at_s, control) = self._commands[:2]
+            waiting = self._waiting[: self._count]
+            count = int(np.searchsorted(waiting[:, I_AT], at_s, side="right"))
+            found = 0
+            if count:
+                found = digest(
+                    self._state,
+                    self._waiting,
+                    count,
+                    before,
+                    control,
+                    np.array([before_s, at_s]),
+                    self._pose,
+                    self._voltage,
+                    self._turning,
+                    self._config.block_s,
+                    self._out,
+                )
+                self._count -= count
+                self._waiting[: self._count] = waiting[count:].copy()
+            del self._commands[0]
             for k in range(found):
                 self._judge(self._out[k])
-        self._commands, self._command_s = control, at_s
 
     def _begin_speeds(self, control: Array) -> None:
         wide = width(self._rotors)
@@ -223,14 +248,15 @@ class Blocks:
         speeds = self._state[wide : wide + n]
         good = np.isfinite(told) & (told >= 0.0)
         speeds[good] = told[good]
-        if self._commands is None:
+        if not self._commands:
             return
-        turns = good & (told > 0.0) & np.isfinite(self._commands) & self._lifting
+        commanded = self._commands[0][1]
+        turns = good & (told > 0.0) & np.isfinite(commanded) & self._lifting
         at_s, before_s = self._seconds(sample.stamp_ns), self._told_s
         self._told_s = at_s
         fades = np.array([np.exp(-max(at_s - before_s, 0.0) / _ESC_MEMORY_S), 1.0])
         counts = np.array([1.0, not self._landed])
-        foreseen = self._commanded(self._commands, self.craft.rotors)
+        foreseen = self._commanded(commanded, self.craft.rotors)
         self._told = self._told * fades + counts * told[turns].sum()
         self._foreseen = self._foreseen * fades + counts * foreseen[turns].sum()
         if self._foreseen[0] > 0.0:

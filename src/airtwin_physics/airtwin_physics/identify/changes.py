@@ -42,10 +42,15 @@ class Change(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """The changes of one flight; ``strange``: why the file is another aircraft's, "": it isn't."""
+    """The changes of one flight.
+
+    ``strange``: why the file is another aircraft's, "": it isn't; ``placed``: turns have shown
+    that the rotors sit where the file says.
+    """
 
     changes: tuple[Change, ...]
     strange: str
+    placed: bool
 
 
 def seen(flight: Array, aircraft: Aircraft, config: IdentifyConfig) -> Seen:
@@ -58,7 +63,7 @@ def seen(flight: Array, aircraft: Aircraft, config: IdentifyConfig) -> Seen:
             found.append(Change(index, rotor))
     for _ in range(2):
         identifier.report(0, 0)  # what lies far from the file is said by the second
-    return Seen(tuple(found), identifier.strange)
+    return Seen(tuple(found), identifier.strange, identifier.placed)
 
 
 def freed(changes: tuple[Change, ...], config: IdentifyConfig, rotors: int) -> Mapping[int, Array]:

@@ -91,6 +91,11 @@ class Identifier:
         return self._contradicted
 
     @property
+    def placed(self) -> bool:
+        """Return whether turns have shown that the rotors sit where the file says."""
+        return self._turns.trusted
+
+    @property
     def theta(self) -> Array:
         """Return the estimate (N,), as in ``rows``: the mean over what may have changed."""
         return self._told()[0]
