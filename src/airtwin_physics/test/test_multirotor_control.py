@@ -163,5 +163,6 @@ def test_px4_parameters_by_name() -> None:
     assert px4_params.with_overrides({"RTL_RETURN_ALT": 15}).rtl_return_alt == 15.0
     with pytest.raises(ValueError, match="MPC_NONSENSE"):
         px4_params.with_overrides({"MPC_NONSENSE": 1.0})
-    with pytest.raises(ValueError, match="expected a number"):
-        px4_params.with_overrides({"MPC_XY_P": float("nan")})
+    for value in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(ValueError, match="expected a number"):
+            px4_params.with_overrides({"MPC_XY_P": value})

@@ -158,7 +158,10 @@ class Convertible(ABC):
             ValueError: nothing to fly on the wing or to arrive at.
         """
         if len(legs) == 0 or len(last) == 0 or len(first) > 1:
-            raise ValueError(f"no flight from pad to pad: {len(legs)} legs, {len(last)} to arrive")
+            raise ValueError(
+                f"no flight from pad to pad: {len(first)} legs to take off (expected 0 or 1), "
+                f"{len(legs)} on the wing and {len(last)} to arrive (expected some)"
+            )
         yaw = frames.yaw_from_quat(self._level(self.x[6:10]))
         self.first, self.last = np.ascontiguousarray(first), np.ascontiguousarray(last)
         self.follower = track.new_guide(self.x[:3], np.zeros(3), yaw)

@@ -78,19 +78,40 @@ def position_control(
     control: Array, setpoint: Array, pos: Array, vel: Array, yaw: float, p: Px4Params, dt_s: float
 ) -> None:
     """Turn position and velocity [m, m/s NED] into attitude setpoint and thrust, 0 to 1."""
-    gain_p = (p.mpc_xy_p, p.mpc_xy_p, p.mpc_z_p)
-    gain_v = (p.mpc_xy_vel_p_acc, p.mpc_xy_vel_p_acc, p.mpc_z_vel_p_acc)
+    error, acc = np.zeros(3), np.zeros(3)
+    _wanted_velocity(error, setpoint, pos, p)
+    error -= vel
+    _wanted_acceleration(control, acc, error, setpoint, vel, p, dt_s)
+    hover, least = control[C_HOVER], setpoint[SP_THRUST_MIN]
+    tx, ty, tz = _thrust_for(acc, hover, setpoint[SP_TILT], least)
+    if (tz >= -least and error[2] >= 0.0) or (tz <= -p.mpc_thr_max and error[2] <= 0.0):
+        error[2] = 0.0
+    tx, ty, tz = _within_thrust(tx, ty, tz, p)
+    made_x, made_y = tx * GRAVITY_M_S2 / hover, ty * GRAVITY_M_S2 / hover
+    if acc[0] ** 2 + acc[1] ** 2 > made_x**2 + made_y**2:  # tracking anti-windup
+        back = 2.0 / p.mpc_xy_vel_p_acc
+        if error[0] != 0.0 or error[1] != 0.0:
+            error[0] -= back * (acc[0] - made_x)
+            error[1] -= back * (acc[1] - made_y)
     gain_i = (p.mpc_xy_vel_i_acc, p.mpc_xy_vel_i_acc, p.mpc_z_vel_i_acc)
-    gain_d = (p.mpc_xy_vel_d_acc, p.mpc_xy_vel_d_acc, p.mpc_z_vel_d_acc)
-    smooth = 1.0 - np.exp(-2.0 * np.pi * p.mpc_veld_lp * dt_s)
-    integral, last, slope = control[C_VEL_INT], control[C_VEL_LAST], control[C_VEL_DOT]
-    wanted_pos, wanted_vel, wanted_acc = setpoint[SP_POS], setpoint[SP_VEL], setpoint[SP_ACC]
+    integral = control[C_VEL_INT]
     for k in range(3):
-        slope[k] += smooth * ((vel[k] - last[k]) / dt_s - slope[k])
-        last[k] = vel[k]
+        integral[k] += gain_i[k] * error[k] * dt_s
 
+    control[C_THRUST] = np.sqrt(tx * tx + ty * ty + tz * tz)
+    control[C_THRUST_DOWN] = tz
+    heading = setpoint[SP_YAW]
+    _attitude_of_thrust(control, tx, ty, tz, heading if heading == heading else yaw)
+    rate = setpoint[SP_YAW_RATE]
+    control[C_YAW_RATE] = rate if rate == rate else 0.0
+
+
+@numba.njit(cache=True)
+def _wanted_velocity(target: Array, setpoint: Array, pos: Array, p: Px4Params) -> None:
+    """Write the velocity (3,) [m/s NED] that leads to the place, and what is fed forward."""
+    gain_p = (p.mpc_xy_p, p.mpc_xy_p, p.mpc_z_p)
+    wanted_pos, wanted_vel = setpoint[SP_POS], setpoint[SP_VEL]
     from_position = np.zeros(3)
-    target = np.empty(3)
     for k in range(3):
         away = wanted_pos[k] - pos[k]
         if away == away:
@@ -101,54 +122,67 @@ def position_control(
     # at the start of the take-off ramp the climb limit is a sink rate, and it rules
     target[2] = max(min(target[2], setpoint[SP_V_DOWN]), -setpoint[SP_V_UP])
 
+
+@numba.njit(cache=True)
+def _wanted_acceleration(
+    control: Array,
+    acc: Array,
+    error: Array,
+    setpoint: Array,
+    vel: Array,
+    p: Px4Params,
+    dt_s: float,
+) -> None:
+    """Write acc (3,) [m/s^2 NED] for the velocity's error (3,) [m/s]; 0 where nothing is wanted.
+
+    What is controlled by acceleration alone has no error and no integral.
+    """
+    gain_v = (p.mpc_xy_vel_p_acc, p.mpc_xy_vel_p_acc, p.mpc_z_vel_p_acc)
+    gain_d = (p.mpc_xy_vel_d_acc, p.mpc_xy_vel_d_acc, p.mpc_z_vel_d_acc)
+    smooth = 1.0 - np.exp(-2.0 * np.pi * p.mpc_veld_lp * dt_s)
+    integral, last, slope = control[C_VEL_INT], control[C_VEL_LAST], control[C_VEL_DOT]
+    wanted_pos, wanted_vel, wanted_acc = setpoint[SP_POS], setpoint[SP_VEL], setpoint[SP_ACC]
     integral[2] = min(max(integral[2], -GRAVITY_M_S2), GRAVITY_M_S2)
-    error = np.zeros(3)
-    acc = np.zeros(3)
     for k in range(3):
+        slope[k] += smooth * ((vel[k] - last[k]) / dt_s - slope[k])
+        last[k] = vel[k]
         if wanted_pos[k] == wanted_pos[k] or wanted_vel[k] == wanted_vel[k]:
-            error[k] = target[k] - vel[k]
             acc[k] = gain_v[k] * error[k] + integral[k] - gain_d[k] * slope[k]
         else:
-            integral[k] = 0.0
+            error[k] = integral[k] = acc[k] = 0.0
         if wanted_acc[k] == wanted_acc[k]:
             acc[k] += wanted_acc[k]
 
-    hover = control[C_HOVER]
-    # direction of thrust: horizontal acceleration against gravity, tilt limited
+
+@numba.njit(cache=True)
+def _thrust_for(
+    acc: Array, hover: float, tilt_most: float, least: float
+) -> tuple[float, float, float]:
+    """Return the thrust NED that makes ``acc`` (3,) [m/s^2]: against gravity, tilt limited [rad].
+
+    The height has its share whatever the tilt (MPC_ACC_DECOUPLE); ``least`` thrust there is.
+    """
     tilt = np.sqrt(acc[0] ** 2 + acc[1] ** 2) / GRAVITY_M_S2
-    most = np.tan(setpoint[SP_TILT])
+    most = np.tan(tilt_most)
     shrink = min(1.0, most / tilt) if tilt > 0.0 else 1.0
     bx, by, bz = -acc[0] * shrink / GRAVITY_M_S2, -acc[1] * shrink / GRAVITY_M_S2, 1.0
     length = np.sqrt(bx * bx + by * by + 1.0)
     bx, by, bz = bx / length, by / length, bz / length
     collective = (acc[2] * hover / GRAVITY_M_S2 - hover) / bz
-    collective = min(collective, -max(setpoint[SP_THRUST_MIN], 1e-3))
-    tx, ty, tz = bx * collective, by * collective, bz * collective
-    if (tz >= -setpoint[SP_THRUST_MIN] and error[2] >= 0.0) or (
-        tz <= -p.mpc_thr_max and error[2] <= 0.0
-    ):
-        error[2] = 0.0
+    collective = min(collective, -max(least, 1e-3))
+    return bx * collective, by * collective, bz * collective
+
+
+@numba.njit(cache=True)
+def _within_thrust(tx: float, ty: float, tz: float, p: Px4Params) -> tuple[float, float, float]:
+    """Return the thrust NED within MPC_THR_MAX: the height goes first, but for a margin."""
     side = np.sqrt(tx * tx + ty * ty)
     kept = min(side, p.mpc_thr_xy_marg)
     tz = max(tz, -np.sqrt(p.mpc_thr_max**2 - kept**2))
     side_most = np.sqrt(max(p.mpc_thr_max**2 - tz * tz, 0.0))
     if side > side_most:
         tx, ty = tx / side * side_most, ty / side * side_most
-    made_x, made_y = tx * GRAVITY_M_S2 / hover, ty * GRAVITY_M_S2 / hover
-    if acc[0] ** 2 + acc[1] ** 2 > made_x**2 + made_y**2:  # tracking anti-windup
-        back = 2.0 / p.mpc_xy_vel_p_acc
-        if error[0] != 0.0 or error[1] != 0.0:
-            error[0] -= back * (acc[0] - made_x)
-            error[1] -= back * (acc[1] - made_y)
-    for k in range(3):
-        integral[k] += gain_i[k] * error[k] * dt_s
-
-    control[C_THRUST] = np.sqrt(tx * tx + ty * ty + tz * tz)
-    control[C_THRUST_DOWN] = tz
-    heading = setpoint[SP_YAW]
-    _attitude_of_thrust(control, tx, ty, tz, heading if heading == heading else yaw)
-    rate = setpoint[SP_YAW_RATE]
-    control[C_YAW_RATE] = rate if rate == rate else 0.0
+    return tx, ty, tz
 
 
 @numba.njit(cache=True)

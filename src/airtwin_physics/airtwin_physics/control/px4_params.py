@@ -8,7 +8,7 @@ differs on purpose where the comment says so.
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 from typing import NamedTuple
 
 
@@ -57,12 +57,12 @@ class Px4Params(NamedTuple):
     mc_rollrate_p: float = 0.15  # [s/rad]
     mc_rollrate_i: float = 0.2  # [1/rad]
     mc_rollrate_d: float = 0.003  # [s^2/rad]
-    mc_pitchrate_p: float = 0.15
-    mc_pitchrate_i: float = 0.2
-    mc_pitchrate_d: float = 0.003
-    mc_yawrate_p: float = 0.2
-    mc_yawrate_i: float = 0.1
-    mc_yawrate_d: float = 0.0
+    mc_pitchrate_p: float = 0.15  # [s/rad]
+    mc_pitchrate_i: float = 0.2  # [1/rad]
+    mc_pitchrate_d: float = 0.003  # [s^2/rad]
+    mc_yawrate_p: float = 0.2  # [s/rad]
+    mc_yawrate_i: float = 0.1  # [1/rad]
+    mc_yawrate_d: float = 0.0  # [s^2/rad]
     mc_airmode: float = 0.0  # [-] 1: thrust is raised for roll and pitch; vtol only
     mc_rr_int_lim: float = 0.3  # [-] PX4 has one such limit an axis, all 0.3
     imu_gyro_cutoff: float = 40.0  # [Hz]
@@ -102,7 +102,7 @@ def with_overrides(overrides: dict[str, float]) -> Px4Params:
     for name, value in overrides.items():
         if name.lower() not in Px4Params._fields:
             raise ValueError(f"PX4 parameter {name} is not one that the stand-in obeys")
-        if not float(value) >= 0.0:
+        if not 0.0 <= float(value) < inf:
             raise ValueError(f"PX4 parameter {name} is {value}, expected a number >= 0")
         values[name.lower()] = float(value)
     return Px4Params()._replace(**values)
@@ -162,14 +162,14 @@ class Px4WingParams(NamedTuple):
     fw_rr_i: float = 0.1  # [1/rad]
     fw_rr_ff: float = 0.5  # [s/rad]
     fw_rr_imax: float = 0.2  # [-]
-    fw_pr_p: float = 0.08
-    fw_pr_i: float = 0.1
-    fw_pr_ff: float = 0.5
-    fw_pr_imax: float = 0.4
-    fw_yr_p: float = 0.05
-    fw_yr_i: float = 0.1
-    fw_yr_ff: float = 0.3
-    fw_yr_imax: float = 0.2
+    fw_pr_p: float = 0.08  # [s/rad]
+    fw_pr_i: float = 0.1  # [1/rad]
+    fw_pr_ff: float = 0.5  # [s/rad]
+    fw_pr_imax: float = 0.4  # [-]
+    fw_yr_p: float = 0.05  # [s/rad]
+    fw_yr_i: float = 0.1  # [1/rad]
+    fw_yr_ff: float = 0.3  # [s/rad]
+    fw_yr_imax: float = 0.2  # [-]
     fw_rll_to_yaw_ff: float = 0.0  # [-]
     fw_arsp_scale_en: float = 1.0  # [-] 0: surfaces are not scaled with the airspeed
     trim_roll: float = 0.0  # [-]

@@ -258,7 +258,10 @@ class TailsitterAircraft(Convertible):
         sides = self.model.rotors[:, RY]
         stands = self.model.body[dynamics.model.REST_PITCH] > 1.0
         if not stands or len(self.motors) != 2 or aircraft.rotor_count != 2 or sides.sum() != 0.0:
-            raise ValueError(f"{aircraft.name} is no tailsitter of two motors")
+            raise ValueError(
+                f"{aircraft.name} is no tailsitter of two motors: expected a nose up at rest and "
+                f"one motor on either side, found {aircraft.rotor_count} motors"
+            )
         self.params = wing_params(aircraft.name) if params is None else params
         self.lift = np.zeros((2, 3))
         self.lift[:, 0] = -np.sign(sides) * HALF

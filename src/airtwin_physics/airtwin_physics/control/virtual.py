@@ -191,7 +191,7 @@ class VirtualAircraft:
         if self.model.surfaces.shape[0] > 0:
             raise ValueError(
                 f"{aircraft.name} has wings; only multirotors can be flown here: see "
-                "wing_aircraft.WingAircraft and vtol.VtolAircraft"
+                "wing_aircraft.WingAircraft, vtol.VtolAircraft, tailsitter.TailsitterAircraft"
             )
         self.shares = law.mixer(aircraft)
         self.x = dynamics.at_rest(self.model)
@@ -244,7 +244,10 @@ class VirtualAircraft:
         """
         ticks = round(duration_s / TICK_S)
         if len(self.legs) == 0 or ticks % round(track.GUIDE_S / TICK_S) != 0:
-            raise ValueError(f"{len(self.legs)} legs to follow for {duration_s} s")
+            raise ValueError(
+                f"{len(self.legs)} legs to follow for {duration_s} s: expected some, and a number "
+                f"of {track.GUIDE_S:g} s"
+            )
         wind = np.zeros(3) if wind_ned_m_s is None else np.asarray(wind_ned_m_s, dtype=float)
         rows, craft = self._rows(self.setpoint), self._craft()
         way = advance_along(rows, self.guide, self.legs, craft, wind, TICK_S, SUBSTEPS, ticks)

@@ -261,7 +261,10 @@ class VtolAircraft(Convertible):
         self.lifters = np.flatnonzero(self.model.rotors[:, AZ] < LIFTING).astype(np.int64)
         engines = len(self.pushers), len(self.lifters)
         if 0 in engines or sum(engines) != aircraft.rotor_count or not len(self.model.surfaces):
-            raise ValueError(f"{aircraft.name} is no quad-plane")
+            raise ValueError(
+                f"{aircraft.name} is no quad-plane: of {aircraft.rotor_count} motors {engines[0]} "
+                f"push and {engines[1]} lift, {len(self.model.surfaces)} surfaces"
+            )
         self.params = wing_params(aircraft.name) if params is None else params
         self.lift = lift_shares(self.model, self.lifters)
         self.shares = wing_aircraft.surface_shares(self.model, self.params.fw_airspd_trim)

@@ -126,17 +126,12 @@ def energy_control(
 ) -> None:
     """TECS: total energy rate to throttle, its balance between height and speed to pitch.
 
-    height [m] up, climb [m/s], airspeed [m/s], bank [rad]. PX4 takes the measured acceleration as
-    0 in the airspeed's filter, and so do we.
+    height [m] up, climb [m/s], airspeed [m/s], bank [rad].
     """
     g = GRAVITY_M_S2
-    ahead = control[W_TAS] + dt * control[W_TAS_DOT]
-    off, off_dot = airspeed - ahead, -control[W_TAS_DOT]
-    control[W_TAS] = max(ahead + dt * (K00 * off + K01 * off_dot), 0.0)
-    control[W_TAS_DOT] += dt * (K10 * off + K11 * off_dot)
+    _filter_airspeed(control, airspeed, dt)
     tas, tas_dot = control[W_TAS], control[W_TAS_DOT]
     slow = max(tas, SPEED_LEAST_M_S)
-
     most, least = max(p.fw_t_clmb_max, 1e-3) * g, -max(p.fw_t_sink_min, 1e-3) * g
     goal = control[W_AIRSPEED]
     goal_dot = _clip((goal - tas) / p.fw_t_tas_tc, 0.5 * least / slow, 0.5 * most / slow)
@@ -146,16 +141,46 @@ def energy_control(
         rise = control[W_CLIMB]
     potential, kinetic = g * rise, goal * goal_dot
     potential_now, kinetic_now = g * climb, tas * tas_dot
-
-    margin = UNDERSPEED * p.fw_airspd_trim
-    stalled = max(p.fw_airspd_min - 2.0 * margin, 0.0)
-    sinking = max(p.fw_airspd_min - margin, stalled)
-    under = 1.0 - _clip((tas - stalled) / max(sinking - stalled, 1e-6), 0.0, 1.0)
-    under *= control[W_SAVES_SPEED]
-
+    under = _underspeed(tas, p) * control[W_SAVES_SPEED]
     weight = _clip(2.0 * under + (1.0 - under) * _clip(p.fw_t_spdweight, 0.0, 2.0), 0.0, 2.0)
     balance = potential * (2.0 - weight) - kinetic * weight
     balance_off = balance - (potential_now * (2.0 - weight) - kinetic_now * weight)
+    _pitch(control, balance, balance_off, p, dt)
+    blend = dt / (dt + p.fw_t_ste_r_tc)
+    control[W_ENERGY_DOT] += blend * (potential_now + kinetic_now - control[W_ENERGY_DOT])
+    load = 1.0 / max(np.cos(bank), 1e-3)
+    total = _clip(potential + kinetic + p.fw_t_rll2thr * (load - 1.0), least, most)
+    _throttle(control, total, least, most, under, p, dt)
+
+
+@numba.njit(cache=True)
+def _filter_airspeed(control: Array, airspeed: float, dt: float) -> None:
+    """Follow the airspeed [m/s] and its slope by PX4's steady Kalman filter.
+
+    PX4 takes the measured acceleration as 0 there, and so do we.
+    """
+    ahead = control[W_TAS] + dt * control[W_TAS_DOT]
+    off, off_dot = airspeed - ahead, -control[W_TAS_DOT]
+    control[W_TAS] = max(ahead + dt * (K00 * off + K01 * off_dot), 0.0)
+    control[W_TAS_DOT] += dt * (K10 * off + K11 * off_dot)
+
+
+@numba.njit(cache=True)
+def _underspeed(tas: float, p: Px4WingParams) -> float:
+    """Return how far the airspeed [m/s] is below what is safe, 0 to 1."""
+    margin = UNDERSPEED * p.fw_airspd_trim
+    stalled = max(p.fw_airspd_min - 2.0 * margin, 0.0)
+    sinking = max(p.fw_airspd_min - margin, stalled)
+    return 1.0 - _clip((tas - stalled) / max(sinking - stalled, 1e-6), 0.0, 1.0)
+
+
+@numba.njit(cache=True)
+def _pitch(
+    control: Array, balance: float, balance_off: float, p: Px4WingParams, dt: float
+) -> None:
+    """Write the pitch for a balance of energy rates wanted, and by what it is off [m^2/s^3]."""
+    tas, g = control[W_TAS], GRAVITY_M_S2
+    slow = max(tas, SPEED_LEAST_M_S)
     offset = np.radians(p.fw_psp_off)
     low, high = control[W_PITCH_LOW] - offset, control[W_PITCH_HIGH] - offset
     pitch = control[W_PITCH] - offset
@@ -170,10 +195,21 @@ def energy_control(
     step = dt * p.fw_t_vert_acc / slow
     control[W_PITCH] = _clip(_clip(wanted, pitch - step, pitch + step), low, high) + offset
 
-    blend = dt / (dt + p.fw_t_ste_r_tc)
-    control[W_ENERGY_DOT] += blend * (potential_now + kinetic_now - control[W_ENERGY_DOT])
-    load = 1.0 / max(np.cos(bank), 1e-3)
-    total = _clip(potential + kinetic + p.fw_t_rll2thr * (load - 1.0), least, most)
+
+@numba.njit(cache=True)
+def _throttle(
+    control: Array,
+    total: float,
+    least: float,
+    most: float,
+    under: float,
+    p: Px4WingParams,
+    dt: float,
+) -> None:
+    """Write the throttle for a total energy rate wanted, of those that are possible [m^2/s^3].
+
+    under [-]: the share of full throttle by underspeed.
+    """
     total_off = total - control[W_ENERGY_DOT]
     scale = 1.0 / (most - least)
     low, high = control[W_THROTTLE_LOW], control[W_THROTTLE_HIGH]

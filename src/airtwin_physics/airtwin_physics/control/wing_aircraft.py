@@ -289,7 +289,8 @@ class WingAircraft:
         self.legs = np.atleast_2d(np.asarray(legs, dtype=np.float64))
         if self.legs.shape[1] != wing_path.N_WING_LEG or len(self.legs) < 1 + takes_off + lands:
             raise ValueError(
-                f"{self.legs.shape} are no legs, take-off {takes_off}, landing {lands}"
+                f"{self.legs.shape} are no legs (k, {wing_path.N_WING_LEG}) with take-off "
+                f"{takes_off}, landing {lands}: one more than these is needed"
             )
         self.guide[:] = 0.0
         self.guide[:2] = self.x[:2]

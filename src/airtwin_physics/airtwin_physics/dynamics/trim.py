@@ -81,9 +81,15 @@ def trim(
     """
     n, m = model.rotors.shape[0], model.servos.shape[0]
     if not (airspeed_m_s >= 0.0 and abs(climb_m_s) <= airspeed_m_s):
-        raise ValueError(f"climb of {climb_m_s} m/s at an airspeed of {airspeed_m_s} m/s")
+        raise ValueError(
+            f"climb of {climb_m_s} m/s at an airspeed of {airspeed_m_s} m/s: expected an airspeed "
+            ">= 0, and no climb or fall faster than it"
+        )
     if not (set(stopped) <= set(range(n)) and set(neutral) <= set(range(m))):
-        raise ValueError(f"there are motors 0..{n - 1} and servos 0..{m - 1}")
+        raise ValueError(
+            f"stopped {tuple(stopped)}, neutral {tuple(neutral)}: there are motors 0..{n - 1} and "
+            f"{m} servos"
+        )
     flight = _Flight(model, airspeed_m_s, climb_m_s, turn_rate_rad_s, stopped, neutral)
     best, residual = np.zeros(0), np.inf
     for pitch in PITCHES:

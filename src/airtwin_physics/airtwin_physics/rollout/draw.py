@@ -146,7 +146,7 @@ def starts(rng: np.random.Generator, n: int, belief: TwinState, *, sampled: bool
         (belief.position_ned_m, belief.velocity_ned_m_s, belief.q_ned_frd, belief.rate_frd_rad_s)
     )
     if not np.all(np.isfinite(mean)) or not np.all(np.isfinite(belief.covariance)):
-        raise ValueError("the belief is not finite")
+        raise ValueError(f"the belief or its covariance is not finite: {mean}")
     out = np.tile(mean, (n, 1))
     if sampled:
         error = rng.standard_normal((n, 12)) @ root(belief.covariance[:12, :12]).T
@@ -177,7 +177,7 @@ def winds(rng: np.random.Generator, n: int, wind: Wind, *, sampled: bool) -> Arr
     covariance = np.array(wind.covariance, dtype=np.float64)
     finite = np.all(np.isfinite(mean)) and np.all(np.isfinite(covariance))
     if mean.shape != (3,) or covariance.shape != (3, 3) or not finite:
-        raise ValueError(f"no wind: {wind}")
+        raise ValueError(f"no wind: {wind}, expected 3 finite numbers and a (3, 3) covariance")
     out = np.tile(mean, (n, 1))
     if sampled:
         out += rng.standard_normal((n, 3)) @ root(covariance).T
@@ -192,7 +192,9 @@ def root(covariance: Array) -> Array:
     """
     values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
     if values[0] < -1e-9 * max(float(values[-1]), 1e-12):
-        raise ValueError(f"a covariance with the eigenvalue {values[0]}")
+        raise ValueError(
+            f"no covariance: it has the eigenvalue {values[0]}, expected none below 0"
+        )
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 

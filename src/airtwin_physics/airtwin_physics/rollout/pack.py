@@ -62,7 +62,7 @@ def shared(
     upright = np.allclose(model.rotors[:, columns.AX : columns.AZ + 1], (0.0, 0.0, -1.0))
     if model.surfaces.shape[0] > 0 or not upright:
         raise ValueError(
-            f"{aircraft.name} has wings or tilted rotors; rollouts are of multirotors"
+            f"{aircraft.name}: lanes are of multirotors with upright rotors, without wings"
         )
     k = np.zeros(lanes.N_CONSTANT)
     k[lanes.INERTIA : lanes.INERTIA + 9] = model.inertia.ravel()

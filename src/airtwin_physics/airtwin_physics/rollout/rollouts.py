@@ -124,7 +124,10 @@ def rollout(
     every = round(interval_s / kernel.STEP_S) if 0.0 < interval_s <= LONGEST_S else 0
     rows = int(horizon_s / interval_s + 1e-6) + 1 if 0.0 < horizon_s <= LONGEST_S else 0
     if n < 1 or every < 1 or rows < 2 or abs(every * kernel.STEP_S - interval_s) > 1e-9:
-        raise ValueError(f"no rollouts: n {n}, horizon {horizon_s} s, interval {interval_s} s")
+        raise ValueError(
+            f"no rollouts: n {n}, horizon {horizon_s} s, interval {interval_s} s; expected "
+            f"n >= 1, up to {LONGEST_S:g} s, an interval of a number of {kernel.STEP_S:g} s"
+        )
     if not (np.isfinite(charge_c) and charge_c >= 0.0):
         raise ValueError(f"charge drawn {charge_c} C: expected a number >= 0")
     if np.isnan(ground_down_m):
@@ -170,7 +173,9 @@ def fly(
     k, rotor_k = pack.shared(aircraft, model, kernel.STEP_S / kernel.SUBSTEPS, ground_down_m)
     standing = bool(legs[0, track.L_KIND] == track.TAKE_OFF)
     if standing and not np.isfinite(ground_down_m):
-        raise ValueError("a take-off without a ground")
+        raise ValueError(
+            f"the plan takes off, but ground_down_m is {ground_down_m}: there is no ground"
+        )
     begin = draw.standing(drawn.starts, ground_down_m) if standing else drawn.starts
     looks = kernel.looks((rows - 1) * every)
     normals = np.zeros((L, looks, 5))

@@ -77,7 +77,10 @@ def fly(
             aircraft or a plan that the laws cannot fly.
     """
     if every % round(kernels.PIECE_S / kernel.STEP_S) != 0:
-        raise ValueError(f"rollouts of wings are looked at every {kernels.PIECE_S} s at best")
+        raise ValueError(
+            f"an interval of {every * kernel.STEP_S:g} s: rollouts of wings are looked at every "
+            f"{kernels.PIECE_S:g} s, or a number of that"
+        )
     pieces = round(every * kernel.STEP_S / kernels.PIECE_S)
     n = drawn.starts.shape[0]
     out, reached = np.empty((n, rows, kernel.N_OUT)), np.full((n, len(plan.waypoints), 3), np.nan)
@@ -106,7 +109,10 @@ class _Wing:
         self._takes_off, self._lands = Act.TAKE_OFF in acts[:1], Act.LAND in acts[-1:]
         self._legs, self._waypoints = wing_legs(plan, self._plane.params, wing_only=True)
         if len(self._legs) < 1 + self._takes_off + self._lands:
-            raise ValueError(f"{aircraft.name}: nothing to fly on the wing")
+            raise ValueError(
+                f"{aircraft.name}: nothing to fly on the wing, the plan needs a waypoint beside "
+                "take-off and landing"
+            )
 
     def begin(self, model: dynamics.Model, start: Array, wind: Array, charge_c: float) -> None:
         self._plane.model = model
@@ -141,7 +147,10 @@ class _Convertible:
         self._plane = a = TailsitterAircraft(aircraft) if upright else VtolAircraft(aircraft)
         self._legs, self._waypoints = wing_legs(plan, a.params, wing_only=False)
         if len(self._legs) == 0:
-            raise ValueError(f"{aircraft.name}: nothing to fly on the wing")
+            raise ValueError(
+                f"{aircraft.name}: nothing to fly on the wing, the plan needs a waypoint beside "
+                "take-off and landing"
+            )
         rows = plan.legs(np.zeros(3), a.hover_params)
         rows[:, track.L_SPEED] = a.hover_params.mpc_xy_cruise
         self._standing = plan.waypoints[0].act is Act.TAKE_OFF
