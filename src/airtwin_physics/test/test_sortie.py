@@ -170,7 +170,7 @@ def test_what_is_no_flight_is_refused() -> None:
     for plan in (Plan((land, take_off)), Plan((take_off, take_off)), Plan((land, land))):
         with pytest.raises(ValueError, match="one flight"):
             plan.legs(PAD, P)
-    with pytest.raises(ValueError, match="without a ground"):
+    with pytest.raises(ValueError, match="there is no ground"):
         rollouts.rollout(
             start.supposed(PAD), PLAN, draw.Wind(), 1, 1.0, np.random.default_rng(0),
             aircraft=X500, ground_down_m=np.inf,
