@@ -59,9 +59,9 @@ def show(outcome: identify.Outcome, console: Console) -> None:
         for axis, share in zip(AXES, outcome.held_out[0], strict=True)
     )
     console.print(f"variance explained on {outcome.held_out_how}: {explained}", highlight=False)
-    for names, good, why in outcome.trust:
+    for told, good, why in outcome.trust:
         head = "[bold]trust[/]" if good else "[bold yellow]do not trust[/]"
-        console.print(f"{head} {', '.join(names)}: {why}", highlight=False)
+        console.print(f"{head} {', '.join(told)}: {why}", highlight=False)
     if not outcome.trust:
         console.print("[bold yellow]nothing could be identified[/]", highlight=False)
     for path in (outcome.aircraft_path, outcome.report_path):
