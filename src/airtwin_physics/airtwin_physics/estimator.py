@@ -65,7 +65,7 @@ class Estimator:
         self.resets: dict[str, int] = {}
         self._calibration = 0
         self._track = ImuTrack(c)
-        self._anchor = Anchor(c.recover_s)
+        self._anchor = Anchor(c.recover_s, c.gnss_doubt_s)
         self._belief = Belief(c, Air(c, aircraft))
         self._sensors = Sensors(c, self._belief, self._anchor, self._track)
         self._arrivals = Arrivals(c, self._track, self._belief, self._sensors)

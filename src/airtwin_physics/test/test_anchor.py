@@ -30,6 +30,7 @@ import gnss_faults as faults  # isort: skip
 import simulate  # isort: skip
 
 RECOVER_S = EstimatorConfig().recover_s
+DOUBT_S = EstimatorConfig().gnss_doubt_s
 
 
 def _null_island(flight: simulate.Flight, from_s: float, to_s: float) -> simulate.Flight:
@@ -59,7 +60,7 @@ def _fly(samples: list[Sample], estimator: Estimator | None = None) -> list[Twin
 def test_an_origin_that_is_no_place_moves_nothing_however_often_it_comes(
     altitude_m: float,
 ) -> None:
-    anchor = Anchor(RECOVER_S)
+    anchor = Anchor(RECOVER_S, DOUBT_S)
     for _ in range(2):
         anchor.offer(simulate.ORIGIN)
     for broken in (
@@ -104,8 +105,8 @@ def test_null_island_moves_nothing_and_is_counted(for_s: float, fixes: int, told
 
 
 def test_an_origin_that_moves_in_flight_is_said() -> None:
-    flight = simulate.fly(np.random.default_rng(31), 30.0)
-    states = faults.fly(_null_island(flight, 12.0, 30.0))
+    flight = simulate.fly(np.random.default_rng(31), 36.0)
+    states = faults.fly(_null_island(flight, 12.0, 36.0))
     before, after = faults.during(states, 11.0)[0], states[-1]
     assert before.origin == simulate.ORIGIN
     assert "origin moved" not in before.notice
@@ -149,7 +150,7 @@ def _fix(latitude_deg: float, longitude_deg: float) -> GnssFix:
 
 
 def test_the_way_from_one_origin_to_another_and_back_is_none() -> None:
-    anchor, a, b = Anchor(RECOVER_S), Origin(60.0, 10.0, 100.0), Origin(60.2, 10.5, 130.0)
+    anchor, a, b = Anchor(RECOVER_S, DOUBT_S), Origin(60.0, 10.0, 100.0), Origin(60.2, 10.5, 130.0)
     here = _fix(60.1, 10.3)
     for origin in (a, a):
         anchor.offer(origin)
@@ -168,7 +169,7 @@ def test_the_way_from_one_origin_to_another_and_back_is_none() -> None:
 
 
 def test_far_fixes_that_do_not_agree_or_pause_never_become_the_origin() -> None:
-    anchor = Anchor(RECOVER_S)
+    anchor = Anchor(RECOVER_S, DOUBT_S)
     assert anchor.take(_fix(47.0, 8.0), 0.0, None)
     for i in range(60):  # here and there
         assert not anchor.take(_fix(10.0 * (i % 2), 8.0), float(i), np.zeros(3))
@@ -179,8 +180,21 @@ def test_far_fixes_that_do_not_agree_or_pause_never_become_the_origin() -> None:
         assert anchor.take(_fix(47.0, 8.0), 400.5 + i, np.zeros(3))
     stood = np.array([300.0, -200.0, -40.0])
     there = [anchor.take(_fix(1.0, 8.0), 500.0 + i, stood) for i in range(8)]
-    assert there == [False] * 7 + [True]
+    assert there == [False] * 7 + [True]  # none of the good ones followed another
     np.testing.assert_allclose(anchor.to_ned(_fix(1.0, 8.0)), stood, atol=1e-3)
+
+
+@pytest.mark.parametrize(("borne_s", "wanted_s"), [(3, 7), (20, 20), (300, 60)])
+def test_an_origin_is_moved_after_as_long_as_it_was_borne_out(borne_s: int, wanted_s: int) -> None:
+    anchor = Anchor(RECOVER_S, DOUBT_S)
+    for i in range(borne_s + 1):
+        assert anchor.take(_fix(47.0, 8.0), float(i), None)
+    begun_s = borne_s + 1.0
+    there = [anchor.take(_fix(1.0, 8.0), begun_s + i, np.zeros(3)) for i in range(wanted_s + 1)]
+    assert there == [False] * wanted_s + [True]
+    # what it is moved to has not been borne out yet
+    back = [anchor.take(_fix(47.0, 8.0), 500.0 + i, np.zeros(3)) for i in range(8)]
+    assert back == [False] * 7 + [True]
 
 
 def _straight(seconds: float, speed_m_s: float) -> tuple[Array, Array]:
@@ -244,7 +258,7 @@ def test_a_twin_started_anew_goes_on_in_the_frame_of_the_twin_before(knows: bool
 
 
 def test_a_frame_far_from_where_px4_counts_is_not_taken_up() -> None:
-    anchor, before = Anchor(RECOVER_S), Origin(47.0, 8.0, 480.0)
+    anchor, before = Anchor(RECOVER_S, DOUBT_S), Origin(47.0, 8.0, 480.0)
     anchor.remember(before)
     here = _fix(47.01, 8.0)  # 1.1 km on; PX4 has just started there
     anchor.stands(0.0, replace(faults.told(0), origin=None, position_ned_m=np.zeros(3)))
@@ -307,7 +321,7 @@ def test_the_words_of_an_autopilot_that_started_anew_are_forgotten(told: bool) -
 
 def test_a_wrong_origin_told_before_any_fix_costs_one_fix() -> None:
     """A PX4 1.17 log with broken bytes begins with an origin 1100 km off."""
-    anchor = Anchor(RECOVER_S)
+    anchor = Anchor(RECOVER_S, DOUBT_S)
     wrong = replace(simulate.ORIGIN, latitude_deg=simulate.ORIGIN.latitude_deg + 10.0)
     anchor.offer(wrong)
     assert anchor.offer(wrong) is not None
@@ -349,7 +363,7 @@ def test_where_px4_knows_no_altitude_of_its_origin_the_twin_keeps_to_px4s_z(
 
 
 def test_an_unknown_altitude_is_read_once_and_not_from_a_z_that_px4_does_not_know() -> None:
-    anchor, unknown = Anchor(RECOVER_S), Origin(47.0, 8.0, 0.0)
+    anchor, unknown = Anchor(RECOVER_S, DOUBT_S), Origin(47.0, 8.0, 0.0)
     assert anchor.take(_fix(47.0, 8.0), 0.0, None)
     assert [anchor.offer(unknown) for _ in range(3)] == [None] * 3
     shift = anchor.offer(unknown, -2.0)

@@ -178,7 +178,7 @@ def test_a_compass_with_iron_beside_it_is_doubted_as_far_as_it_errs() -> None:
 def test_iron_is_another_offset_at_another_heading() -> None:
     config = EstimatorConfig()
     belief = Belief(config)
-    heading = Heading(config, belief, Anchor(config.recover_s))
+    heading = Heading(config, belief, Anchor(config.recover_s, config.gnss_doubt_s))
     belief.x[6:10] = frames.quat_from_euler(0.0, 0.0, 0.0)
     belief.p[:] = 1e-6 * np.eye(kernel.N)
     lasting2 = 0.04

@@ -41,7 +41,7 @@ class Scene:
     """A border with a belief by chance at 100 s, its origin where ``FIX`` is."""
 
     def __init__(self, seed: int = 0) -> None:
-        self.belief, self.anchor = Belief(CONFIG), Anchor(CONFIG.recover_s)
+        self.belief, self.anchor = Belief(CONFIG), Anchor(CONFIG.recover_s, CONFIG.gnss_doubt_s)
         self.belief.x[:] = filter_states.random_state(np.random.default_rng(seed))
         self.border = Border(CONFIG, self.belief, self.anchor, ImuTrack(CONFIG))
         self.anchor.take(FIX, 99.0, None)

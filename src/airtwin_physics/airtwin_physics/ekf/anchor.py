@@ -11,7 +11,7 @@ counts from there all the same. Then the altitude is what makes a fix lie at PX4
 
 A fix far from the origin is refused: a receiver that lost its way says "0 N 0 E" with the best of
 claims. Where such fixes agree for long it is the origin that was wrong: then it is put where the
-belief fits them, so no position moves.
+belief fits them, so no position moves. For long: as long as fixes had borne the origin out before.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 
 from airtwin_core.geodesy import PX4_EARTH_RADIUS_M, check_coordinates, px4_to_ned
 from airtwin_core.types import Array, GnssFix, LocalPosition, Origin
+from airtwin_physics.ekf.tally import NEVER_S
 from airtwin_physics.magnetic import declination_rad
 
 _AWAY_MAX_M = 5e4  # PX4's origin is where it found its first fix, on this flight
@@ -38,8 +39,9 @@ class Anchor:
     stands beside PX4's without the 0.3 % between sphere and ellipsoid.
     """
 
-    def __init__(self, recover_s: float) -> None:
-        self._recover_s = recover_s
+    def __init__(self, recover_s: float, doubt_s: float) -> None:
+        """Far fixes that agree for recover_s [s] at least and doubt_s at most move the origin."""
+        self._recover_s, self._doubt_s = recover_s, doubt_s
         self.origin: Origin | None = None
         self.declination_rad: float | None = None
         self.lifted = False  # PX4 did not know the altitude of its origin, GNSS told it
@@ -56,6 +58,7 @@ class Anchor:
         self._local: tuple[float, Array, Array] | None = None
         self._far: tuple[float, float, GnssFix] | None = None  # since, last at [s], last
         self._down_m: float | None = None  # PX4's z, while it has an origin
+        self._borne_s, self._near_s = 0.0, NEVER_S  # for how long fixes were near; the last
 
     def offer(self, origin: Origin, down_m: float | None = None) -> Array | None:
         """Consider PX4's origin; return the shift (3,) [m] of all positions if it is a new one.
@@ -105,10 +108,15 @@ class Anchor:
             if not self._elsewhere(fix, at_s):
                 return False
             self.moved_m = math.hypot(*self._project(self.origin, fix))
+            self._borne_s = 0.0
             stood = np.zeros(3) if believed_ned_m is None else believed_ned_m
             self._adopt(_behind(_place(fix), stood))
         elif not self.origin.altitude_told and self._fix is None:
             self._lift(self.origin, fix, self._down_m or 0.0)
+        if self._far is not None:  # they were elsewhere, or it has been moved
+            self._near_s = NEVER_S
+        passed_s, self._near_s = at_s - self._near_s, at_s
+        self._borne_s += passed_s if 0.0 < passed_s < _AGREE_S else 0.0
         self._fix, self._far = fix, None
         return True
 
@@ -148,7 +156,9 @@ class Anchor:
             if abs(at_s - last_s) < _AGREE_S and math.hypot(*moved.tolist()) < _AGREE_M:
                 since_s = begun_s
         self._far = (since_s, at_s, fix)
-        wanted_s = 0.0 if self._fix is None else self._recover_s
+        wanted_s = 0.0
+        if self._fix is not None:
+            wanted_s = max(self._recover_s, min(self._borne_s, self._doubt_s))
         return at_s > since_s and at_s - since_s >= wanted_s
 
     def _near_fix(self, origin: Origin) -> bool:
