@@ -101,9 +101,11 @@ class Sensors:
             air_backed=at_s - self.air.passed_s < _UNAIDED_S,
         )
         astray = [gate for gate in self._shown_by if gate.parted(_UNAIDED_S)]
-        self.gnss.fuse(fix, at_s, lag_s, others)
+        said = self.gnss.fuse(fix, at_s, lag_s, others)
         if any(gate.recovered_s == at_s for gate in astray):
             self.imu.cured(at_s)
+        receiver = self.gnss.receiver
+        self.rest.ride(said, sound=receiver.heard and not receiver.torn)
         if self.gnss.velocity.gate.passed_s == at_s:
             height.climb_s = at_s
         if self.gnss.seconds_barometer:
@@ -173,6 +175,8 @@ class Sensors:
         receiver = self.gnss.receiver
         if receiver.torn:
             words.append(f"GNSS doubted: {receiver.torn}")
+        if self.rest.carried:
+            words.append("the ground it stands on moves, GNSS says")
         if self._anchor.lifted:
             words.append("PX4 does not know its origin's altitude, GNSS tells it")
         if self._anchor.moved_m:

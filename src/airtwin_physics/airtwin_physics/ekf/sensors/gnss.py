@@ -96,8 +96,8 @@ class Gnss:
         receiver = self.receiver
         return receiver.level and not receiver.torn and not self._height_passes
 
-    def fuse(self, fix: GnssFix, at_s: float, lag_s: float, others: Others) -> None:
-        """Fuse position and velocity of one fix, each with its own gate, or neither."""
+    def fuse(self, fix: GnssFix, at_s: float, lag_s: float, others: Others) -> Solution:
+        """Fuse position and velocity of one fix, each with its own gate; return what it said."""
         if fix.velocity_ned_m_s is not None:
             self.velocity.seen_s = at_s
         place = (fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
@@ -109,6 +109,7 @@ class Gnss:
         across = self._fuse_place(said, others)
         if (across if said.no_speed else moves) and not said.struck:
             self.receiver.agreed(place=across)
+        return said
 
     # --- receiver -------------------------------------------------------------------------------
 
