@@ -233,6 +233,7 @@ class Estimator:
         self._belief.start_over()
         sensors.start_over()
         self._belief.begin(first, self._track, still=False)
+        sensors.imu.turned_over()
         sensors.heading.by_motion(sensors.motion.sigma_rad, at_s)
         self._output.start_over(lost=TURNED)
 

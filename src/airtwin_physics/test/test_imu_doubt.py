@@ -128,6 +128,24 @@ def test_a_wrong_accelerometer_is_named_on_the_ground(name: str, said: str) -> N
     assert not any(s.aligned for s in states if 10.0 < seconds(s) < 14.0)
 
 
+@pytest.mark.parametrize("name", ["gyro", "accelerometer"])
+def test_what_repeats_itself_to_the_bit_in_motion_is_stuck(name: str) -> None:
+    flight = flown(12)
+    field = {"gyro": "rate_frd_rad_s", "accelerometer": "specific_force_frd_m_s2"}[name]
+    samples: list[Sample] = []
+    last = np.zeros(3)
+    for s in flight.samples:
+        if isinstance(s, Imu):
+            if (s.stamp_ns - simulate.START_NS) * 1e-9 < WRONG_S:
+                last = getattr(s, field)
+            s = replace(s, **{field: last})
+        samples.append(s)
+    states = run(Estimator(), samples)
+    named = [s for s in states if f"{name} is stuck" in s.notice]
+    assert WRONG_S < seconds(named[0]) < WRONG_S + 1.0
+    assert conceited_s(flight, states) < 1.0
+
+
 def test_an_imu_that_is_right_again_is_believed_again() -> None:
     flight = flown(8, seconds=60.0)
     samples = wrong(flight.samples, force=FORCES["down is up"], to_s=WRONG_S + 1.5)

@@ -161,6 +161,27 @@ def test_fixes_may_be_further_apart_than_the_queue_is_long() -> None:
     assert abs(motion.off_rad(estimator._belief.x)) < 0.2
 
 
+def test_what_was_shown_before_an_outage_is_old_after_it() -> None:
+    """A gyro's bias that nobody knows turns the frame by 40 deg in half a minute."""
+    flight = simulate.fly(np.random.default_rng(60), 70.0)
+    drift = np.array([0.0, 0.0, 0.022])
+
+    def goes(s: Sample) -> bool:
+        t = (s.stamp_ns - simulate.START_NS) * 1e-9
+        return isinstance(s, GnssFix) and 25.0 < t < 60.0
+
+    samples = [
+        replace(s, rate_frd_rad_s=s.rate_frd_rad_s + drift)
+        if isinstance(s, Imu) and s.stamp_ns > simulate.START_NS + 5_000_000_000
+        else s
+        for s in flight.samples
+        if not goes(s)
+    ]
+    estimator, states = _run(samples)
+    assert TURNED not in estimator.resets
+    assert abs(_turn_deg(flight, states[-1])) < 20.0
+
+
 def test_turns_on_the_spot_make_what_was_shown_old() -> None:
     """A gyro's scale is wrong by a per cent or so: after ten turns the azimuth is a guess."""
     estimator, _ = _run(simulate.fly(np.random.default_rng(56), 16.0).samples)

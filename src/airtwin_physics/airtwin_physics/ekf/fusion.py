@@ -18,7 +18,7 @@ from airtwin_physics.ekf.sensors.height import Height
 from airtwin_physics.ekf.sensors.pose import Pose
 from airtwin_physics.ekf.sensors.rest import Rest
 from airtwin_physics.ekf.sensors.solution import speed_fault
-from airtwin_physics.ekf.source import RECOVERED_S, Source
+from airtwin_physics.ekf.source import RECOVERED_S, Source, moves
 from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S
 
 _UNAIDED_S = 1.0
@@ -137,6 +137,7 @@ class Sensors:
             for gate in gates
         )
         self.imu.rest(at_s, standing=standing, px4=px4)
+        self.imu.stuck(at_s, moving=not standing and moves(self._belief))
         self.imu.conclude(
             at_s,
             borne_out=not astray and not self.unaided(at_s),

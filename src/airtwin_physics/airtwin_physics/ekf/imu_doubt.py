@@ -3,13 +3,14 @@
 
 An axis, a sign or a unit that is wrong (a board mounted otherwise than told, a log converted
 badly, a broken sensor) breaks the filter within a second, while every gate that it shuts looks as
-if the others were to blame. Five witnesses tell:
+if the others were to blame. Six things tell:
 
 - *rest*: on the ground nothing but gravity is felt, and where it points PX4's attitude says, too;
 - *turns*: the gyro turns as PX4's attitude does. Only how it changes is asked, so a heading that
   is off for long does not matter;
-- *pushes*: the accelerometer, turned to NED by PX4's attitude, changes the velocity as a receiver
-  shows it that is of one piece;
+- *pushes*: the accelerometer, turned to NED by PX4's tilt and the filter's heading, changes the
+  velocity as a receiver shows it that is of one piece;
+- *stuck*: a sample that repeats itself to the bit in motion;
 - *tilt*: of filter and PX4, if they part by 20 deg;
 - *resets*: whoever is taken at its word in flight, because the filter had gone astray, has cured
   it. Where it is astray again soon, what carries it is broken.
@@ -30,6 +31,7 @@ from numba import njit
 
 from airtwin_core import frames
 from airtwin_core.types import Array, Attitude, GnssFix
+from airtwin_physics.ekf import alignment
 from airtwin_physics.ekf.doubt import BOUND, Doubt
 from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.ekf.kernel import GRAVITY_M_S2, rotation, turn
@@ -47,6 +49,8 @@ _REST_S = 2.0  # rest is believed
 _FORCE_OFF_M_S2 = 1.0  # at rest, from gravity: five times the sigma of the bias
 _DOWN_OFF_RAD = 0.35  # at rest, from PX4's attitude
 N_SINCE = 12
+_STUCK_S = 0.35  # seen four times in a row
+_PARTS = {"gyro": slice(0, 3), "accelerometer": slice(3, 6)}  # of a sample
 _AGAIN_S = 30.0  # a filter cured twice within it has a broken IMU
 
 
@@ -102,12 +106,20 @@ class ImuDoubt:
         self._turns, self._pushes, self._tilts = (Doubt(self._patience_s) for _ in range(3))
         self._before: Attitude | None = None
         self._before_s = self._pushed_s = NEVER_S
+        self._to_ned = np.eye(3)  # R_ned_frd: tilt by PX4, heading by the filter
         self._velocity = np.zeros(3)  # by the accelerometer, up to _before
         self._hidden = 0.0  # its variance
         self._apart: deque[_Push] = deque()
         self._resting_s = self._cured_s = self._borne_out_s = NEVER_S
+        self._repeats: dict[str, tuple[bytes, float]] = {}  # newest value, since when
         self._at_rest = self._astray = self._accused = ""
         self.said = ""
+
+    def turned_over(self) -> None:
+        """Believe what it pushed towards: it was the heading that was wrong."""
+        self._pushes = Doubt(self._patience_s)
+        self._apart.clear()
+        self._accused = ""
 
     # --- evidence -------------------------------------------------------------------------------
 
@@ -137,6 +149,9 @@ class ImuDoubt:
             self._tilts.weigh(angle / (_DOWN_OFF_RAD + BOUND * sigma_rad), step_s, at_s)
             self._velocity = self._felt()
             self._hidden += since.item(11)
+        twist = frames.quat_multiply(q, frames.quat_conjugate(sample.q_ned_frd))
+        azimuth = 2.0 * math.atan2(float(twist[3]), float(twist[0]))
+        self._to_ned = frames.rotation_from_quat(alignment.turned(sample.q_ned_frd, azimuth))
         self._before, self._before_s = sample, at_s
         since[:] = 0.0
         since[0] = 1.0
@@ -186,6 +201,14 @@ class ImuDoubt:
                 )
         self._at_rest = (before or fault) if fault else ""  # words that stay the same
 
+    def stuck(self, at_s: float, *, moving: bool) -> None:
+        """Look whether gyro or accelerometer repeats itself to the bit while all moves."""
+        for name, there in _PARTS.items():
+            value = self._track.last_imu[there].tobytes()
+            before, since_s = self._repeats.get(name, (b"", at_s))
+            same = moving and value == before
+            self._repeats[name] = (value, since_s if same else at_s)
+
     def cured(self, at_s: float) -> None:
         """Note that the filter had gone astray, and followed somebody else in part."""
         since_s = at_s - self._cured_s
@@ -199,7 +222,11 @@ class ImuDoubt:
         """Weigh it all; borne_out: what shows the motion agrees with the filter."""
         if not borne_out or self._resting_s > NEVER_S:
             self._borne_out_s = at_s
-        accused = []
+        accused = [
+            f"{name} is stuck"
+            for name, (_, since_s) in self._repeats.items()
+            if at_s - since_s > _STUCK_S
+        ]
         if not borne_out:
             if self._turns.torn:
                 accused.append("gyro does not turn as PX4's attitude does (axes, sign or unit?)")
@@ -225,9 +252,8 @@ class ImuDoubt:
         self._next = track.first
 
     def _felt(self) -> Array:
-        """Return the velocity (3,) [m/s] NED by accelerometer, gravity and PX4's attitude."""
-        assert self._before is not None
-        moved = frames.rotation_from_quat(self._before.q_ned_frd) @ self._since[4:7]
+        """Return the velocity (3,) [m/s] NED by accelerometer, gravity and PX4's tilt."""
+        moved = self._to_ned @ self._since[4:7]
         moved[2] += GRAVITY_M_S2 * self._since.item(7)
         return self._velocity + moved
 

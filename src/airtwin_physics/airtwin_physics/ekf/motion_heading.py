@@ -120,19 +120,30 @@ class MotionHeading:
         if before is not None and at_s - before[0] < SPAN_S:
             return False
         self._pair = (at_s, felt, shown, turned)
-        if before is None or at_s - before[0] > _GAP_S:
+        if before is None:
             return False
         age = (at_s - before[0]) / _MEMORY_S + (turned - before[3]) / _MEMORY_RAD
+        if at_s - before[0] > _GAP_S:
+            self._age(math.exp(-age))
+            return False
         self._learn(math.exp(-age), felt - before[1], shown - before[2], speed_sigma_m_s)
         wrong = abs(self.off_rad(x)) > max(_SIGMAS * self.sigma_rad, _OFF_MIN_RAD)
         self._looks = self._looks + 1 if wrong and self.sigma_rad < _SIGMA_MAX_RAD else 0
         return self._looks >= _LOOKS
 
+    def _age(self, kept: float) -> None:
+        """Keep a share of what was learnt: while no fix came the frame has turned unseen."""
+        self._match *= kept
+        self._felt *= kept
+        self._shown *= kept
+        self._count *= kept
+
     def _learn(self, kept: float, felt: complex, shown: complex, sigma_m_s: float) -> None:
-        self._match = kept * self._match + felt.conjugate() * shown
-        self._felt = kept * self._felt + abs(felt) ** 2
-        self._shown = kept * self._shown + abs(shown) ** 2
-        self._count = kept * self._count + 1.0
+        self._age(kept)
+        self._match += felt.conjugate() * shown
+        self._felt += abs(felt) ** 2
+        self._shown += abs(shown) ** 2
+        self._count += 1.0
         left = self._felt + self._shown - 2.0 * abs(self._match)
         variance = max(left / (2.0 * self._count), 2.0 * sigma_m_s**2, _LEAST_M_S**2)
         # of the angle of the match: noise across it, over its length. Where the two sets do not

@@ -25,7 +25,8 @@ _MOVING_M_S = 0.5
 _PRIOR = 50.0  # samples that the claim itself is worth
 
 
-def _moves(belief: Belief) -> bool:
+def moves(belief: Belief) -> bool:
+    """Return whether it is believed to move."""
     north, east, down = belief.velocity_ned_m_s.tolist()
     return bool(north * north + east * east + down * down > _MOVING_M_S**2)
 
@@ -165,7 +166,7 @@ class Source:
     def stuck(self, at_s: float, value: object, belief: Belief) -> str:
         """Note one sample; return a cause if it has been the same for long while all moves."""
         self.seen_s = at_s
-        if value != self._last or not _moves(belief):
+        if value != self._last or not moves(belief):
             self._last = value
             self._since_s = at_s
         self._is_stuck = at_s - self._since_s > _STUCK_S
