@@ -53,6 +53,8 @@ class EstimatorConfig:
     barometer_noise_m: float = 0.5  # [m] of one sample; 0.06 to 0.55 on 18 logs of PX4
     barometer_walk: float = 0.05  # [m/sqrt(s)] weather and warm-up
     barometer_wash_s: float = 1.5  # [s] an error by moving air lasts; its size is learnt
+    barometer_suction_sigma: float = 0.25  # [-] of the dynamic pressure: EKF2_PCOEF_* within 0.5
+    barometer_suction_walk: float = 0.01  # [1/sqrt(s)] it depends on where the air comes from
     barometer_period_s: float = 0.05  # [s] samples between are skipped: their noise is not new
     barometer_delay_s: float = 0.0  # [s]
     magnetometer_noise_rad: float = 0.05  # [rad] of the heading, new with each sample

@@ -55,6 +55,7 @@ class Errors:
     barometer_walk: float = 0.05
     barometer_wash_m: float = 0.0  # of moving air; what lasts
     barometer_wash_s: float = 1.5
+    barometer_suction: float = 0.0  # of the dynamic pressure
     heading_rad: float = 0.05
     heading_offset_rad: float = 0.15
 
@@ -137,9 +138,10 @@ def fly(
     gnss_hz: float = 8.0,
     compass: bool = True,
     barometer: bool = True,
+    size: float = 1.0,
 ) -> Flight:
-    """Return one flight with errors drawn from ``rng``."""
-    p, v, q = path(seconds, rest_s=rest_s)
+    """Return one flight with errors drawn from ``rng``; size: of the weave, so of its speed."""
+    p, v, q = path(seconds, rest_s=rest_s, size=size)
     return along(
         rng, p, v, q, errors, rest_s=rest_s, gnss_hz=gnss_hz, compass=compass, barometer=barometer
     )
@@ -176,7 +178,7 @@ def along(
             arrivals.append((k, 1, LandDetected(at, at, k < landed_until, False, False, False)))
     arrivals += _gnss(rng, p, v, e, gnss_hz, delay_s)
     if barometer:
-        arrivals += _barometer(rng, p, e)
+        arrivals += _barometer(rng, p, v, e)
     if compass:
         arrivals += _magnetometer(rng, q, e)
     arrivals.sort(key=lambda item: item[:2])
@@ -245,15 +247,18 @@ def _gnss(
     return out
 
 
-def _barometer(rng: np.random.Generator, p: Array, e: Errors) -> list[tuple[float, int, Sample]]:
+def _barometer(
+    rng: np.random.Generator, p: Array, v: Array, e: Errors
+) -> list[tuple[float, int, Sample]]:
     every = RATE_HZ // 20 + 1
     steps = range(every, len(p), every)
     walk = np.cumsum(rng.normal(size=len(steps))) * e.barometer_walk * np.sqrt(every * DT_S)
     size, lasts_s = np.array([e.barometer_wash_m]), e.barometer_wash_s
     wash = _wander(rng.spawn(1)[0], len(steps), every * DT_S, lasts_s, size)[:, 0]
+    sucked = e.barometer_suction * np.sum(v**2, axis=1) / (2.0 * GRAVITY_NED[2])
     out: list[tuple[float, int, Sample]] = []
     for i, k in enumerate(steps):
-        altitude = 500.0 - p[k, 2] + walk[i] + wash[i] + rng.normal() * e.barometer_m
+        altitude = 500.0 - p[k, 2] + walk[i] + wash[i] + rng.normal() * e.barometer_m + sucked[k]
         out.append((k, 3, Barometer(stamp_ns(k), stamp_ns(k), float(altitude))))
     return out
 

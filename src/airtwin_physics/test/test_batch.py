@@ -33,7 +33,7 @@ FIRST_SIGMA = np.concatenate(
     [
         np.repeat([2.0, 0.5, 0.05, 3e-3, 0.2], 3),
         [1.0, *OFFSETS, ERRORS.heading_offset_rad, 1e-6],
-        [6.0, 6.0, 0.5, 0.1, 10.0, 1.0, 1.0, WASH_M],
+        [6.0, 6.0, 0.5, 0.1, 10.0, 1.0, 1.0, WASH_M, 0.25],
     ]
 )
 BLOCKS = {
@@ -49,7 +49,7 @@ BLOCKS = {
 def _constants() -> Array:
     constants = np.full(kernel.N_CONSTANTS, 1e12)
     walks = [ERRORS.gyro_bias_walk, ERRORS.accel_bias_walk, ERRORS.barometer_walk]
-    constants[kernel.DENSITY] = [0.0, 0.0, *walks, 0.0, 0.0, 0.0, 0.0]
+    constants[kernel.DENSITY] = [0.0, 0.0, *walks, *[0.0] * 5]
     constants[kernel.SIGMA] = [*OFFSETS, ERRORS.heading_offset_rad, 1.0, 1.0, WASH_M]
     constants[kernel.TAU] = [ERRORS.wander_s] * 3 + [100.0, 5.0, 5.0, WASH_S]
     return constants
@@ -69,6 +69,7 @@ def flown() -> tuple[Array, dict[str, Array]]:
     truth[:, 17:21] = rng.normal(size=(FLIGHTS, 4)) * constants[kernel.SIGMA][:4]
     washed = rng.spawn(1)[0]
     truth[:, kernel.X_WASH] = washed.normal(size=FLIGHTS) * WASH_M
+    truth[:, kernel.X_SUCTION] = 0.3
     x = np.stack([reference.boxplus(t, -d) for t, d in zip(truth, drawn, strict=True)])
     p = np.repeat(np.diag(FIRST_SIGMA**2)[None], FLIGHTS, axis=0)
     shaken = np.array([(ERRORS.gyro_rad_s * dt) ** 2] * 3 + [(ERRORS.accel_m_s2 * dt) ** 2])
@@ -100,7 +101,9 @@ def flown() -> tuple[Array, dict[str, Array]]:
             batch.gnss(x, p, fixes, every, (NEVER, NEVER, NEVER), three)
             nis["gnss"].append(three.sum(axis=1))
         if k % 13 == 0:
+            head_m = float(v_true[k] @ v_true[k]) / (2.0 * kernel.GRAVITY_M_S2)
             altitude = -p_true[k, 2] + truth[:, 16] + truth[:, kernel.X_WASH]
+            altitude += truth[:, kernel.X_SUCTION] * head_m
             altitude += ERRORS.barometer_m * rng.normal(size=FLIGHTS)
             one = np.empty(FLIGHTS)
             noise = np.full(FLIGHTS, ERRORS.barometer_m**2)
@@ -182,7 +185,9 @@ def test_batch_is_one_after_another_to_the_bit() -> None:
         correction.judge(a, b, h[2:], measured[2:3] - shown[2:], np.ones(1), 9.0)
         models.gnss_velocity(a, fixes.acceleration[k], 0.1, h, shown)
         correction.judge(a, b, h, measured[3:] - shown, np.ones(3), 9.0)
-        residual = np.array([altitude[k] - models.barometer(a, 0.0, h[0])])
-        correction.judge(a, b, h[:1], residual, noise[:1], 9.0)
+        head_m, unsure_m2 = models.head(a, b, np.zeros(6))
+        residual = np.array([altitude[k] - models.barometer(a, 0.0, head_m, h[0])])
+        unsure_m2 *= a[kernel.X_SUCTION] ** 2 + b[kernel.SUCTION, kernel.SUCTION]
+        correction.judge(a, b, h[:1], residual, noise[:1] + unsure_m2, 9.0)
     np.testing.assert_array_equal(x, lone_x)  # the compass was gated away
     np.testing.assert_array_equal(p, lone_p)

@@ -141,9 +141,30 @@ def test_row_of_gnss_velocity(axis: int) -> None:
 
 def test_row_of_barometer() -> None:
     x, scratch, h = random_state(np.random.default_rng(0)), np.empty(N), np.empty(N)
-    models.barometer(x, 0.02, h)
-    slope = _slope(x, lambda y: float(models.barometer(y, 0.02, scratch)))
+    models.barometer(x, 0.02, 7.0, h)
+    slope = _slope(x, lambda y: float(models.barometer(y, 0.02, 7.0, scratch)))
     np.testing.assert_allclose(h, slope, atol=1e-6)
+
+
+def test_head_is_what_a_tube_in_that_wind_shows_over_one_at_rest() -> None:
+    rng = np.random.default_rng(1)
+    x, p, wind = random_state(rng), random_covariance(rng), rng.normal(size=(2,)) * 5.0
+    about = rng.normal(size=(2, 2))
+    known = np.concatenate([wind, (about @ about.T).ravel()])
+    w = np.array([*wind, 0.0])
+
+    def shown(v: Array, w: Array) -> float:
+        return float((v - w) @ (v - w) - w @ w) / (2.0 * kernel.GRAVITY_M_S2)
+
+    head_m, unsure_m2 = models.head(x, p, known)
+    assert head_m == pytest.approx(shown(x[3:6], w))
+    steps = np.eye(3) * 1e-5
+    by_speed = [(shown(x[3:6] + d, w) - shown(x[3:6] - d, w)) / 2e-5 for d in steps]
+    by_wind = [(shown(x[3:6], w + d) - shown(x[3:6], w - d)) / 2e-5 for d in steps[:2]]
+    expected = by_speed @ p[3:6, 3:6] @ by_speed + by_wind @ about @ about.T @ by_wind
+    assert unsure_m2 == pytest.approx(expected, rel=1e-6)
+    x[3:6] = 0.0
+    assert models.head(x, p, known)[0] == 0.0  # standing in a wind shows none of it
 
 
 @pytest.mark.parametrize("seed", range(6))

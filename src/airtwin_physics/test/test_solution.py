@@ -57,7 +57,9 @@ def test_rows_are_the_equations_of_the_page(seed: int, lag: float) -> None:
     x = filter_states.random_state(rng)
     said, bent, sigma, accel = rng.normal(size=(4, 3))
     new, jitter, doubt, speed_sigma, swing = rng.uniform(0.0, 1.0, 5)
-    h, residual, variance, slope, shown = (np.empty(n) for n in [(3, kernel.N), 3, 3, (3, 29), 3])
+    h, residual, variance, slope, shown = (
+        np.empty(n) for n in [(3, kernel.N), 3, 3, (3, kernel.N), 3]
+    )
     v = x[kernel.X_VEL : kernel.X_VEL + 3]
 
     fill_place(x, lag, said, bent, sigma, (new, jitter, doubt), h, residual, variance)

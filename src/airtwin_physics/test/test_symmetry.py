@@ -70,7 +70,7 @@ def _body(x: Array, h: Array, shown: Array) -> int:
 
 
 def _barometer(x: Array, h: Array, shown: Array) -> int:
-    shown[0] = models.barometer(x, 0.0, h[0])
+    shown[0] = models.barometer(x, 0.0, 3.0, h[0])
     return 1
 
 
@@ -125,9 +125,9 @@ def test_corrections_teach_no_heading_where_the_covariance_is_carried_along(
 ) -> None:
     rng = np.random.default_rng(3)
     x = _x(rng)
-    p = np.diag(np.repeat([9.0, 4.0, 0.1, 1e-4, 0.01, 1.0], [3, 3, 3, 3, 3, 14]))
+    p = np.diag(np.repeat([9.0, 4.0, 0.1, 1e-4, 0.01, 1.0], [3, 3, 3, 3, 3, 15]))
     first = _known(x, p)
-    constants = np.concatenate([np.zeros(9), np.zeros(7), np.full(7, 1e9), np.full(29, 1e9)])
+    constants = np.concatenate([np.zeros(10), np.zeros(7), np.full(7, 1e9), np.full(30, 1e9)])
     step = np.concatenate([[0.02], 0.2 * np.ones(3), [0.3, -0.2, -9.8], np.zeros(4)])
     h, shown = np.zeros((3, N)), np.empty(3)
     for k in range(600):

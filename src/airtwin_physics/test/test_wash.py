@@ -143,3 +143,40 @@ def test_without_doppler_the_barometer_is_believed_at_least_as_claimed() -> None
         sizes.append((at_s, float(estimator._belief.sigma[6])))
     assert min(size for at_s, size in sizes if 35.0 < at_s < 44.0) > 0.6
     assert {size for at_s, size in sizes if at_s > 46.0} == {EstimatorConfig().barometer_noise_m}
+
+
+def _fast(
+    suction: float, config: EstimatorConfig, until_s: float = 1e3
+) -> tuple[Estimator, Array]:
+    """Return the errors down [m] of a weave at up to 18 m/s in still air; GNSS ends there."""
+    errors = simulate.Errors(barometer_m=0.2, barometer_suction=suction)
+    flight = simulate.fly(np.random.default_rng(5), 60.0, errors, gnss_hz=1.0, size=3.0)
+    estimator, off = Estimator(config), []
+    for sample in flight.samples:
+        at_s = (sample.stamp_ns - simulate.START_NS) * 1e-9
+        if isinstance(sample, GnssFix) and at_s > until_s:
+            continue
+        state = estimator.on(sample)
+        if state is not None and at_s > 15.0:
+            k = flight.index(state.stamp_ns)
+            down_m = flight.position[k, 2] - state.position_ned_m[2]
+            off.append((at_s, down_m, flight.velocity[k, 2] - state.velocity_ned_m_s[2]))
+    return estimator, np.array(off)
+
+
+@pytest.mark.parametrize("suction", [-0.4, 0.0, 0.4])
+def test_what_the_speed_takes_from_the_static_port_is_learnt(suction: float) -> None:
+    estimator, off = _fast(suction, EstimatorConfig())
+    assert estimator._belief.x[kernel.X_SUCTION] == pytest.approx(suction, abs=0.1)
+    assert np.sqrt(np.mean(off[:, 2] ** 2)) < 0.2
+
+
+@pytest.mark.parametrize(("known", "least_m", "most_m"), [(True, 0.0, 1.5), (False, 2.5, 9.0)])
+def test_learnt_suction_holds_the_height_when_gnss_is_gone(
+    known: bool, least_m: float, most_m: float
+) -> None:
+    """At 18 m/s it is 6.6 m; without the state the height would go along."""
+    none = EstimatorConfig(barometer_suction_sigma=1e-6, barometer_suction_walk=1e-9)
+    _, off = _fast(0.4, EstimatorConfig() if known else none, until_s=45.0)
+    usual_m = off[off[:, 0] < 45.0, 1].mean()
+    assert least_m < np.abs(off[off[:, 0] > 45.0, 1] - usual_m).max() < most_m

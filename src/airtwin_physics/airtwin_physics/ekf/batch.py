@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many filters in one call, on the kernels of one: for fleets and for Monte Carlo.
 
-x (n, 30), p (n, 29, 29), each aircraft as in ``kernel``; changed in place. ``due`` (n,) [bool]
+x (n, 31), p (n, 30, 30), each aircraft as in ``kernel``; changed in place. ``due`` (n,) [bool]
 says which aircraft have the measurement; ``nis`` gets the statistic of each, NaN where none was
 due, and what exceeds its limit is not fused.
 """
@@ -22,8 +22,8 @@ Mask = npt.NDArray[np.bool_]
 _predict = kernel.predict
 _judge, _spread = correction.judge, correction.spread
 _gnss_position, _gnss_velocity = models.gnss_position, models.gnss_velocity
-_barometer, _declination = models.barometer, models.magnetic_declination
-_N = kernel.N
+_barometer, _declination, _head = models.barometer, models.magnetic_declination, models.head
+_N, _X_SUCTION, _SUCTION = kernel.N, kernel.X_SUCTION, kernel.SUCTION
 
 
 class Fixes(NamedTuple):
@@ -38,7 +38,7 @@ class Fixes(NamedTuple):
 
 @njit(cache=True)
 def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
-    """Move n aircraft over one IMU step each; imu (n, 11), constants (52,)."""
+    """Move n aircraft over one IMU step each; imu (n, 11), constants (54,)."""
     for k in range(x.shape[0]):
         _predict(x[k], p[k], imu[k], constants)
 
@@ -74,13 +74,16 @@ def gnss(
 def barometer(
     x: Array, p: Array, altitude: Array, variance: Array, due: Mask, limit: float, nis: Array
 ) -> None:
-    """Fuse pressure altitudes (n,) [m] of now, variance (n,) [m^2]; nis (n,)."""
-    h, residual = np.empty((1, _N)), np.empty(1)
+    """Fuse pressure altitudes (n,) [m] of now, in still air; variance (n,) [m^2], nis (n,)."""
+    h, residual, noise, still = np.empty((1, _N)), np.empty(1), np.empty(1), np.zeros(6)
     for k in range(x.shape[0]):
         nis[k] = np.nan
         if due[k]:
-            residual[0] = altitude[k] - _barometer(x[k], 0.0, h[0])
-            nis[k] = _judge(x[k], p[k], h, residual, variance[k : k + 1], limit)[0]
+            head_m, unsure_m2 = _head(x[k], p[k], still)
+            residual[0] = altitude[k] - _barometer(x[k], 0.0, head_m, h[0])
+            suction2 = x[k, _X_SUCTION] ** 2 + p[k, _SUCTION, _SUCTION]
+            noise[0] = variance[k] + suction2 * unsure_m2
+            nis[k] = _judge(x[k], p[k], h, residual, noise, limit)[0]
 
 
 @njit(cache=True)

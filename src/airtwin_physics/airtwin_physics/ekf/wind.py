@@ -99,7 +99,7 @@ def drag(x: Array, law: Array, h: Array, predicted: Array) -> None:
     """Write what an accelerometer shows across the rotor discs, (2,) [m/s^2] FRD x and y.
 
     -c (1 + B_i |a_i|) a_i + accelerometer bias; c = exp(state) [1/s], a the velocity through the
-    air. h (2, 29): its rows without the gust.
+    air. h (2, 30): its rows without the gust.
 
     Source: PX4 v1.18, EKF2, ``drag_fusion.cpp``: a linear (rotors) and a quadratic (body) part,
     neither of which goes with the thrust. Here one factor scales both.
@@ -148,7 +148,7 @@ def drag_shown(
     residual: Array,
     variance: Array,
 ) -> None:
-    """Write rows h (2, 29), innovation (2,) [m/s^2] of the mean force since the last look, and
+    """Write rows h (2, 30), innovation (2,) [m/s^2] of the mean force since the last look, and
     its variance (2,) [m^2/s^4].
 
     watch: see ``steps``; noise [m/s^2] of it beside vibration and what is doubtful of the law;
@@ -178,7 +178,7 @@ def drag_shown(
 def winds(x: Array, p: Array, law: Array, out: Array) -> None:
     """Write wind now (2,) [m/s] NE, its covariance (2, 2), mean wind (2,), its covariance (2, 2).
 
-    x (30,) or more, P (29, 29). out (12,) or more.
+    x (31,) or more, P (30, 30). out (12,) or more.
     """
     wind = np.empty(N_BLOWN)
     share = np.exp(law[0] - x[X_DRAG])
@@ -214,7 +214,7 @@ def gusts(
 ) -> None:
     """Let gusts be as strong and as quick as the wind and the speed through it make them.
 
-    Writes SIGMA and TAU of the gust into ``constants`` (52,). intensity [-] multiplies the gusts
+    Writes SIGMA and TAU of the gust into ``constants`` (54,). intensity [-] multiplies the gusts
     of MIL-F-8785C. shown [s]: for so long drag has shown gusts since the last call. Their size is
     held against what was seen of them in the last ``_GUSTS_S`` by one step of expectation and
     maximisation (Shumway, Stoffer 1982): the variance of a gust is the mean of its square and of

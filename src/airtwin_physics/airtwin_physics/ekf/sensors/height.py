@@ -9,7 +9,7 @@ import numpy as np
 
 from airtwin_core.types import Barometer
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import kernel, models
+from airtwin_physics.ekf import kernel, models, wind
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.sensors.rest import Rest
 from airtwin_physics.ekf.source import Source
@@ -19,6 +19,7 @@ from airtwin_physics.ekf.wash import Sample, Wash
 
 _FRESH_S = 1.0
 _RUNAWAY = 5.0  # sigmas of two altitudes: the height that is believed leaves the barometer's
+_N_WINDS, _MEAN_WIND = 12, slice(6, 12)  # of ``wind.winds``
 _WASH = kernel.WANDER.index(kernel.WASH)  # its place in ``sigma``
 
 
@@ -31,6 +32,7 @@ class Height:
         self._rest = rest
         self.wash = Wash(config.barometer_noise_m, config.barometer_wash_s)
         self.barometer = Source("barometer", 1, config)
+        self._winds = np.zeros(_N_WINDS)
         self.start_over()
 
     def start_over(self) -> None:
@@ -38,6 +40,7 @@ class Height:
         self._started = False
         self._altitude_m, self._seen_s = float("nan"), NEVER_S
         self._parted = (NEVER_S, 0.0, 0.0)  # first refused: when, altitude, innovation [m]
+        self._head_seen_m = 0.0  # the largest while something else showed the speed
         self.wash.start_over()
         self._belief.sigma[_WASH] = self.wash.size_m
         self.climb_s = NEVER_S  # when something else last showed the speed down
@@ -63,16 +66,20 @@ class Height:
         if source.unusable(at_s, lag_s, sample.altitude_m, belief):
             return
         self._altitude_m, self._seen_s = sample.altitude_m, at_s
-        self._learn(at_s, sample.altitude_m - belief.x.item(kernel.X_VEL + 2) * lag_s)
+        head_m, unsure_m2 = self._head(at_s)
+        suction = belief.x.item(kernel.X_SUCTION)
+        climbed_m = belief.x.item(kernel.X_VEL + 2) * lag_s
+        self._learn(at_s, sample.altitude_m - climbed_m - suction * head_m)
         h = np.empty((1, kernel.N))
-        residual = sample.altitude_m - models.barometer(belief.x, lag_s, h[0])
+        residual = sample.altitude_m - models.barometer(belief.x, lag_s, head_m, h[0])
         if not self._started:
             belief.tie_barometer(residual)
             self._started = True
             source.gate.open(at_s)
             source.tally.fused(sample.stamp_ns)
             return
-        left, noise = np.array([residual]), np.array([c.barometer_noise_m**2])
+        unsure_m2 *= suction**2 + belief.p.item(kernel.SUCTION, kernel.SUCTION)
+        left, noise = np.array([residual]), np.array([c.barometer_noise_m**2 + unsure_m2])
         # beside GNSS its corrections move nothing level that counts
         alone, was_shut = self._alone(at_s), source.gate.shut_since_s is not None
         if source.judge(belief, h, left, noise, at_s, sample.stamp_ns, north=not alone):
@@ -89,6 +96,21 @@ class Height:
             else:
                 belief.tie_barometer(residual)
             source.take_back(at_s)
+
+    def _head(self, at_s: float) -> tuple[float, float]:
+        """Return the dynamic pressure as a height [m], and its variance [m^2].
+
+        While nothing else shows the speed no more of it than was seen before: an IMU that carries
+        the speed away must not explain by it why the barometer does not follow.
+        """
+        x, p = self._belief.x, self._belief.p
+        wind.winds(x, p, self._belief.wind.law, self._winds)
+        head_m, unsure_m2 = models.head(x, p, self._winds[_MEAN_WIND])
+        if self._alone(at_s):
+            most_m = self._head_seen_m
+            return min(max(head_m, -most_m), most_m), min(unsure_m2, most_m**2)
+        self._head_seen_m = max(self._head_seen_m, abs(head_m))
+        return head_m, unsure_m2
 
     def _alone(self, at_s: float) -> bool:
         """Return whether nothing else has shown the speed down lately."""
