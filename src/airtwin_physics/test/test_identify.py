@@ -314,3 +314,12 @@ def test_lost_imu_samples_end_the_block():
     whole, broken = pitching(0.0), pitching(0.0, lost=range(200, 205))
     assert broken[1].refused["IMU gap"] == whole[1].refused.get("IMU gap", 0) + 1
     assert len(broken[0]) in (len(whole[0]) - 1, len(whole[0]) - 2)
+
+
+def test_speeds_of_another_unit_are_not_believed():
+    """PX4's Gazebo bridge publishes rad/s as esc_rpm: by them an x500 weighed 0.2 kg."""
+    speed = np.pi / 30.0 * 660.0
+    taken, blocks = hovering("x500", [0.6] * 4, told_rad_s=speed)
+    plain, _ = hovering("x500", [0.6] * 4)
+    assert np.array_equal(taken, plain)
+    assert blocks.esc_ratio == pytest.approx(np.pi / 30.0)

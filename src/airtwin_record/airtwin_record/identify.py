@@ -23,7 +23,7 @@ from airtwin_physics.estimator import Estimator
 from airtwin_physics.identify import changes, prior, rows, verdict
 from airtwin_physics.identify import fit as fitting
 from airtwin_physics.identify.aircraft_text import Change, rewritten
-from airtwin_physics.identify.blocks import HEIGHT_UNKNOWN, Blocks
+from airtwin_physics.identify.blocks import ESC_MOST, HEIGHT_UNKNOWN, Blocks
 from airtwin_physics.identify.config import IdentifyConfig
 from airtwin_physics.identify.level_wind import explained
 from airtwin_physics.warm import warm_up
@@ -145,10 +145,16 @@ def _noted(flights: list[FlightBlocks], seen: list[changes.Seen]) -> tuple[str, 
     notes = []
     for flight, one in zip(flights, seen, strict=True):
         if abs(flight.esc_ratio - 1.0) > _ESC_APART:
+            far = not 1.0 / ESC_MOST < flight.esc_ratio < ESC_MOST
+            what = (
+                "were not believed"
+                if far
+                else "were believed: wrong if their number of poles is, which makes thrust over "
+                "mass wrong by the square"
+            )
             notes.append(
                 f"{flight.name}: ESCs tell {flight.esc_ratio:.2f} times the rotor speeds of the "
-                "commands by the file, and were believed: wrong if their number of poles is, "
-                "which makes thrust over mass wrong by the square"
+                f"commands by the file, and {what}"
             )
         if one.strange:
             notes.append(f"{flight.name}: {one.strange}")

@@ -52,6 +52,7 @@ _FULL_MAX = 0.2  # share of a block at a limit, beyond which it teaches less
 _FULL_SIGMA = 0.2  # of such a rotor's thrust: speed per volt is an estimate, good to a tenth
 _GAP = 3.5  # usual steps without an IMU sample: what the commands did meanwhile nobody integrates
 _USUAL = 0.02  # share of one step in the usual one
+ESC_MOST = 2.0  # ratio of told to foreseen speeds that battery, propeller or poles can make
 _ESC_MEMORY_S = 3.0  # ESCs' speeds against those of the commands: jitter is out, sag is not
 
 
@@ -238,6 +239,8 @@ class Blocks:
     def _on_speeds(self, sample: RotorSpeeds) -> None:
         """Take the ESC's word for what the lag only guesses, and go on from it at its scale.
 
+        But not where it is of another unit: PX4's Gazebo bridge publishes rad/s as esc_rpm.
+
         Commands lead to another speed than the file's where battery, propeller or file differ. If
         only the samples themselves were believed, speeds between them would be of two scales.
         """
@@ -245,9 +248,7 @@ class Blocks:
         told = np.full(n, np.nan)
         given = sample.speed_rad_s[:n]
         told[: given.size] = given
-        speeds = self._state[wide : wide + n]
         good = np.isfinite(told) & (told >= 0.0)
-        speeds[good] = told[good]
         if not self._commands:
             return
         commanded = self._commands[0][1]
@@ -261,6 +262,10 @@ class Blocks:
         self._foreseen = self._foreseen * fades + counts * foreseen[turns].sum()
         if self._foreseen[0] > 0.0:
             scale = self._told[0] / self._foreseen[0]
+            if not 1.0 / ESC_MOST < scale < ESC_MOST:
+                self._turning = self.craft
+                return
+            self._state[wide : wide + n][good] = told[good]
             rotors = self.craft.rotors.copy()
             rotors[:, [SPEED_MIN, SPEED_MAX]] *= scale
             per_volt = self.craft.speed_per_volt * scale
