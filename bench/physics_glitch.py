@@ -53,7 +53,7 @@ FILE = "f450_glitch_log.zip"
 BAD_M, SPEED_MAX_M_S = 10.0, 20.0
 SETTLE_S = 20.0
 WINDOW_S = 5.0  # a gap of so long between bad fixes ends an episode, too
-EARLIER_S = (85.0, 65.0, 45.0)  # hover, fast along, turning; each time half a minute is left
+EARLIER_S = (85.0, 65.0, 45.0)  # in a hover, a turn, fast along; half a minute is left after it
 
 
 def measure(data: Dataset, published: Sequence[TwinState]) -> dict[str, Any]:

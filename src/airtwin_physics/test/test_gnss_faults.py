@@ -6,12 +6,13 @@ Real receivers: test/test_real_receivers.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from airtwin_core.types import GnssFix, Imu, Origin
+from airtwin_core.types import Array, GnssFix, Health, Imu, Origin
 from airtwin_physics.config import EstimatorConfig
 from airtwin_physics.ekf import receiver
 from airtwin_physics.estimator import Estimator
@@ -159,20 +160,48 @@ def test_an_accelerometer_that_goes_wrong_is_not_the_receivers_fault():
     assert late[-1].accel_bias_frd_m_s2[2] == pytest.approx(-4.0, abs=0.7)
 
 
-@pytest.mark.parametrize("seed", [31, 33])
-def test_a_doppler_that_is_stuck_costs_the_place_only_until_nothing_else_is_left(seed):
-    flight = simulate.fly(np.random.default_rng(seed), 150.0)
-    stuck = [
-        replace(s, velocity_ned_m_s=np.zeros(3))
+def _doppler(flight: simulate.Flight, shown: Callable[[GnssFix], Array]) -> simulate.Flight:
+    """Return the flight with another velocity in its fixes from 15 s on."""
+    samples = [
+        replace(s, velocity_ned_m_s=shown(s))
         if isinstance(s, GnssFix) and faults.seconds(s.stamp_ns) > 15.0
         else s
         for s in flight.samples
     ]
-    states = faults.fly(replace(flight, samples=stuck))
+    return replace(flight, samples=samples)
+
+
+@pytest.mark.parametrize("seed", [31, 33])
+def test_a_doppler_that_lies_costs_the_place_only_until_nothing_else_is_left(seed):
+    """It shows rest in flight: which of the two is wrong, place and Doppler do not tell."""
+    flight = simulate.fly(np.random.default_rng(seed), 150.0)
+    rng = np.random.default_rng(seed)
+    states = faults.fly(_doppler(flight, lambda _: rng.normal(0.0, 0.02, 3)))
     assert _said(states, receiver.ITSELF)
     missed = faults.misses(flight, faults.during(states, 120.0))
     # of four seeds 22 to 107 m; doubted as a whole it was 58 to 316 m
     assert np.hypot(missed[:, 0], missed[:, 1]).max() < 80.0
+
+
+@pytest.mark.parametrize("at_m_s", [np.zeros(3), np.array([2.0, -1.0, 0.3])])
+def test_a_doppler_that_is_stuck_to_the_bit_costs_nothing_but_itself(at_m_s):
+    flight = simulate.fly(np.random.default_rng(33), 60.0)
+    states = faults.fly(_doppler(flight, lambda _: at_m_s))
+    missed = faults.misses(flight, faults.during(states, 15.0))
+    assert np.hypot(missed[:, 0], missed[:, 1]).max() < 5.0  # 2.7 m; 63 m where it was believed
+    health = {h.source: h.health for h in states[-1].health}
+    assert health["gnss_velocity"] is Health.STUCK
+    assert health["gnss_position"] is Health.GOOD
+    assert not faults.resets(states)
+
+
+def test_a_place_that_jumps_beside_a_stuck_doppler_is_still_refused():
+    flight = simulate.fly(np.random.default_rng(33), 40.0)
+    moved = faults.shown(flight, faults.jump(np.array([60.0, 0.0, 0.0]), 30.0))
+    states = faults.fly(_doppler(moved, lambda _: np.zeros(3)))
+    missed = faults.misses(flight, faults.during(states, 30.0))
+    assert np.hypot(missed[:, 0], missed[:, 1]).max() < 10.0
+    assert not faults.resets(states)
 
 
 def test_an_origin_told_in_flight_is_no_jump_of_the_receiver():

@@ -27,6 +27,7 @@ from airtwin_physics.ekf.sensors.solution import (
     place_rows,
     speed_rows,
 )
+from airtwin_physics.ekf.source import STUCK
 from airtwin_physics.ekf.tally import LATE_MAX_S, TOO_LATE
 
 import filter_states  # isort: skip
@@ -46,7 +47,9 @@ class Scene:
         self.border = Border(CONFIG, self.belief, self.anchor, ImuTrack(CONFIG))
         self.anchor.take(FIX, 99.0, None)
 
-    def solve(self, fix: GnssFix, lag_s: float = 0.0, stuck: str = "") -> Solution:
+    def solve(
+        self, fix: GnssFix, lag_s: float = 0.0, stuck: tuple[str, str] = ("", "")
+    ) -> Solution:
         return self.border.solve(fix, 100.0, lag_s, stuck=stuck, located=True)
 
 
@@ -124,8 +127,10 @@ def test_what_cannot_be_used_is_no_number(
 
 def test_late_and_stuck_fixes_say_nothing_at_all() -> None:
     assert Scene().solve(FIX, lag_s=LATE_MAX_S + 0.01).no_place == TOO_LATE
-    stuck = Scene().solve(FIX, stuck="stuck")
-    assert (stuck.no_place, stuck.no_speed) == ("stuck", "stuck")
+    stuck = Scene().solve(FIX, stuck=(STUCK, ""))
+    assert (stuck.no_place, stuck.no_speed) == (STUCK, STUCK)
+    doppler = Scene().solve(FIX, stuck=("", STUCK))
+    assert (doppler.no_place, doppler.no_speed) == ("", STUCK)
 
 
 def test_after_an_impact_the_place_counts_and_the_speed_waits() -> None:
@@ -136,7 +141,7 @@ def test_after_an_impact_the_place_counts_and_the_speed_waits() -> None:
     assert (said.no_place, said.no_speed) == ("", BEFORE_IMPACT)
     for at_s in np.arange(100.1, 102.0, 0.1):  # an IMU that rattles is no excuse for long
         scene.belief.watch[steps.STRUCK] = at_s
-        said = scene.border.solve(FIX, at_s, 0.0, stuck="", located=True)
+        said = scene.border.solve(FIX, at_s, 0.0, stuck=("", ""), located=True)
     assert not said.struck
     assert said.no_speed == ""
 

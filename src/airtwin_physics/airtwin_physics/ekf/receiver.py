@@ -128,7 +128,7 @@ class Look:
     acceleration; ``believed`` (3,): the filter's velocity [m/s]; ``altitude_m``: by pressure, NaN
     without; ``outvoted``: barometer and filter agree on the height, and not with the receiver;
     ``refused``: how far the filter's velocity and that of the fix before were apart, as a share
-    of what its gate passes [-].
+    of what its gate passes [-]; ``stuck``: whether its Doppler is.
     """
 
     when_s: float
@@ -143,6 +143,7 @@ class Look:
     altitude_m: float
     outvoted: bool
     refused: float = 0.0
+    stuck: bool = False
 
 
 class Receiver:
@@ -168,6 +169,7 @@ class Receiver:
         self._patience_s = 0.0  # that record at the tear
         self._credit_s = 0.0  # for how long it agreed with the filter since
         self._at_s, self._step_s = NEVER_S, 0.0  # of the newest fix
+        self._stuck = False  # its Doppler
         self._velocity = [0.0, 0.0, 0.0]
         self._above_m = float("nan")  # usual height over pressure altitude
         self._across, self._up = Trail(0, 1), Trail(2)
@@ -199,6 +201,9 @@ class Receiver:
 
     def take(self, look: Look) -> None:
         """Judge by one more fix; those out of order are passed over."""
+        if look.stuck and not self._stuck:
+            self._acquit()
+        self._stuck = look.stuck
         at_s, before, velocity = look.when_s, self._velocity, look.velocity.tolist()
         step_s = at_s - self._at_s
         if -_GAP_S < step_s <= 0.0:
@@ -246,6 +251,15 @@ class Receiver:
             self._across.begin()
         else:
             self._up.begin()
+
+    def _acquit(self) -> None:
+        """Believe all that its own Doppler accused: that is stuck, and speaks for itself alone."""
+        self.place.trust()
+        self.speed.trust()
+        if self.torn != BY_BAROMETER:
+            self.height.trust()
+            self.torn = ""
+        self._begin()
 
     def _against_itself(self, look: Look, turned: list[float]) -> tuple[float, float]:
         """Hold place against the integral of Doppler; return shares of the bounds [-]: across, up.

@@ -18,6 +18,7 @@ from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S, RESET, TOO_LATE, Tall
 if TYPE_CHECKING:
     from airtwin_physics.ekf.belief import Belief
 
+STUCK = "stuck"
 RECOVERED_S = 10.0  # for so long a recovery is spoken of
 _SHUT_S = 1.0  # a gate shut for so long makes a source rejected
 _STUCK_S = 2.0  # the same to the bit for so long, in motion
@@ -170,7 +171,7 @@ class Source:
             self._last = value
             self._since_s = at_s
         self._is_stuck = at_s - self._since_s > _STUCK_S
-        return "stuck" if self._is_stuck else ""
+        return STUCK if self._is_stuck else ""
 
     def unusable(self, at_s: float, lag_s: float, value: object, belief: Belief) -> bool:
         """Note one sample; count and return true if it is too late or stuck."""

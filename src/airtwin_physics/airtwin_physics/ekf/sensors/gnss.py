@@ -27,7 +27,7 @@ from airtwin_physics.ekf.sensors.solution import (
     place_rows,
     speed_rows,
 )
-from airtwin_physics.ekf.source import Gate, Source
+from airtwin_physics.ekf.source import STUCK, Gate, Source
 from airtwin_physics.ekf.steps import ACCELERATION, CORRECTED, TURNED
 from airtwin_physics.ekf.tally import RESET
 
@@ -98,10 +98,7 @@ class Gnss:
 
     def fuse(self, fix: GnssFix, at_s: float, lag_s: float, others: Others) -> Solution:
         """Fuse position and velocity of one fix, each with its own gate; return what it said."""
-        if fix.velocity_ned_m_s is not None:
-            self.velocity.seen_s = at_s
-        place = (fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
-        stuck = self.position.stuck(at_s, place, self._belief)
+        stuck = self._stuck(fix, at_s)
         said = self._border.solve(fix, at_s, lag_s, stuck=stuck, located=self.started)
         self._judge(said, others)
         # velocity first: a first position is carried along it to the time of the belief
@@ -110,6 +107,14 @@ class Gnss:
         if (across if said.no_speed else moves) and not said.struck:
             self.receiver.agreed(place=across)
         return said
+
+    def _stuck(self, fix: GnssFix, at_s: float) -> tuple[str, str]:
+        """Return why place and speed are no measurements though the fix is fresh."""
+        place = (fix.latitude_deg, fix.longitude_deg, fix.altitude_amsl_m)
+        stuck, velocity = self.position.stuck(at_s, place, self._belief), fix.velocity_ned_m_s
+        if velocity is None:
+            return stuck, ""
+        return stuck, self.velocity.stuck(at_s, tuple(velocity.tolist()), self._belief)
 
     # --- receiver -------------------------------------------------------------------------------
 
@@ -121,13 +126,14 @@ class Gnss:
             return
         if said.no_place or not self.started:
             return
-        now, accel = self._belief.velocity_ned_m_s, watch[ACCELERATION]
+        now, accel, tally = self._belief.velocity_ned_m_s, watch[ACCELERATION], self.velocity.tally
         believed = now - accel * said.lag_s
         look = Look(
             when_s=said.true_s,
             place=said.place,
             velocity=believed if said.no_speed else said.velocity,
             doppler=not said.no_speed,
+            stuck=said.no_speed == STUCK,
             claim=(said.sigma.item(0), said.sigma.item(2), said.speed_sigma),
             inertial=believed - watch[CORRECTED],
             turned_rad=watch.item(TURNED),
@@ -135,7 +141,7 @@ class Gnss:
             believed=believed,
             altitude_m=others.altitude_m + now.item(2) * said.lag_s,
             outvoted=others.height_backed and not self._height_passes,
-            refused=math.sqrt(self.velocity.tally.nis / self.velocity.gate.limit),
+            refused=0.0 if said.no_speed else math.sqrt(tally.nis / self.velocity.gate.limit),
         )
         receiver.take(look)
         imu_alone = others.height_shut_s > _SHUT_S and receiver.level

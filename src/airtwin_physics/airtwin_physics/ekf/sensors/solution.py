@@ -114,20 +114,23 @@ class Border:
         self._impacts = Impacts()
 
     def solve(
-        self, fix: GnssFix, at_s: float, lag_s: float, *, stuck: str, located: bool
+        self, fix: GnssFix, at_s: float, lag_s: float, *, stuck: tuple[str, str], located: bool
     ) -> Solution:
-        """Return a fix as it can be used; stuck: why its place is none, located: a place is known.
+        """Return a fix as it can be used.
+
+        stuck: why its place and its speed are the same as ever, "" if not; located: whether the
+        filter knows a place.
 
         Where fixes have shown the origin wrong, it moves to where the belief fits them.
         """
         c, belief, track = self._config, self._belief, self._track
-        fault = TOO_LATE if lag_s > LATE_MAX_S else place_fault(fix, c) or stuck
+        fault = TOO_LATE if lag_s > LATE_MAX_S else place_fault(fix, c) or stuck[0]
         if not fault:
             then = belief.position_ned_m - belief.velocity_ned_m_s * lag_s
             near = self._anchor.take(fix, at_s - lag_s, then if located else None)
             fault = "" if near else FAR
         struck = self._impacts.near(at_s, belief.watch, c.gnss_delay_max_s)
-        no_speed = fault or speed_fault(fix, c) or (BEFORE_IMPACT if struck else "")
+        no_speed = fault or speed_fault(fix, c) or stuck[1] or (BEFORE_IMPACT if struck else "")
         place = _NOWHERE if fault else self._anchor.to_ned(fix)
         velocity = fix.velocity_ned_m_s
         if no_speed or velocity is None:
