@@ -317,7 +317,7 @@ def test_lost_imu_samples_end_the_block():
 
 
 def test_speeds_of_another_unit_are_not_believed():
-    """PX4's Gazebo bridge publishes rad/s as esc_rpm: by them an x500 weighed 0.2 kg."""
+    """PX4's Gazebo bridge publishes rad/s as esc_rpm: an x500 would weigh a hundredth."""
     speed = np.pi / 30.0 * 660.0
     taken, blocks = hovering("x500", [0.6] * 4, told_rad_s=speed)
     plain, _ = hovering("x500", [0.6] * 4)

@@ -89,6 +89,7 @@ class BatteryConfig:
 # next one. Capacity moves with temperature, current and age (or it is the next pack of that kind:
 # less doubt would not see that, more takes diffusion for a smaller pack, see the README); the
 # chart's error is that of the fit, and holds most of the slow polarisation that its discharge had.
+# What half and twice of each cost: README.
 LEARNED = BatteryConfig(
     capacity_share=0.08,
     chart_spread=0.1,

@@ -59,7 +59,7 @@ class IdentifyConfig:
     sure: float = 0.99  # [-] probability at which a rotor is named, or the file called strange
 
     # whether some rotor was weak before anybody looked is a coin's toss: who asks has a reason.
-    # with 0.04 a centre of mass beside a rotor that had lost 20 % was 2 sigmas rms off
+    # with 0.04 a centre of mass beside a rotor that had lost 20 % was 2 sigmas rms off; README
     damaged: float = 0.5  # [-] of aircraft
 
     # noise of one block beyond what the IMU's own spread says
