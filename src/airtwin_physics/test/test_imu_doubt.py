@@ -146,6 +146,18 @@ def test_what_repeats_itself_to_the_bit_in_motion_is_stuck(name: str) -> None:
     assert conceited_s(flight, states) < 1.0
 
 
+def test_what_rests_on_its_back_by_px4_too_is_told_and_believed() -> None:
+    flight = flown(13, seconds=9.0, rest_s=10.0)
+    over = np.array([0.0, 1.0, 0.0, 0.0])
+    samples = [
+        replace(s, q_ned_frd=over) if isinstance(s, Attitude) else s
+        for s in wrong(flight.samples, force=FORCES["down is up"], from_s=0.0)
+    ]
+    states = run(Estimator(), samples)
+    assert "on its back" in states[-1].notice
+    assert states[-1].aligned
+
+
 def test_an_imu_that_is_right_again_is_believed_again() -> None:
     flight = flown(8, seconds=60.0)
     samples = wrong(flight.samples, force=FORCES["down is up"], to_s=WRONG_S + 1.5)

@@ -18,7 +18,7 @@ from airtwin_physics.ekf.sensors.height import Height
 from airtwin_physics.ekf.sensors.pose import Pose
 from airtwin_physics.ekf.sensors.rest import Rest
 from airtwin_physics.ekf.sensors.solution import speed_fault
-from airtwin_physics.ekf.source import RECOVERED_S, Source, moves
+from airtwin_physics.ekf.source import RECOVERED_S, Gate, Source, moves
 from airtwin_physics.ekf.tally import LATE_MAX_S, NEVER_S
 
 _UNAIDED_S = 1.0
@@ -173,6 +173,8 @@ class Sensors:
         ]
         if self.imu.said:
             words.insert(0, f"IMU doubted: {self.imu.said}")
+        elif self.imu.inverted:
+            words.append("on its back, or its IMU is mounted otherwise than told (SENS_BOARD_ROT)")
         receiver = self.gnss.receiver
         if receiver.torn:
             words.append(f"GNSS doubted: {receiver.torn}")
@@ -232,8 +234,9 @@ class Sensors:
         )
 
     def horizontal(self, since_s: float) -> bool:
-        """Return whether something has shown the horizontal position since."""
-        return self.gnss.xy.passed_s > since_s or self.pose.position.gate.passed_s > since_s
+        """Return whether something has shown the horizontal position since, undisputed."""
+        shown = self.gnss.xy.passed_s > since_s and not self._disputed(self.gnss.xy, since_s)
+        return shown or self.pose.position.gate.passed_s > since_s
 
     def vertical(self, since_s: float) -> bool:
         """Return whether something has shown the height since."""
@@ -241,5 +244,12 @@ class Sensors:
         return barometer or self.gnss.z.passed_s > since_s or self.pose.height_s > since_s
 
     def velocity(self, since_s: float) -> bool:
-        """Return whether something has shown the velocity since."""
-        return self.rest.passed_s > since_s or self._moved_s() > since_s
+        """Return whether something has shown the velocity since, undisputed."""
+        gate = self.gnss.velocity.gate
+        shown = self._moved_s() > since_s and not self._disputed(gate, since_s)
+        return shown or self.rest.passed_s > since_s
+
+    def _disputed(self, gate: Gate, since_s: float) -> bool:
+        """Return whether a receiver of one piece has contradicted the filter for a while."""
+        at_s = since_s + self._config.valid_s
+        return self.gnss.receiver.heard and gate.shut_for_s(at_s) > _UNAIDED_S

@@ -91,7 +91,10 @@ class _Push(NamedTuple):
 
 
 class ImuDoubt:
-    """What speaks against one aircraft's IMU; ``said``: that in words, "" while it is believed."""
+    """What speaks against one aircraft's IMU; ``said``: that in words, "" while it is believed.
+
+    ``inverted``: it rests upside down, or the IMU does.
+    """
 
     def __init__(self, track: ImuTrack, patience_s: float) -> None:
         """patience_s: borne out for so long it is believed again."""
@@ -114,6 +117,7 @@ class ImuDoubt:
         self._repeats: dict[str, tuple[bytes, float]] = {}  # newest value, since when
         self._at_rest = self._astray = self._accused = ""
         self.said = ""
+        self.inverted = False
 
     def turned_over(self) -> None:
         """Believe what it pushed towards: it was the heading that was wrong."""
@@ -182,6 +186,7 @@ class ImuDoubt:
         """Hold the accelerometer against gravity; standing: on the ground, and quiet."""
         if not standing:
             self._resting_s = NEVER_S
+            self.inverted = False
             return
         if self._resting_s == NEVER_S:
             self._resting_s = at_s
@@ -190,6 +195,7 @@ class ImuDoubt:
         self._astray, before, fault = "", self._at_rest, ""
         force = self._track.mean_force_frd
         size = float(np.linalg.norm(force))
+        self.inverted = force.item(2) > 0.5 * size
         if abs(size - GRAVITY_M_S2) > _FORCE_OFF_M_S2:
             fault = f"accelerometer shows {size:.1f} m/s^2 at rest (unit or scale?)"
         elif px4 is not None:

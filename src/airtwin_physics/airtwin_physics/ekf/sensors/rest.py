@@ -62,13 +62,14 @@ class Rest:
         if min(abs(self._way), abs(self._gone)) < BOUND * place_m:
             return
         self.carried = True
-        x, p = self._belief.x, self._belief.p
-        for axis in range(2):  # rest was wrong, so was what had been read off it
-            x[kernel.X_VEL + axis] = said.velocity[axis]
-            x[kernel.X_GNSS + axis] = 0.0
-            correction.forget(p, kernel.VEL + axis, said.speed_sigma**2)
-            correction.forget(p, kernel.POS + axis, (BOUND * place_m) ** 2)
-            correction.forget(p, kernel.GNSS + axis, place_m**2)
+        belief = self._belief
+        variance = np.full(3, said.speed_sigma**2)
+        measured = np.array([*said.velocity[:2], belief.velocity_ned_m_s[2]])
+        belief.take_velocity(measured, variance)  # what was read off rest is doubted, too
+        for axis in range(2):
+            belief.x[kernel.X_GNSS + axis] = 0.0
+            correction.forget(belief.p, kernel.POS + axis, (BOUND * place_m) ** 2)
+            correction.forget(belief.p, kernel.GNSS + axis, place_m**2)
 
     def fuse(
         self, at_s: float, *, still: bool, on_ground: bool, unaided: bool, bridged: bool
