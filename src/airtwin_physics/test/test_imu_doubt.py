@@ -146,12 +146,17 @@ def test_what_repeats_itself_to_the_bit_in_motion_is_stuck(name: str) -> None:
     assert conceited_s(flight, states) < 1.0
 
 
-def test_what_rests_on_its_back_by_px4_too_is_told_and_believed() -> None:
+ON_ITS_SIDE = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])  # R_frd_level
+ON_ITS_BACK = np.diag([1.0, -1.0, -1.0])
+
+
+@pytest.mark.parametrize("over", [ON_ITS_SIDE, ON_ITS_BACK])
+def test_what_lies_otherwise_than_it_stands_by_px4_too_is_told_and_believed(over: Array) -> None:
     flight = flown(13, seconds=9.0, rest_s=10.0)
-    over = np.array([0.0, 1.0, 0.0, 0.0])
+    q = Rotation.from_matrix(over.T).as_quat(scalar_first=True)
     samples = [
-        replace(s, q_ned_frd=over) if isinstance(s, Attitude) else s
-        for s in wrong(flight.samples, force=FORCES["down is up"], from_s=0.0)
+        replace(s, q_ned_frd=q) if isinstance(s, Attitude) else s
+        for s in wrong(flight.samples, force=over, from_s=0.0)
     ]
     states = run(Estimator(), samples)
     assert "on its back" in states[-1].notice

@@ -174,7 +174,9 @@ class Sensors:
         if self.imu.said:
             words.insert(0, f"IMU doubted: {self.imu.said}")
         elif self.imu.inverted:
-            words.append("on its back, or its IMU is mounted otherwise than told (SENS_BOARD_ROT)")
+            words.append(
+                "on its back or side, or its IMU is mounted otherwise than told (SENS_BOARD_ROT)"
+            )
         receiver = self.gnss.receiver
         if receiver.torn:
             words.append(f"GNSS doubted: {receiver.torn}")

@@ -93,7 +93,7 @@ class _Push(NamedTuple):
 class ImuDoubt:
     """What speaks against one aircraft's IMU; ``said``: that in words, "" while it is believed.
 
-    ``inverted``: it rests upside down, or the IMU does.
+    ``inverted``: it rests on its back or side, or the IMU does; tailsitters stand on their tail.
     """
 
     def __init__(self, track: ImuTrack, patience_s: float) -> None:
@@ -109,6 +109,7 @@ class ImuDoubt:
         self._turns, self._pushes, self._tilts = (Doubt(self._patience_s) for _ in range(3))
         self._before: Attitude | None = None
         self._before_s = self._pushed_s = NEVER_S
+        self._sinks = False  # it is contradicted in down, where no heading matters
         self._to_ned = np.eye(3)  # R_ned_frd: tilt by PX4, heading by the filter
         self._velocity = np.zeros(3)  # by the accelerometer, up to _before
         self._hidden = 0.0  # its variance
@@ -120,7 +121,9 @@ class ImuDoubt:
         self.inverted = False
 
     def turned_over(self) -> None:
-        """Believe what it pushed towards: it was the heading that was wrong."""
+        """Take back what a wrong heading accounts for, which is nothing down."""
+        if self._sinks:
+            return
         self._pushes = Doubt(self._patience_s)
         self._apart.clear()
         self._accused = ""
@@ -180,6 +183,8 @@ class ImuDoubt:
             allowed = BOUND * noise + _PUSH_M_S2 * span_s + 2.0 * _DELAY_S * swing
             share = math.dist(now.apart, then.apart) / allowed
             self._pushes.weigh(share, at_s - apart[-1].at_s, at_s)
+            sinks = abs(float(now.apart[2] - then.apart[2])) > allowed
+            self._sinks = sinks or (self._sinks and self._pushes.torn)
         apart.append(now)
 
     def rest(self, at_s: float, *, standing: bool, px4: Attitude | None) -> None:
@@ -195,7 +200,7 @@ class ImuDoubt:
         self._astray, before, fault = "", self._at_rest, ""
         force = self._track.mean_force_frd
         size = float(np.linalg.norm(force))
-        self.inverted = force.item(2) > 0.5 * size
+        self.inverted = force.item(2) > 0.5 * size or abs(force.item(1)) > 0.8 * size
         if abs(size - GRAVITY_M_S2) > _FORCE_OFF_M_S2:
             fault = f"accelerometer shows {size:.1f} m/s^2 at rest (unit or scale?)"
         elif px4 is not None:
