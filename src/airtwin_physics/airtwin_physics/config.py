@@ -73,6 +73,8 @@ class EstimatorConfig:
     drag_sigma: float = 0.8  # [-] of its logarithm without an aircraft file: 0.07 to 0.33
     drag_file_sigma: float = 0.25  # [-] of its logarithm with one: files are estimates too
     drag_walk: float = 0.005  # [1/sqrt(s)] of its logarithm
+    thrust_lean_sigma: float = 0.015  # [-] each of x, y; a real X500 leans by 0.02 to 0.03
+    thrust_lean_walk: float = 3e-4  # [1/sqrt(s)] rotors share the load in another way
     drag_quadratic_1_m: float = 0.006  # [1/m] half air density over a ballistic 100 kg/m^2
     drag_noise_m_s2: float = 0.6  # [m/s^2] of 40 ms beyond vibration, gusts; EKF2: sqrt(2.5)
     wind_walk: float = 0.05  # [m/s/sqrt(s)] of the mean wind; EKF2_WIND_NSD

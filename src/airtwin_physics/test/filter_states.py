@@ -10,7 +10,7 @@ from airtwin_core.types import Array
 from airtwin_physics.ekf import kernel
 
 N = kernel.N
-DENSITY = np.array([1.5e-3, 3.5e-2, 1e-4, 3e-4, 0.05, 0.1, 0.005, 0.001, 0.5, 0.01])
+DENSITY = np.array([1.5e-3, 3.5e-2, 1e-4, 3e-4, 0.05, 0.1, 0.005, 0.001, 0.5, 0.01, 3e-4])
 SIGMA = np.array([0.8, 0.8, 1.2, 0.15, 1.5, 1.5, 0.7])
 TAU = np.array([60.0, 60.0, 60.0, 100.0, 5.0, 5.0, 1.5])
 CAP = np.full(N, 1e12)
@@ -18,7 +18,7 @@ CONSTANTS = np.concatenate([DENSITY, SIGMA, TAU, CAP])
 
 
 def random_state(rng: np.random.Generator) -> Array:
-    """Return x (31,)."""
+    """Return x (33,)."""
     x = rng.normal(size=kernel.N_NOMINAL)
     x[0:3] *= 100.0
     x[3:6] *= 10.0
@@ -31,7 +31,7 @@ def random_state(rng: np.random.Generator) -> Array:
 
 
 def random_covariance(rng: np.random.Generator) -> Array:
-    """Return P (30, 30), all errors correlated."""
+    """Return P (32, 32), all errors correlated."""
     a = rng.normal(size=(N, N)) * np.array(
         [1.0] * 3
         + [0.3] * 3
@@ -41,7 +41,7 @@ def random_covariance(rng: np.random.Generator) -> Array:
         + [1.0] * 4
         + [0.1, 0.03]
         + [2.0] * 2
-        + [0.3, 0.1, 5.0, 1.0, 1.0, 0.5, 0.2]
+        + [0.3, 0.1, 5.0, 1.0, 1.0, 0.5, 0.2, 0.02, 0.02]
     ).reshape(-1, 1)
     return a @ a.T / N + 1e-9 * np.eye(N)
 

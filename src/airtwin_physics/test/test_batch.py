@@ -33,7 +33,7 @@ FIRST_SIGMA = np.concatenate(
     [
         np.repeat([2.0, 0.5, 0.05, 3e-3, 0.2], 3),
         [1.0, *OFFSETS, ERRORS.heading_offset_rad, 1e-6],
-        [6.0, 6.0, 0.5, 0.1, 10.0, 1.0, 1.0, WASH_M, 0.25],
+        [6.0, 6.0, 0.5, 0.1, 10.0, 1.0, 1.0, WASH_M, 0.25, 0.02, 0.02],
     ]
 )
 BLOCKS = {
@@ -49,7 +49,7 @@ BLOCKS = {
 def _constants() -> Array:
     constants = np.full(kernel.N_CONSTANTS, 1e12)
     walks = [ERRORS.gyro_bias_walk, ERRORS.accel_bias_walk, ERRORS.barometer_walk]
-    constants[kernel.DENSITY] = [0.0, 0.0, *walks, *[0.0] * 5]
+    constants[kernel.DENSITY] = [0.0, 0.0, *walks, *[0.0] * 6]
     constants[kernel.SIGMA] = [*OFFSETS, ERRORS.heading_offset_rad, 1.0, 1.0, WASH_M]
     constants[kernel.TAU] = [ERRORS.wander_s] * 3 + [100.0, 5.0, 5.0, WASH_S]
     return constants

@@ -68,6 +68,7 @@ def test_process_noise_in_numbers() -> None:
     np.testing.assert_allclose(noise[3:6], 3.5e-2**2 * 0.01 + 4e-4)
     np.testing.assert_allclose(noise[15], 0.05**2 * 0.01)
     assert noise[kernel.DELAY] == 0.0
+    np.testing.assert_allclose(noise[kernel.LEAN :], 3e-4**2 * 0.01)
     # a first-order Gauss-Markov process keeps its size: s^2 = s^2 decay^2 + q
     np.testing.assert_allclose(SIGMA**2 * decay**2 + noise[list(kernel.WANDER)], SIGMA**2)
 

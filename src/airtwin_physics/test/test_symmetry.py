@@ -45,7 +45,7 @@ def _turned(x: Array, angle: float) -> Array:
 
 
 def _drag(x: Array, h: Array, shown: Array) -> int:
-    wind.drag(x, LAW, h, shown)
+    wind.drag(x, 9.8, LAW, h, shown)
     return 2
 
 
@@ -125,9 +125,10 @@ def test_corrections_teach_no_heading_where_the_covariance_is_carried_along(
 ) -> None:
     rng = np.random.default_rng(3)
     x = _x(rng)
-    p = np.diag(np.repeat([9.0, 4.0, 0.1, 1e-4, 0.01, 1.0], [3, 3, 3, 3, 3, 15]))
+    sigma2 = [9.0, 4.0, 0.1, 1e-4, 0.01, 1.0, 4e-4]
+    p = np.diag(np.repeat(sigma2, [3, 3, 3, 3, 3, N - 17, 2]))
     first = _known(x, p)
-    constants = np.concatenate([np.zeros(10), np.zeros(7), np.full(7, 1e9), np.full(30, 1e9)])
+    constants = np.concatenate([np.zeros(11), np.zeros(7), np.full(7, 1e9), np.full(N, 1e9)])
     step = np.concatenate([[0.02], 0.2 * np.ones(3), [0.3, -0.2, -9.8], np.zeros(4)])
     h, shown = np.zeros((3, N)), np.empty(3)
     for k in range(600):

@@ -23,11 +23,11 @@ UNKNOWN_PLACE_M = 1000.0
 
 # No standard deviation grows beyond these: position, velocity, attitude, gyro and accelerometer
 # bias, barometer offset, GNSS offset, heading offset, GNSS delay, wind, drag, scale, terrain,
-# gust, wash, suction.
+# gust, wash, suction, lean of the thrust.
 _CAP = (
     np.repeat(
-        [1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0, 50.0, 1.0, 0.5, 1e4, 20.0, 10.0, 1.0],
-        [3, 3, 3, 3, 3, 1, 3, 1, 1, 2, 1, 1, 1, 2, 1, 1],
+        [1e5, 300.0, 3.2, 0.5, 3.0, 1e4, 1e3, 3.2, 1.0, 50.0, 1.0, 0.5, 1e4, 20.0, 10.0, 1.0, 0.1],
+        [3, 3, 3, 3, 3, 1, 3, 1, 1, 2, 1, 1, 1, 2, 1, 1, 2],
     )
     ** 2
 )
@@ -41,7 +41,7 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
 class Belief:
-    """``x`` (31,), ``p`` (30, 30), ``constants`` (54,) of ``kernel``; ``begun``: since alignment.
+    """``x`` (33,), ``p`` (32, 32), ``constants`` (57,) of ``kernel``; ``begun``: since alignment.
 
     ``watch`` (26,): what the steps leave for the sensors, by names of ``steps``. The arrays live
     as long as the object: ``start_over`` clears them in place, so that sensors may keep them.
@@ -66,6 +66,7 @@ class Belief:
             c.airspeed_scale_walk,
             c.terrain_walk,
             c.barometer_suction_walk,
+            c.thrust_lean_walk,
         ]
         self.constants[kernel.TAU] = [
             *[c.gnss_wander_s] * 3,
@@ -136,6 +137,7 @@ class Belief:
         variances[kernel.GUST : kernel.GUST + 2] = self.sigma[4] ** 2
         variances[kernel.WASH] = self.sigma[6] ** 2
         variances[kernel.SUCTION] = c.barometer_suction_sigma**2
+        variances[kernel.LEAN : kernel.LEAN + 2] = c.thrust_lean_sigma**2
         p[:] = np.diag(variances)
         p[6:9, 6:9] = first.covariance
         if still:

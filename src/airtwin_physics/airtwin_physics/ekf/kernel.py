@@ -3,7 +3,7 @@
 
 Layout (everything in the filter goes by these names; append, never renumber)::
 
-    nominal x (31,)   error (30,)
+    nominal x (33,)   error (32,)
     X_POS        0:3  POS        0:3    position NED [m]
     X_VEL        3:6  VEL        3:6    velocity NED [m/s]
     X_Q         6:10  ATT        6:9    q_ned_frd [-]; error: rotation vector [rad] in FRD
@@ -20,15 +20,16 @@ Layout (everything in the filter goes by these names; append, never renumber)::
     X_GUST     27:29  GUST       26:28  what blows beside the wind now NE [m/s]
     X_WASH        29  WASH       28     what the air around it adds to the barometer now [m]
     X_SUCTION     30  SUCTION    29     share of the dynamic pressure missing at its port [-]
+    X_LEAN     31:33  LEAN       30:32  thrust along x and y FRD over that along -z [-]
 
-``R_true = R @ exp(skew(error))``; ``P`` (30, 30) is the error's covariance; the first 15 are
+``R_true = R @ exp(skew(error))``; ``P`` (32, 32) is the error's covariance; the first 15 are
 those of ``types.TwinState``. The offsets of GNSS and heading, gust and wash wander and come back:
-first-order Gauss-Markov processes; barometer, wind, drag, scale, terrain and suction walk; the
-delay is a constant.
+first-order Gauss-Markov processes; barometer, wind, drag, scale, terrain, suction and lean walk;
+the delay is a constant.
 A state that nothing observes keeps its prior and costs little: ``predict`` multiplies only the
 rows that move (position, velocity, attitude) and ``correction.update`` only where h is not zero.
 
-``constants`` (54,) holds what seldom changes from step to step: DENSITY, SIGMA, TAU, CAP, see
+``constants`` (57,) holds what seldom changes from step to step: DENSITY, SIGMA, TAU, CAP, see
 ``process_noise`` and ``predict``.
 
 README.md gives the equations; ``reference.py`` says the same slowly, and the tests compare them.
@@ -45,20 +46,21 @@ from airtwin_core.types import Array
 Row = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 
-N_NOMINAL = 31
-N = 30
+N_NOMINAL = 33
+N = 32
 X_POS, X_VEL, X_Q, X_GYRO_BIAS, X_ACCEL_BIAS = 0, 3, 6, 10, 13
 X_BARO, X_GNSS, X_HEADING, X_DELAY = 16, 17, 20, 21
-X_WIND, X_DRAG, X_SCALE, X_TERRAIN, X_GUST, X_WASH, X_SUCTION = 22, 24, 25, 26, 27, 29, 30
+X_WIND, X_DRAG, X_SCALE, X_TERRAIN, X_GUST, X_WASH = 22, 24, 25, 26, 27, 29
+X_SUCTION, X_LEAN = 30, 31
 POS, VEL, ATT, GYRO_BIAS, ACCEL_BIAS = 0, 3, 6, 9, 12
 BARO, GNSS, HEADING, DELAY = 15, 16, 19, 20
-WIND, DRAG, SCALE, TERRAIN, GUST, WASH, SUCTION = 21, 23, 24, 25, 26, 28, 29
+WIND, DRAG, SCALE, TERRAIN, GUST, WASH, SUCTION, LEAN = 21, 23, 24, 25, 26, 28, 29, 30
 N_MOVED = 9  # position, velocity, attitude: the rows that F changes
 IMPACT = 12  # in an IMU step: (force times dt)^2 [m^2/s^2] of an impact, else 0
 N_WANDER = 7  # what comes back: offsets of GNSS (3) and heading, gust (2), wash
 WANDER = (16, 17, 18, 19, 26, 27, 28)  # their errors; in x one further
-DENSITY, SIGMA, TAU, CAP = slice(0, 10), slice(10, 17), slice(17, 24), slice(24, 54)
-N_CONSTANTS = 54
+DENSITY, SIGMA, TAU, CAP = slice(0, 11), slice(11, 18), slice(18, 25), slice(25, 57)
+N_CONSTANTS = 57
 _SMALL = 1e-3  # [rad^2] of half an angle: up to here four terms of a series are exact
 GRAVITY_M_S2 = 9.80665
 """Standard gravity; latitude changes it by 0.3 %, which the accelerometer bias takes up."""
@@ -237,7 +239,7 @@ def blocks(x: Array, gyro: Array, accel: Array, dt: float, out: Array) -> None:
 
 @njit(cache=True)
 def _rows(p: Array, b: Array, dt: float, w: Array) -> None:
-    """Write F P (9, 30), the rows that F changes."""
+    """Write F P (9, 32), the rows that F changes."""
     for i in range(3):
         # in names of their own, so that the compiler need not fear that w overwrites them
         a0, a1, a2 = b[0, i, 0], b[0, i, 1], b[0, i, 2]
@@ -289,7 +291,7 @@ def _columns(p: Array, b: Array, dt: float, w: Array) -> None:
 def propagate(p: Array, b: Array, dt: float, decay: Array, noise: Array) -> None:
     """Replace P by F P F^T + diag(noise); P stays symmetric to the bit.
 
-    b (5, 3, 3): F as ``blocks`` writes it; decay (7,), noise (30,) variances.
+    b (5, 3, 3): F as ``blocks`` writes it; decay (7,), noise (32,) variances.
     """
     w = np.empty((N_MOVED, N))
     _rows(p, b, dt, w)
@@ -308,15 +310,15 @@ def propagate(p: Array, b: Array, dt: float, decay: Array, noise: Array) -> None
 
 @njit(cache=True)
 def process_noise(constants: Array, dt: float, shaken: Array, decay: Array, noise: Array) -> None:
-    """Write the variances (30,) that one step adds.
+    """Write the variances (32,) that one step adds.
 
-    constants[DENSITY] (10,): white noise of gyro [rad/s/sqrt(Hz)], of accelerometer
+    constants[DENSITY] (11,): white noise of gyro [rad/s/sqrt(Hz)], of accelerometer
     [m/s^2/sqrt(Hz)], random walk of gyro bias [rad/s/sqrt(s)], accelerometer bias
     [m/s^2/sqrt(s)], barometer offset [m/sqrt(s)], wind [m/s/sqrt(s)], logarithm of drag
-    [1/sqrt(s)], of the airspeed's scale [1/sqrt(s)], terrain [m/sqrt(s)], suction [1/sqrt(s)].
-    shaken (4,): what vibration and lost samples add in this step, as variances of the angle about
-    each axis FRD (3,) [rad^2] and of the speed [m^2/s^2]. constants[SIGMA] (7,): size of the
-    offsets of GNSS (3,) [m] and heading [rad], of the gust (2,) [m/s], of the wash [m].
+    [1/sqrt(s)], of the airspeed's scale [1/sqrt(s)], terrain [m/sqrt(s)], suction, lean
+    [1/sqrt(s)]. shaken (4,): what vibration and lost samples add in this step, as variances of the
+    angle about each axis FRD (3,) [rad^2] and of the speed [m^2/s^2]. constants[SIGMA] (7,): size
+    of the offsets of GNSS (3,) [m] and heading [rad], of the gust (2,) [m/s], of the wash [m].
     """
     c = constants
     for i in range(3):
@@ -326,7 +328,7 @@ def process_noise(constants: Array, dt: float, shaken: Array, decay: Array, nois
         noise[GYRO_BIAS + i] = c[2] * c[2] * dt
         noise[ACCEL_BIAS + i] = c[3] * c[3] * dt
     for i in range(N_WANDER):
-        sigma = c[10 + i]
+        sigma = c[11 + i]
         noise[WANDER[i]] = sigma * sigma * (1.0 - decay[i] * decay[i])
     noise[BARO] = c[4] * c[4] * dt
     noise[DELAY] = 0.0
@@ -335,13 +337,14 @@ def process_noise(constants: Array, dt: float, shaken: Array, decay: Array, nois
     noise[SCALE] = c[7] * c[7] * dt
     noise[TERRAIN] = c[8] * c[8] * dt
     noise[SUCTION] = c[9] * c[9] * dt
+    noise[LEAN] = noise[LEAN + 1] = c[10] * c[10] * dt
 
 
 @njit(cache=True)
 def decays(constants: Array, dt: float, out: Array) -> None:
     """Write exp(-dt / tau) (7,) of what wanders; constants[TAU] [s]."""
     for i in range(N_WANDER):
-        out[i] = np.exp(-dt / constants[17 + i])
+        out[i] = np.exp(-dt / constants[18 + i])
 
 
 @njit(cache=True)
@@ -349,7 +352,7 @@ def predict_covariance(x: Array, p: Array, imu: Array, constants: Array, decay: 
     """Move the covariance over one IMU step from x; write ``decay`` (7,) as of ``advance``.
 
     imu (11,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], ``shaken`` (4,), see
-    ``process_noise``. constants[CAP] (30,): no variance grows beyond it, so that hours without
+    ``process_noise``. constants[CAP] (32,): no variance grows beyond it, so that hours without
     aid stay finite; the whole row and column shrink, which keeps P positive definite.
     """
     dt = imu[0]
@@ -360,8 +363,8 @@ def predict_covariance(x: Array, p: Array, imu: Array, constants: Array, decay: 
     process_noise(constants, dt, imu[7:11], decay, noise)
     propagate(p, b, dt, decay, noise)
     for i in range(N):
-        if p[i, i] > constants[24 + i]:
-            shrink = np.sqrt(constants[24 + i] / p[i, i])
+        if p[i, i] > constants[25 + i]:
+            shrink = np.sqrt(constants[25 + i] / p[i, i])
             for j in range(N):
                 p[i, j] *= shrink
                 p[j, i] *= shrink

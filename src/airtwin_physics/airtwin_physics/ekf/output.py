@@ -55,7 +55,7 @@ def present(
 
     x to constants: as of ``forecast``. imu (6,): angular rate [rad/s] and specific force
     [m/s^2] of now, FRD. aside (3, 3) [m^2]: doubt of the position that P does not hold.
-    row: nominal state (31,), q with w >= 0; rate (3,) [rad/s] FRD; acceleration (3,) [m/s^2] NED;
+    row: nominal state (33,), q with w >= 0; rate (3,) [rad/s] FRD; acceleration (3,) [m/s^2] NED;
     then what ``wind.winds`` writes; law (6,): as there.
     """
     cov = np.empty((_N_ERRORS, _N_ERRORS))

@@ -24,6 +24,7 @@ from airtwin_physics.ekf.kernel import (
     DRAG,
     GRAVITY_M_S2,
     GUST,
+    LEAN,
     SIGMA,
     TAU,
     TERRAIN,
@@ -32,11 +33,13 @@ from airtwin_physics.ekf.kernel import (
     X_ACCEL_BIAS,
     X_DRAG,
     X_GUST,
+    X_LEAN,
     X_POS,
     X_Q,
     X_TERRAIN,
     X_VEL,
     X_WIND,
+    acceleration,
     rotation,
 )
 from airtwin_physics.ekf.steps import FORCED, FORCED_S, FORCED_SHAKEN
@@ -95,11 +98,12 @@ def _through_air(x: Array, r: Array, north: float, east: float) -> tuple[float, 
 
 
 @njit(cache=True)
-def drag(x: Array, law: Array, h: Array, predicted: Array) -> None:
+def drag(x: Array, thrust: float, law: Array, h: Array, predicted: Array) -> None:
     """Write what an accelerometer shows across the rotor discs, (2,) [m/s^2] FRD x and y.
 
-    -c (1 + B_i |a_i|) a_i + accelerometer bias; c = exp(state) [1/s], a the velocity through the
-    air. h (2, 30): its rows without the gust.
+    thrust e_i - c (1 + B_i |a_i|) a_i + accelerometer bias; e the lean [-], c = exp(state) [1/s],
+    a the velocity through the air. thrust [m/s^2]: along FRD -z. h (2, 32): its rows without the
+    gust.
 
     Source: PX4 v1.18, EKF2, ``drag_fusion.cpp``: a linear (rotors) and a quadratic (body) part,
     neither of which goes with the thrust. Here one factor scales both.
@@ -113,6 +117,7 @@ def drag(x: Array, law: Array, h: Array, predicted: Array) -> None:
     h[:, :] = 0.0
     for i in range(2):
         predicted[i] = -c * (1.0 + law[2 + i] * abs(air[i])) * air[i] + x[X_ACCEL_BIAS + i]
+        predicted[i] += thrust * x[X_LEAN + i]
     # slopes as if no gust blew: with those of each moment, bias and wind seem to part in a hover
     blown(x[X_WIND], x[X_WIND + 1], share, law[1], wind)
     air = _through_air(x, r, wind[0], wind[1])
@@ -130,6 +135,7 @@ def drag(x: Array, law: Array, h: Array, predicted: Array) -> None:
         moved = air[i] + blows + law[2 + i] * (size * air[i] + abs(blows) * blows)
         h[i, DRAG] = c * (2.0 * law[2 + i] * (size - abs(blows)) * lessened - moved)
         h[i, ACCEL_BIAS + i] = 1.0
+        h[i, LEAN + i] = thrust
         side = 1.0 - 2.0 * i  # d (R^T a) / d theta = [R^T a]x
         h[i, ATT + 1 - i] = -side * slope * air[2]
         h[i, ATT + 2] = side * slope * air[1 - i]
@@ -148,7 +154,7 @@ def drag_shown(
     residual: Array,
     variance: Array,
 ) -> None:
-    """Write rows h (2, 30), innovation (2,) [m/s^2] of the mean force since the last look, and
+    """Write rows h (2, 32), innovation (2,) [m/s^2] of the mean force since the last look, and
     its variance (2,) [m^2/s^4].
 
     watch: see ``steps``; noise [m/s^2] of it beside vibration and what is doubtful of the law;
@@ -160,11 +166,22 @@ def drag_shown(
     aircraft climbs or falls as fast as its rotors blow, the flow is another.
     """
     seconds = watch[FORCED_S]
-    drag(x, law, h, residual)
-    thrust = max(-watch[FORCED + 2] / seconds / GRAVITY_M_S2, 0.0)  # over weight
+    thrust = max(-watch[FORCED + 2] / seconds, 0.0)
+    # the mean force goes with the speed half way: at the end it holds what the gust just did
+    force, change = np.empty(3), np.empty(3)
+    for i in range(3):
+        force[i] = watch[FORCED + i] / seconds
+    acceleration(x, force, change)
+    for i in range(3):
+        change[i] *= 0.5 * seconds
+        x[X_VEL + i] -= change[i]
+    drag(x, thrust, law, h, residual)
+    for i in range(3):
+        x[X_VEL + i] += change[i]
+    grown = np.sqrt(thrust / GRAVITY_M_S2) - 1.0  # drag of the rotors, beyond that of a hover
     axial = np.exp(x[X_DRAG]) * x[X_VEL + 2] ** 2 / _BLOWS_M_S
     for i in range(2):
-        rotors = (np.sqrt(thrust) - 1.0) * (residual[i] - x[X_ACCEL_BIAS + i])
+        rotors = grown * (residual[i] - x[X_ACCEL_BIAS + i] - thrust * x[X_LEAN + i])
         variance[i] = noise * noise + rotors * rotors + axial * axial
         variance[i] += watch[FORCED_SHAKEN] / (seconds * seconds)
         residual[i] = watch[FORCED + i] / seconds - residual[i]
@@ -178,7 +195,7 @@ def drag_shown(
 def winds(x: Array, p: Array, law: Array, out: Array) -> None:
     """Write wind now (2,) [m/s] NE, its covariance (2, 2), mean wind (2,), its covariance (2, 2).
 
-    x (31,) or more, P (30, 30). out (12,) or more.
+    x (33,) or more, P (32, 32). out (12,) or more.
     """
     wind = np.empty(N_BLOWN)
     share = np.exp(law[0] - x[X_DRAG])
@@ -214,7 +231,7 @@ def gusts(
 ) -> None:
     """Let gusts be as strong and as quick as the wind and the speed through it make them.
 
-    Writes SIGMA and TAU of the gust into ``constants`` (54,). intensity [-] multiplies the gusts
+    Writes SIGMA and TAU of the gust into ``constants`` (57,). intensity [-] multiplies the gusts
     of MIL-F-8785C. shown [s]: for so long drag has shown gusts since the last call. Their size is
     held against what was seen of them in the last ``_GUSTS_S`` by one step of expectation and
     maximisation (Shumway, Stoffer 1982): the variance of a gust is the mean of its square and of

@@ -156,6 +156,7 @@ class AirData:
             return False
         x = belief.x
         force = guess[1:4] / guess[0] - x[kernel.X_ACCEL_BIAS : kernel.X_ACCEL_BIAS + 3]
+        force[:2] += force[2] * x[kernel.X_LEAN : kernel.X_LEAN + 2]
         over_c = np.abs(force[:2]) / np.exp(x[kernel.X_DRAG])
         # v + B v^2 = f / c, without the cancellation of the usual formula
         through = 2.0 * over_c / (1.0 + np.sqrt(1.0 + 4.0 * belief.wind.law[2:4] * over_c))
