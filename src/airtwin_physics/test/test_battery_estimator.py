@@ -168,7 +168,7 @@ def test_a_current_that_is_missing_now_and_then_changes_nothing(
     power_scale: float, coefficients: BatteryCoefficients
 ) -> None:
     """Every seventh sample has none; with and without a predicted power, 20 % too high."""
-    flown = discharge(coefficients, np.random.default_rng(3))
+    flown = discharge(coefficients, np.random.default_rng(3), 300.0)
     gaps = replace(flown, current_a=flown.current_a.copy())
     gaps.current_a[3::7] = NAN
     last = [

@@ -29,6 +29,18 @@ from airtwin_sim.scenario import Fault
 MASS = 0.2 * X500.mass_kg
 
 
+@pytest.fixture(scope="module")
+def flights():
+    """What a sound aircraft's twin gets in 40 s of calm air, and of wind with gusts."""
+    return {windy: values(samples(40.0, seed=30, windy=windy)) for windy in (False, True)}
+
+
+def before(stream, seconds):
+    """Return the first ``seconds`` of a flight."""
+    end_ns = stream[0].stamp_ns + int(seconds * 1e9)
+    return [value for value in stream if value.stamp_ns < end_ns]
+
+
 @pytest.mark.parametrize("windy", [False, True], ids=["calm", "wind"])
 @pytest.mark.parametrize("at_s", [0.0, FAULT_S], ids=["from the start", "in hover"])
 def test_20_percent_more_mass_is_found_within_3_percent_in_10_s(windy, at_s):
@@ -51,16 +63,16 @@ def test_a_weak_rotor_is_found_on_the_right_rotor_within_3_s(rotor):
     assert watch.suspects[-1] == rotor
 
 
-def test_a_calm_flight_and_a_rough_one_raise_no_suspicion():
-    for windy in (False, True):
-        watch = Watch(values(samples(40.0, seed=30, windy=windy)), Identifier(X500))
+def test_a_calm_flight_and_a_rough_one_raise_no_suspicion(flights):
+    for stream in flights.values():
+        watch = Watch(stream, Identifier(X500))
         assert (watch.suspects == -1).all()
         assert abs(watch.masses[-1] - 1.0) < 0.03
 
 
-def test_reports_come_once_a_second_and_say_what_is_not_known():
+def test_reports_come_once_a_second_and_say_what_is_not_known(flights):
     identifier = Identifier(X500)
-    stream = values(samples(25.0, seed=1, windy=False))
+    stream = before(flights[False], 25.0)
     reports = [r for r in map(identifier.on, stream) if isinstance(r, Identification)]
     states = [value for value in stream if isinstance(value, TwinState)]
     seconds = (states[-1].stamp_ns - states[0].stamp_ns) * 1e-9
@@ -74,21 +86,20 @@ def test_reports_come_once_a_second_and_say_what_is_not_known():
     assert all(np.isfinite([p.value, p.sigma]).all() for p in last.values())
 
 
-def test_the_same_flight_gives_the_same_bits():
-    stream = values(samples(16.0, seed=2, windy=True))
+def test_the_same_flight_gives_the_same_bits(flights):
     first, second = Identifier(X500), Identifier(X500)
-    for value in stream:
+    for value in before(flights[True], 16.0):
         first.on(value)
         second.on(value)
     assert np.array_equal(first.theta, second.theta)
     assert np.array_equal(first.covariance, second.covariance)
 
 
-def test_gaps_and_nonsense_leave_it_finite():
+def test_gaps_and_nonsense_leave_it_finite(flights):
     """Every third second of commands lost, IMU samples not finite or jumping in time."""
     identifier = Identifier(X500)
     rng = np.random.default_rng(3)
-    for value in values(samples(25.0, seed=3, windy=False)):
+    for value in before(flights[False], 25.0):
         kind = type(value).__name__
         second = int(value.stamp_ns * 1e-9)
         if kind == "MotorCommands" and second % 3 == 0:
@@ -158,10 +169,9 @@ def test_a_centre_of_mass_1_cm_off_is_found_and_no_rotor_blamed():
     assert (watch.suspects == -1).all()
 
 
-def test_a_log_that_begins_in_the_air_teaches_nothing_until_the_ground_is_known():
+def test_a_log_that_begins_in_the_air_teaches_nothing_until_the_ground_is_known(flights):
     """Nobody knows the height: neither on the ground nor by a rangefinder was it seen."""
-    stream = values(samples(25.0, seed=7, windy=False))
-    late = [v for v in stream if v.stamp_ns > 15_000_000_000]
+    late = [v for v in before(flights[False], 25.0) if v.stamp_ns > 15_000_000_000]
     identifier = Identifier(X500)
     for value in late:
         identifier.on(value)
