@@ -82,6 +82,7 @@ def warm_up() -> None:
     symmetry.carry(x, x, p)
     steps.settle(x, p, watch)
     imu_doubt.follow(np.zeros(imu_doubt.N_SINCE), ring, 0, 1)
+    imu_doubt.pushed(np.zeros((2, imu_doubt.N_PUSH)), 0, three, three, (1.0, 1.0, 1.0))
     motion_heading.follow(x[6:10], np.zeros(3), ring, 0, 1, np.zeros(3))
 
 

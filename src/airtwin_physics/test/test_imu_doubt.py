@@ -69,6 +69,30 @@ def conceited_s(flight: simulate.Flight, states: list[TwinState]) -> float:
     return lies * 0.02
 
 
+def test_two_velocities_part_as_the_formula_says() -> None:
+    rng, kept = np.random.default_rng(4), 0
+    rows, seen, tested = np.zeros((8, imu_doubt.N_PUSH)), [], 0
+    for k in range(60):
+        # first so often that the table is full, later so seldom that the oldest are forgotten
+        at_s = (0.15 * k if k < 30 else 0.5 * k - 10.5) + 0.02 * rng.random()
+        doppler, carried, hidden = rng.normal(size=3), rng.normal(size=3), 0.01 * k
+        kept, share, down = imu_doubt.pushed(rows, kept, doppler, carried, (at_s, hidden, 0.2))
+        seen = [row for row in seen if at_s - row[0] <= 2.2][-7:]
+        expected = expected_down = -1.0
+        if seen and at_s - seen[0][0] >= 1.0:
+            first_s, first, _, then = seen[0]
+            swing = max(np.linalg.norm(doppler - row[2]) for row in seen)
+            allowed = 5.0 * np.sqrt(2.0 * 0.2**2 + hidden - then) + 1.5 * (at_s - first_s)
+            allowed += 0.6 * swing / (at_s - first_s)
+            apart = doppler - carried - first
+            expected, expected_down = np.linalg.norm(apart) / allowed, abs(apart[2]) / allowed
+            tested += 1
+        assert (share, down) == pytest.approx((expected, expected_down))
+        seen.append((at_s, doppler - carried, doppler, hidden))
+        assert kept == len(seen)
+    assert tested > 30
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("px4", [True, False])
 def test_a_sound_imu_is_not_doubted(seed: int, px4: bool) -> None:

@@ -23,8 +23,6 @@ tilt count only where nothing bears the filter out: PX4 may be the one that errs
 from __future__ import annotations
 
 import math
-from collections import deque
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -48,7 +46,9 @@ _DELAY_S = 0.3  # that a receiver's velocity may have
 _REST_S = 2.0  # rest is believed
 _FORCE_OFF_M_S2 = 1.0  # at rest, from gravity: five times the sigma of the bias
 _DOWN_OFF_RAD = 0.35  # at rest, from PX4's attitude
-N_SINCE = 12
+N_SINCE, N_PUSH = 12, 8
+_AT, _APART, _DOPPLER, _HIDDEN = 0, 1, 4, 7  # of a push; see ``pushed``
+_KEPT = 64  # of them: a receiver at 25 Hz fills the time
 _STUCK_S = 0.35  # seen four times in a row
 _PARTS = {"gyro": slice(0, 3), "accelerometer": slice(3, 6)}  # of a sample
 _AGAIN_S = 30.0  # a filter cured twice within it has a broken IMU
@@ -81,13 +81,46 @@ def follow(since: Array, ring: Array, begin: int, end: int) -> None:
         turn(q, step[1] * dt, step[2] * dt, step[3] * dt)
 
 
-class _Push(NamedTuple):
-    """A receiver's velocity, it less the accelerometer's (3,) [m/s], variance of that."""
+@njit(cache=True)
+def pushed(
+    pushes: Array, kept: int, doppler: Array, carried: Array, look: tuple[float, float, float]
+) -> tuple[int, float, float]:
+    """Note a receiver's velocity (3,) beside the accelerometer's, ``carried`` (3,) [m/s].
 
-    at_s: float
-    apart: Array
-    doppler: Array
-    hidden: float
+    Returns how many are kept, and by how much they have parted since the oldest, and parted down,
+    as shares of the bound [-]; -1 where that is too young. pushes (n, 8), the first ``kept`` hold,
+    oldest first: time [s], the one less the other (3,), the receiver's (3,) [m/s], variance of
+    the accelerometer's [m^2/s^2]. look: the newest's time, that variance, sigma of the receiver
+    [m/s].
+    """
+    when, hidden, sigma = look
+    gone = max(kept - pushes.shape[0] + 1, 0)
+    while gone < kept and when - pushes[gone, _AT] > _PUSH_MOST_S:
+        gone += 1
+    kept -= gone
+    for i in range(kept):
+        for k in range(N_PUSH):
+            pushes[i, k] = pushes[i + gone, k]
+    now, then = pushes[kept], pushes[0]
+    now[_AT], now[_HIDDEN] = when, hidden
+    for k in range(3):
+        now[_DOPPLER + k] = doppler[k]
+        now[_APART + k] = doppler[k] - carried[k]
+    span = when - then[_AT]
+    if not span >= _PUSH_S:
+        return kept + 1, -1.0, -1.0
+    swing2, apart2 = 0.0, 0.0
+    for i in range(kept):
+        total = 0.0
+        for k in range(_DOPPLER, _DOPPLER + 3):
+            total += (now[k] - pushes[i, k]) ** 2
+        swing2 = max(swing2, total)
+    for k in range(_APART, _APART + 3):
+        apart2 += (now[k] - then[k]) ** 2
+    noise = np.sqrt(2.0 * sigma * sigma + hidden - then[_HIDDEN])
+    allowed = BOUND * noise + _PUSH_M_S2 * span + 2.0 * _DELAY_S * np.sqrt(swing2) / span
+    down = abs(now[_APART + 2] - then[_APART + 2])
+    return kept + 1, np.sqrt(apart2) / allowed, down / allowed
 
 
 class ImuDoubt:
@@ -101,6 +134,7 @@ class ImuDoubt:
         self._track = track
         self._patience_s = patience_s
         self._since = np.zeros(N_SINCE)
+        self._pushed = np.zeros((_KEPT, N_PUSH))
         self.start_over()
 
     def start_over(self) -> None:
@@ -113,7 +147,7 @@ class ImuDoubt:
         self._to_ned = np.eye(3)  # R_ned_frd: tilt by PX4, heading by the filter
         self._velocity = np.zeros(3)  # by the accelerometer, up to _before
         self._hidden = 0.0  # its variance
-        self._apart: deque[_Push] = deque()
+        self._kept = 0  # of _pushed
         self._resting_s = self._cured_s = self._borne_out_s = NEVER_S
         self._repeats: dict[str, tuple[bytes, float]] = {}  # newest value, since when
         self._at_rest = self._astray = self._accused = ""
@@ -125,7 +159,7 @@ class ImuDoubt:
         if self._sinks:
             return
         self._pushes = Doubt(self._patience_s)
-        self._apart.clear()
+        self._kept = 0
         self._accused = ""
 
     # --- evidence -------------------------------------------------------------------------------
@@ -141,7 +175,7 @@ class ImuDoubt:
         if before is not None and 0.0 <= step_s < _SPAN_S:
             return
         if before is None or step_s > _GAP_S or sample.reset_counter != before.reset_counter:
-            self._apart.clear()
+            self._kept = 0
         else:
             told = frames.quat_multiply(frames.quat_conjugate(before.q_ned_frd), sample.q_ned_frd)
             off = frames.quat_multiply(frames.quat_conjugate(since[0:4]), told)
@@ -165,27 +199,17 @@ class ImuDoubt:
 
     def velocity(self, fix: GnssFix, at_s: float, sigma_m_s: float) -> None:
         """Hold the accelerometer against a receiver's velocity, true at the horizon."""
-        apart = self._apart
         self._follow()
-        doppler = fix.velocity_ned_m_s
+        doppler, since = fix.velocity_ned_m_s, self._since
         if doppler is None or self._before is None or at_s - self._before_s > _GAP_S:
-            apart.clear()
+            self._kept = 0
             return
-        while apart and at_s - apart[0].at_s > _PUSH_MOST_S:
-            apart.popleft()
-        hidden = self._hidden + self._since.item(11)
-        now = _Push(at_s, doppler - self._felt(), doppler, hidden)
-        if apart and at_s - apart[0].at_s >= _PUSH_S:
-            then = apart[0]
-            span_s = at_s - then.at_s
-            swing = max(math.dist(each.doppler, doppler) for each in apart) / span_s
-            noise = math.sqrt(2.0 * sigma_m_s**2 + hidden - then.hidden)
-            allowed = BOUND * noise + _PUSH_M_S2 * span_s + 2.0 * _DELAY_S * swing
-            share = math.dist(now.apart, then.apart) / allowed
-            self._pushes.weigh(share, at_s - apart[-1].at_s, at_s)
-            sinks = abs(float(now.apart[2] - then.apart[2])) > allowed
-            self._sinks = sinks or (self._sinks and self._pushes.torn)
-        apart.append(now)
+        newest_s = self._pushed.item(self._kept - 1, _AT)
+        look = at_s, self._hidden + since.item(11), sigma_m_s
+        self._kept, share, down = pushed(self._pushed, self._kept, doppler, self._felt(), look)
+        if share >= 0.0:
+            self._pushes.weigh(share, at_s - newest_s, at_s)
+            self._sinks = down > 1.0 or (self._sinks and self._pushes.torn)
 
     def rest(self, at_s: float, *, standing: bool, px4: Attitude | None) -> None:
         """Hold the accelerometer against gravity; standing: on the ground, and quiet."""
