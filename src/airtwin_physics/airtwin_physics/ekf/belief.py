@@ -81,22 +81,22 @@ class Belief:
     @property
     def position_ned_m(self) -> Array:
         """Position (3,), a view of ``x``."""
-        return self.x[0:3]
+        return self.x[kernel.X_POSITION]
 
     @property
     def velocity_ned_m_s(self) -> Array:
         """Velocity (3,), a view of ``x``."""
-        return self.x[3:6]
+        return self.x[kernel.X_VELOCITY]
 
     @property
     def q_ned_frd(self) -> Array:
         """Attitude (4,), a view of ``x``."""
-        return self.x[6:10]
+        return self.x[kernel.X_QUATERNION]
 
     @property
     def gyro_bias_frd_rad_s(self) -> Array:
         """Gyro bias (3,), a view of ``x``."""
-        return self.x[10:13]
+        return self.x[kernel.X_GYRO]
 
     @property
     def sigma(self) -> Array:
@@ -120,14 +120,15 @@ class Belief:
         self.q_ned_frd[:] = first.q_ned_frd
         speed = c.rest_speed_m_s if still else UNKNOWN_SPEED_M_S
         variances = np.ones(kernel.N)
-        variances[0:2] = UNKNOWN_PLACE_M**2  # down is from a local zero, the rest unknown
-        variances[3:6] = speed**2
+        level = slice(kernel.POS, kernel.POS + 2)  # down is from a local zero, the rest unknown
+        variances[level] = UNKNOWN_PLACE_M**2
+        variances[kernel.VELOCITY] = speed**2
         if still:
             self.gyro_bias_frd_rad_s[:] = track.mean_rate_frd
-            variances[9:12] = (c.gyro_bias_sigma / 3.0) ** 2 + track.mean_rate_variance
+            variances[kernel.GYRO] = (c.gyro_bias_sigma / 3.0) ** 2 + track.mean_rate_variance
         else:
-            variances[9:12] = c.gyro_bias_sigma**2
-        variances[12:15] = c.accel_bias_sigma**2
+            variances[kernel.GYRO] = c.gyro_bias_sigma**2
+        variances[kernel.ACCEL] = c.accel_bias_sigma**2
         variances[kernel.DELAY] = c.gnss_delay_sigma_s**2
         x[kernel.X_DRAG] = np.log(self.air.drag_1_s)
         variances[kernel.WIND : kernel.WIND + 2] = c.wind_sigma_m_s**2
@@ -139,14 +140,15 @@ class Belief:
         variances[kernel.SUCTION] = c.barometer_suction_sigma**2
         variances[kernel.LEAN : kernel.LEAN + 2] = c.thrust_lean_sigma**2
         p[:] = np.diag(variances)
-        p[6:9, 6:9] = first.covariance
+        turn, force = kernel.ATTITUDE, kernel.ACCEL
+        p[turn, turn] = first.covariance
         if still:
             # levelled by a wrong accelerometer: R theta = (b_east, -b_north, 0) / g
             r = frames.rotation_from_quat(first.q_ned_frd)
             tilt_by_bias = r.T @ (_TILT_BY_FORCE / kernel.GRAVITY_M_S2) @ r
-            p[6:9, 6:9] += tilt_by_bias @ tilt_by_bias.T * c.accel_bias_sigma**2
-            p[6:9, 12:15] = tilt_by_bias * c.accel_bias_sigma**2
-            p[12:15, 6:9] = p[6:9, 12:15].T
+            p[turn, turn] += tilt_by_bias @ tilt_by_bias.T * c.accel_bias_sigma**2
+            p[turn, force] = tilt_by_bias * c.accel_bias_sigma**2
+            p[force, turn] = p[turn, force].T
         p[:] = 0.5 * (p + p.T)  # a product of three differs from its transpose in the last bit
         self.watch[REACHED] = track.reached_s
         self.begun = True
@@ -213,7 +215,7 @@ class Belief:
             row, noise = h[axis : axis + 1], variance[axis : axis + 1]
             correction.update(x, p, row, np.zeros(1), noise, correction.FREE)
             if axis == 2 and tie:
-                self.tie_barometer(float(x[2]) - before)
+                self.tie_barometer(float(x[kernel.X_DOWN]) - before)
 
     def expect_gnss(self, claimed: tuple[float, float, float], kept: float) -> None:
         """Let the GNSS offsets be of size claimed [m] NED, or of ``kept`` [-] of their last one,
@@ -318,8 +320,9 @@ class Belief:
         correction.forget(p, kernel.HEADING, offset_rad**2)
         about_down = frames.rotation_from_quat(self.q_ned_frd)[2]  # NED down in FRD
         only_tilt = np.eye(3) - np.outer(about_down, about_down)
-        p[6:9, :] = only_tilt @ p[6:9, :]
-        p[:, 6:9] = p[:, 6:9] @ only_tilt
-        p[6:9, 6:9] += np.outer(about_down, about_down) * (noise_rad**2 + offset_rad**2)
-        p[6:9, kernel.HEADING] = p[kernel.HEADING, 6:9] = about_down * offset_rad**2
+        turn = kernel.ATTITUDE
+        p[turn, :] = only_tilt @ p[turn, :]
+        p[:, turn] = p[:, turn] @ only_tilt
+        p[turn, turn] += np.outer(about_down, about_down) * (noise_rad**2 + offset_rad**2)
+        p[turn, kernel.HEADING] = p[kernel.HEADING, turn] = about_down * offset_rad**2
         p[:] = 0.5 * (p + p.T)

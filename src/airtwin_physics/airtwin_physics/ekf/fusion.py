@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from airtwin_core.types import Array, Attitude, Fusion, GnssFix, SensorHealth
 from airtwin_physics.config import EstimatorConfig
+from airtwin_physics.ekf import kernel
 from airtwin_physics.ekf.anchor import Anchor
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.imu import ImuTrack
@@ -126,7 +127,9 @@ class Sensors:
     def attitude(self, sample: Attitude, at_s: float, lag_s: float) -> None:
         """Let PX4's attitude judge the gyro, and show the heading where nothing better does."""
         belief = self._belief
-        self.imu.attitude(sample, at_s, belief.q_ned_frd, belief.p[6:9, 6:9])
+        self.imu.attitude(
+            sample, at_s, belief.q_ned_frd, belief.p[kernel.ATTITUDE, kernel.ATTITUDE]
+        )
         self.heading.attitude(sample, at_s, lag_s)
 
     def judge_imu(self, at_s: float, *, standing: bool, px4: Attitude | None) -> None:

@@ -55,6 +55,12 @@ X_SUCTION, X_LEAN = 30, 31
 POS, VEL, ATT, GYRO_BIAS, ACCEL_BIAS = 0, 3, 6, 9, 12
 BARO, GNSS, HEADING, DELAY = 15, 16, 19, 20
 WIND, DRAG, SCALE, TERRAIN, GUST, WASH, SUCTION, LEAN = 21, 23, 24, 25, 26, 28, 29, 30
+# the first 15 errors, and where the state holds what they are of, as slices
+POSITION, VELOCITY, ATTITUDE = slice(POS, POS + 3), slice(VEL, VEL + 3), slice(ATT, ATT + 3)
+GYRO, ACCEL = slice(GYRO_BIAS, GYRO_BIAS + 3), slice(ACCEL_BIAS, ACCEL_BIAS + 3)
+X_POSITION, X_VELOCITY = slice(X_POS, X_POS + 3), slice(X_VEL, X_VEL + 3)
+X_QUATERNION, X_GYRO = slice(X_Q, X_Q + 4), slice(X_GYRO_BIAS, X_GYRO_BIAS + 3)
+X_DOWN = X_POS + 2
 N_MOVED = 9  # position, velocity, attitude: the rows that F changes
 IMPACT = 12  # in an IMU step: (force times dt)^2 [m^2/s^2] of an impact, else 0
 N_WANDER = 7  # what comes back: offsets of GNSS (3) and heading, gust (2), wash

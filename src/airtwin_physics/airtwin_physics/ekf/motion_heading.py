@@ -19,7 +19,7 @@ from numba import njit
 
 from airtwin_core import frames
 from airtwin_core.types import Array, GnssFix
-from airtwin_physics.ekf import alignment
+from airtwin_physics.ekf import alignment, kernel
 from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.ekf.kernel import GRAVITY_M_S2, rotation, turn
 
@@ -99,8 +99,8 @@ class MotionHeading:
         track = self._track
         if self._next < 0 or track.first - self._next > len(track.ring):
             self.start_over()
-            self._q[:] = x[6:10]
-            self._bias[:] = x[10:13]
+            self._q[:] = x[kernel.X_QUATERNION]
+            self._bias[:] = x[kernel.X_GYRO]
         else:
             follow(self._q, self._moved, track.ring, self._next, track.first, self._bias)
         self._next = track.first
@@ -152,7 +152,7 @@ class MotionHeading:
 
     def off_rad(self, x: Array) -> float:
         """Return by how much the state's heading has to be turned to be that of the motion."""
-        to_ned = frames.quat_multiply(x[6:10], frames.quat_conjugate(self._q))
+        to_ned = frames.quat_multiply(x[kernel.X_QUATERNION], frames.quat_conjugate(self._q))
         return frames.wrap_pi(
             cmath.phase(self._match) - 2.0 * math.atan2(float(to_ned[3]), float(to_ned[0]))
         )

@@ -94,7 +94,7 @@ class Ground:
     def _tie(self, height_m: float, variance: float, at_s: float) -> None:
         """Read the ground off the height."""
         belief = self._belief
-        belief.x[kernel.X_TERRAIN] = belief.x[2] + height_m
+        belief.x[kernel.X_TERRAIN] = belief.x[kernel.X_DOWN] + height_m
         correction.place(belief.p, kernel.TERRAIN, kernel.POS + 2, 1.0, variance)
         self._tied = True
         self.range.gate.open(at_s)
@@ -105,7 +105,8 @@ class Ground:
         The conditions are those of EKF2's conditional range aid.
         """
         c, x = self._config, self._belief.x
-        slow = x[3] * x[3] + x[4] * x[4] < c.range_aid_speed_m_s**2
+        north, east = x[kernel.X_VEL], x[kernel.X_VEL + 1]
+        slow = north * north + east * east < c.range_aid_speed_m_s**2
         near = slow and height_m < c.range_aid_height_m
         self._belief.constants[_TERRAIN_WALK] = c.terrain_walk_near if near else c.terrain_walk
 
@@ -146,7 +147,7 @@ class Ground:
 
     def _fault(self, sample: OpticalFlow, lag_s: float) -> str:
         c, belief = self._config, self._belief
-        height_m = float(belief.x[kernel.X_TERRAIN] - belief.x[2])
+        height_m = float(belief.x[kernel.X_TERRAIN] - belief.x[kernel.X_DOWN])
         sigma_m = self._height_sigma_m()
         if lag_s > _FLOW_LATE_S:
             return "too late"
@@ -200,9 +201,9 @@ class Ground:
         """Take the level velocity from the flow as it is."""
         belief = self._belief
         r = frames.rotation_from_quat(belief.q_ned_frd)
-        distance = float(belief.x[kernel.X_TERRAIN] - belief.x[2]) / r[2, 2]
+        distance = float(belief.x[kernel.X_TERRAIN] - belief.x[kernel.X_DOWN]) / r[2, 2]
         body = r.T @ belief.velocity_ned_m_s
         body[0], body[1] = measured[1] * distance, -measured[0] * distance
         sigma = max(sigma_rad_s * distance, 0.1)
-        variance = np.array([sigma**2, sigma**2, float(belief.p[5, 5])])
+        variance = np.array([sigma**2, sigma**2, float(belief.p[kernel.VEL + 2, kernel.VEL + 2])])
         belief.take_velocity(r @ body, variance)

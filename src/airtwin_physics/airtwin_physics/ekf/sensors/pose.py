@@ -23,6 +23,7 @@ from airtwin_physics.ekf.source import Source
 from airtwin_physics.ekf.tally import NEVER_S
 
 _CLAIM_MAX = 1e6  # a variance beyond says nothing more
+_LEVEL = slice(kernel.POS, kernel.POS + 2)
 _GNSS_S = 1.0  # after so long without GNSS the pose carries the position
 _RETIE_S = 1.0
 _FOLLOW_S = 2.0  # time constant with which north of a local frame follows
@@ -72,7 +73,7 @@ class Pose:
 
     def _release(self) -> None:
         """Untie: the doubt that waited aside is the position's again."""
-        self._belief.p[0:3, 0:3] += self.aside
+        self._belief.p[kernel.POSITION, kernel.POSITION] += self.aside
         self.aside[:] = 0.0
         self._tied = None
         self._alone = False
@@ -204,8 +205,8 @@ class Pose:
         for axis in range(axes):
             h[axis, kernel.POS + axis] = 1.0
             h[axis, kernel.VEL + axis] = -lag_s
-        x = belief.x
-        residual = (self._tied[0] + since - x[0:3] + x[3:6] * lag_s)[:axes]
+        residual = self._tied[0] + since - belief.position_ned_m
+        residual = (residual + belief.velocity_ned_m_s * lag_s)[:axes]
         if source.judge(belief, h, residual, variance[:axes], at_s, sample.stamp_ns):
             self.height_s = at_s if self._alone else self.height_s
             return
@@ -218,15 +219,15 @@ class Pose:
 
     def _tie(self, place: Array, variance: Array, at_s: float, lag_s: float) -> None:
         """Hold the frame's zero where it is now; or take its zero for NED's if there is none."""
-        belief, x, p = self._belief, self._belief.x, self._belief.p
+        belief, p = self._belief, self._belief.p
         if not self._gnss.started:
             self._tied = (np.zeros(3), np.zeros(3))
             self._alone = True
             measured = _turned(place, self._north or 0.0)
             belief.place(measured, variance, lag_s, (0, 1, 2))
         else:
-            self._tied = (x[0:3] - x[3:6] * lag_s, place)
-            self.aside[0:2, 0:2] = p[0:2, 0:2]
+            self._tied = (belief.position_ned_m - belief.velocity_ned_m_s * lag_s, place)
+            self.aside[_LEVEL, _LEVEL] = p[_LEVEL, _LEVEL]
             for axis in range(2):
                 correction.forget(p, kernel.POS + axis, float(variance[axis]))
         self.position.gate.open(at_s)

@@ -30,9 +30,7 @@ BEFORE_IMPACT = "may be of before an impact"
 _RATTLE_S = 1.0  # impacts for longer are an IMU that rattles: no reason not to judge receivers
 _BACK_S = 0.01  # a fix that much older than the state is held against what the IMU says was then
 _DOWN_WORSE2 = 2.25  # variance of Doppler down over that across: sigma half as large again (EKF2)
-_POSITION = slice(kernel.X_POS, kernel.X_POS + 3)
-_VELOCITY = slice(kernel.X_VEL, kernel.X_VEL + 3)
-_TURN = slice(kernel.ATT, kernel.ATT + 3)
+_POSITION, _VELOCITY, _TURN = kernel.X_POSITION, kernel.X_VELOCITY, kernel.ATTITUDE
 _NOWHERE = np.full(3, np.nan)
 
 
