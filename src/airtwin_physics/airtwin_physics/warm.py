@@ -77,6 +77,7 @@ def warm_up() -> None:
     correction.update(x, p, h, three, three, correction.FREE)
     correction.gate(x, p, h, three, three, 1.0, correction.FREE, np.ones(3), np.ones(4), True)
     correction.forget(p, 0, 1.0)
+    correction.expect_gnss(x, p, np.ones(7), (1.0, 1.0, 1.0), 1.0)
     correction.place(p, 0, kernel.GNSS, -1.0, 1.0)
     symmetry.blind(x, h)
     symmetry.carry(x, x, p)

@@ -172,14 +172,14 @@ def test_far_fixes_that_do_not_agree_or_pause_never_become_the_origin() -> None:
     anchor = Anchor(RECOVER_S, DOUBT_S)
     assert anchor.take(_fix(47.0, 8.0), 0.0, None)
     for i in range(60):  # here and there
-        assert not anchor.take(_fix(10.0 * (i % 2), 8.0), float(i), np.zeros(3))
+        assert not anchor.take(_fix(10.0 * (i % 2), 8.0), float(i), lambda: np.zeros(3))
     for i in range(60):  # never for long
-        assert not anchor.take(_fix(1.0, 8.0), 100.0 + 4.0 * i, np.zeros(3))
+        assert not anchor.take(_fix(1.0, 8.0), 100.0 + 4.0 * i, lambda: np.zeros(3))
     for i in range(60):  # good ones between
-        assert not anchor.take(_fix(1.0, 8.0), 400.0 + i, np.zeros(3))
-        assert anchor.take(_fix(47.0, 8.0), 400.5 + i, np.zeros(3))
+        assert not anchor.take(_fix(1.0, 8.0), 400.0 + i, lambda: np.zeros(3))
+        assert anchor.take(_fix(47.0, 8.0), 400.5 + i, lambda: np.zeros(3))
     stood = np.array([300.0, -200.0, -40.0])
-    there = [anchor.take(_fix(1.0, 8.0), 500.0 + i, stood) for i in range(8)]
+    there = [anchor.take(_fix(1.0, 8.0), 500.0 + i, lambda: stood) for i in range(8)]
     assert there == [False] * 7 + [True]  # none of the good ones followed another
     np.testing.assert_allclose(anchor.to_ned(_fix(1.0, 8.0)), stood, atol=1e-3)
 
@@ -190,10 +190,12 @@ def test_an_origin_is_moved_after_as_long_as_it_was_borne_out(borne_s: int, want
     for i in range(borne_s + 1):
         assert anchor.take(_fix(47.0, 8.0), float(i), None)
     begun_s = borne_s + 1.0
-    there = [anchor.take(_fix(1.0, 8.0), begun_s + i, np.zeros(3)) for i in range(wanted_s + 1)]
+    there = [
+        anchor.take(_fix(1.0, 8.0), begun_s + i, lambda: np.zeros(3)) for i in range(wanted_s + 1)
+    ]
     assert there == [False] * wanted_s + [True]
     # what it is moved to has not been borne out yet
-    back = [anchor.take(_fix(47.0, 8.0), 500.0 + i, np.zeros(3)) for i in range(8)]
+    back = [anchor.take(_fix(47.0, 8.0), 500.0 + i, lambda: np.zeros(3)) for i in range(8)]
     assert back == [False] * 7 + [True]
 
 

@@ -215,6 +215,30 @@ def test_place_takes_over_what_gnss_is_wrong_by() -> None:
     assert np.linalg.eigvalsh(p).min() > 0.0
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kept", [0.0, 0.6, 1.0])
+def test_gnss_offsets_shrink_with_their_claims_and_all_they_go_with(
+    seed: int, kept: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    x, p, share = random_state(rng), random_covariance(rng), np.ones(kernel.N)
+    at = slice(kernel.GNSS, kernel.GNSS + 3)
+    believed = np.sqrt(p.diagonal()[at])
+    claims = believed * [0.3, 0.8, 1.5]  # the first shrinks whatever was, the last never
+    sizes = np.concatenate([claims * rng.uniform(0.5, 4.0, 3), np.ones(4)])
+    claimed = np.clip(kept * sizes[:3], claims, 2.0 * claims)
+    share[at] = np.minimum(claimed / believed, 1.0)
+    assert share[kernel.GNSS] < share[kernel.GNSS + 2] == 1.0
+    expected_x, expected_p = x.copy(), p * share * share[:, None]
+    expected_x[kernel.X_GNSS : kernel.X_GNSS + 3] *= share[at]
+    expected_sizes = np.concatenate([claimed, sizes[3:]])
+    north, east, down = claims.tolist()
+    correction.expect_gnss(x, p, sizes, (north, east, down), kept)
+    np.testing.assert_allclose(x, expected_x, rtol=1e-12)
+    np.testing.assert_allclose(p, expected_p, rtol=1e-12)
+    np.testing.assert_allclose(sizes, expected_sizes, rtol=1e-12)
+
+
 def test_health_is_refused_to_nan_negative_and_impossible_correlation() -> None:
     x, p = random_state(np.random.default_rng(0)), np.eye(N)
     assert correction.healthy(x, p)

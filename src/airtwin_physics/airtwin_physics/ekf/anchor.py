@@ -17,6 +17,7 @@ belief fits them, so no position moves. For long: as long as fixes had borne the
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -96,11 +97,11 @@ class Anchor:
         """Go on in this frame where PX4 has no origin and is near where this one has it."""
         self._before = origin
 
-    def take(self, fix: GnssFix, at_s: float, believed_ned_m: Array | None) -> bool:
+    def take(self, fix: GnssFix, at_s: float, believed_ned_m: Callable[[], Array] | None) -> bool:
         """Make a good fix known; return whether it is near the origin, which it may become.
 
-        at_s: when it was true; believed_ned_m (3,): where the belief was then, None if it never
-        had a place.
+        at_s: when it was true; believed_ned_m: asked where the belief was then (3,), None if it
+        never had a place.
         """
         if self.origin is None:
             self._adopt(self._went_on(fix, at_s) or _behind(_place(fix), self._stood(at_s)))
@@ -109,7 +110,7 @@ class Anchor:
                 return False
             self.moved_m = math.hypot(*self._project(self.origin, fix))
             self._borne_s = 0.0
-            stood = np.zeros(3) if believed_ned_m is None else believed_ned_m
+            stood = np.zeros(3) if believed_ned_m is None else believed_ned_m()
             self._adopt(_behind(_place(fix), stood))
         elif not self.origin.altitude_told and self._fix is None:
             self._lift(self.origin, fix, self._down_m or 0.0)

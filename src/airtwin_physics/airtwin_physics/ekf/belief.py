@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from airtwin_core import frames
@@ -17,7 +15,6 @@ from airtwin_physics.ekf.imu import ImuTrack
 from airtwin_physics.ekf.steps import N_WATCH, REACHED, settle, step_until
 from airtwin_physics.ekf.wind import WindStates
 
-_SETTLED = 2.0  # times a claim, no GNSS offset is larger: claims go up and down, but not by more
 UNKNOWN_SPEED_M_S = 30.0
 UNKNOWN_PLACE_M = 1000.0
 
@@ -224,18 +221,7 @@ class Belief:
         An offset goes with its claim: where a receiver has found more satellites, what is
         believed of its offset shrinks. Where it lost some, the offset wanders to its new size.
         """
-        sigma = self.sigma
-        for axis in range(3):
-            at = kernel.GNSS + axis
-            claim = claimed[axis]
-            expected = max(claim, min(kept * sigma.item(axis), _SETTLED * claim))
-            sigma[axis] = expected
-            believed2 = self.p.item(at, at)
-            if believed2 > expected * expected:
-                share = expected / math.sqrt(believed2)
-                self.x[kernel.X_GNSS + axis] *= share
-                self.p[at, :] *= share
-                self.p[:, at] *= share
+        correction.expect_gnss(self.x, self.p, self.sigma, claimed, kept)
 
     def renew_biases(self) -> None:
         """Know of the IMU's biases what was known before the first sample."""

@@ -11,6 +11,7 @@ from airtwin_physics.ekf.kernel import (
     ACCEL_BIAS,
     ATT,
     BARO,
+    GNSS,
     GYRO_BIAS,
     N_NOMINAL,
     POS,
@@ -18,6 +19,7 @@ from airtwin_physics.ekf.kernel import (
     WIND,
     X_ACCEL_BIAS,
     X_BARO,
+    X_GNSS,
     X_GYRO_BIAS,
     X_POS,
     X_Q,
@@ -34,6 +36,7 @@ FREE: Held = (0, 0)
 MOTION_HELD: Held = (0, WIND)  # all but wind, drag and what comes after them
 BIAS_HELD: Held = (ACCEL_BIAS, ACCEL_BIAS + 3)
 LEVEL_BIAS_HELD: Held = (ACCEL_BIAS, ACCEL_BIAS + 2)  # x and y
+_SETTLED = 2.0  # times a claim, no GNSS offset is larger: claims go up and down, but not by more
 _ROBUST = 9.0  # no innovation counts for more than three of its sigmas
 
 
@@ -270,6 +273,27 @@ def place(p: Array, index: int, by: int, sign: float, variance: float) -> None:
             p[index, j] = sign * p[by, j]
             p[j, index] = p[index, j]
     p[index, index] = p[by, by] + variance
+
+
+@njit(cache=True)
+def expect_gnss(
+    x: Array, p: Array, sigma: Array, claimed: tuple[float, float, float], kept: float
+) -> None:
+    """Let the GNSS offsets be of size claimed [m] NED, or of ``kept`` [-] of their last one,
+    up to twice the claim; sigma (>= 3,) [m]: their sizes, which are written.
+    """
+    for axis in range(3):
+        at, claim = GNSS + axis, claimed[axis]
+        expected = max(claim, min(kept * sigma[axis], _SETTLED * claim))
+        sigma[axis] = expected
+        believed2 = p[at, at]
+        if believed2 > expected * expected:
+            share = expected / np.sqrt(believed2)
+            x[X_GNSS + axis] *= share
+            for j in range(N):
+                p[at, j] *= share
+            for j in range(N):
+                p[j, at] *= share
 
 
 @njit(cache=True)

@@ -91,14 +91,15 @@ class Trail:
         """
         if self._followed_s == 0.0:
             self._home, self._claim_m = list(apart), claim_m
-        off = [apart[i] - self._home[i] for i in self._axes]
+        home, axes = self._home, self._axes
+        off = [apart[i] - home[i] for i in axes]
         blur_m += _DRIFT_M_S * self._followed_s
         share = math.hypot(*off) / (BOUND * max(claim_m, self._claim_m) + blur_m)
         if share <= 1.0:
             self._followed_s = min(self._followed_s + max(step_s, 1e-3), usual_s)
             learnt = min(step_s / self._followed_s, 1.0)
-            for i, by in zip(self._axes, off, strict=True):
-                self._home[i] += learnt * by
+            for i, by in zip(axes, off, strict=True):
+                home[i] += learnt * by
             fade = 1.0 - min(step_s / usual_s, 1.0)
             self._claim_m = max(claim_m, fade * self._claim_m)
         return share

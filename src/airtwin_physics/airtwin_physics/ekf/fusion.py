@@ -103,7 +103,7 @@ class Sensors:
         )
         astray = [gate for gate in self._shown_by if gate.parted(_UNAIDED_S)]
         said = self.gnss.fuse(fix, at_s, lag_s, others)
-        if any(gate.recovered_s == at_s for gate in astray):
+        if astray and any(gate.recovered_s == at_s for gate in astray):
             self.imu.cured(at_s)
         receiver = self.gnss.receiver
         self.rest.ride(said, sound=receiver.heard and not receiver.torn)

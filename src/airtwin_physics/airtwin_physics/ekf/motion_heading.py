@@ -115,10 +115,10 @@ class MotionHeading:
         doppler = fix.velocity_ned_m_s
         if doppler is None:
             return False
-        felt, shown, turned = complex(*self._moved[:2]), complex(*doppler[:2]), self._moved.item(2)
         before = self._pair
         if before is not None and at_s - before[0] < SPAN_S:
             return False
+        felt, shown, turned = complex(*self._moved[:2]), complex(*doppler[:2]), self._moved.item(2)
         self._pair = (at_s, felt, shown, turned)
         if before is None:
             return False

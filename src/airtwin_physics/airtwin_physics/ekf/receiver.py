@@ -117,7 +117,7 @@ def leaves_trend(
     return kept, math.sqrt(beyond2[0] + beyond2[1]) / allowed, math.sqrt(beyond2[2]) / allowed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # to freeze it would take longer than to judge by it
 class Look:
     """One fix and what the others say at its time.
 
@@ -212,8 +212,13 @@ class Receiver:
         if not 0.0 < step_s < _GAP_S:
             self._begin()
             self._linked_s, step_s, before = at_s, 0.0, velocity
-        turned = [velocity[i] - before[i] for i in range(3)]
-        self._path = [self._path[i] + 0.5 * step_s * (velocity[i] + before[i]) for i in range(3)]
+        north, east, down = velocity
+        was_north, was_east, was_down = before
+        path, half_s = self._path, 0.5 * step_s
+        path[0] += half_s * (north + was_north)
+        path[1] += half_s * (east + was_east)
+        path[2] += half_s * (down + was_down)
+        turned = (north - was_north, east - was_east, down - was_down)
         self._at_s, self._step_s, self._velocity = at_s, step_s, velocity
         across, up = self._against_itself(look, turned)
         sunk = self._against_barometer(look)
@@ -261,17 +266,19 @@ class Receiver:
             self.torn = ""
         self._begin()
 
-    def _against_itself(self, look: Look, turned: list[float]) -> tuple[float, float]:
+    def _against_itself(
+        self, look: Look, turned: tuple[float, float, float]
+    ) -> tuple[float, float]:
         """Hold place against the integral of Doppler; return shares of the bounds [-]: across, up.
 
         turned (3,): change of Doppler since the last fix [m/s].
         """
         step_s, (north, east, down) = self._step_s, self._velocity
         usual_s = self._config.gnss_doubt_s / 3.0 if look.doppler else 1.0
-        place = look.place.tolist()
-        apart = [place[i] - self._path[i] for i in range(3)]
+        place, path = look.place.tolist(), self._path
+        apart = [place[0] - path[0], place[1] - path[1], place[2] - path[2]]
         # curves between fixes, a place later than its speed
-        blur = 0.25 * step_s * math.hypot(*turned[:2]) + _LATE_S * math.hypot(north, east)
+        blur = 0.25 * step_s * math.hypot(turned[0], turned[1]) + _LATE_S * math.hypot(north, east)
         across = self._across.off(apart, max(look.claim[0], _CLAIM_MIN_M), blur, step_s, usual_s)
         blur = 0.25 * step_s * abs(turned[2]) + _LATE_S * abs(down)
         up = self._up.off(apart, max(look.claim[1], _CLAIM_MIN_M), blur, step_s, usual_s)

@@ -68,9 +68,12 @@ class Spin:
         """Look at the rates of late; told: somebody said where the antenna is."""
         x, p, at = belief.x, belief.p, kernel.ACCEL_BIAS
         share = min(max(at_s - self._looked_s, 0.0) / _SPIN_S, 1.0)
-        bias = x[kernel.X_GYRO_BIAS : kernel.X_GYRO_BIAS + 3].tolist()
-        now = zip(self._rate, track.mean_rate_frd.tolist(), bias, strict=True)
-        roll, pitch, yaw = (was + share * (rate - off - was) for was, rate, off in now)
+        off_x, off_y, off_z = x[kernel.X_GYRO].tolist()
+        rate_x, rate_y, rate_z = track.mean_rate_frd.tolist()
+        roll, pitch, yaw = self._rate
+        roll += share * (rate_x - off_x - roll)
+        pitch += share * (rate_y - off_y - pitch)
+        yaw += share * (rate_z - off_z - yaw)
         self._rate, self._looked_s = (roll, pitch, yaw), at_s
         roll2, pitch2, yaw2 = roll * roll, pitch * pitch, yaw * yaw
         self.swing_m_s, self.held = 0.0, correction.FREE

@@ -46,7 +46,7 @@ _NORTH, _EAST, _HEIGHT = kernel.POS, kernel.POS + 1, kernel.POS + 2
 _VEL, _CLIMB = slice(kernel.VEL, kernel.VEL + 3), kernel.VEL + 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Others:
     """What others say when a fix comes.
 
@@ -237,7 +237,9 @@ class Gnss:
         if not self.started:
             self._start(said, rows)
             return True
-        noise = rows.variance * [self.xy.scale, self.xy.scale, self.z.scale]
+        noise = rows.variance.copy()
+        noise[_LEVEL] *= self.xy.scale
+        noise[_DOWN] *= self.z.scale
         tally.tested(correction.statistic(belief.p, rows.h, rows.residual, noise), rows.residual)
         receiver = self.receiver
         # a place that goes with a speed that is torn has shown nothing
@@ -258,10 +260,11 @@ class Gnss:
 
     def _expect(self, said: Solution) -> None:
         """Let the offset be as large as what lasts of the claim."""
-        lasts = math.sqrt(1.0 - self._config.gnss_white_share**2) * said.sigma
+        north, east, down = said.sigma.tolist()
+        lasts = math.sqrt(1.0 - self._config.gnss_white_share**2)
         passed_s = max(said.at_s - self._claimed_s, 0.0)
         kept = math.exp(-passed_s / _CLAIM_S) if self.started else 0.0
-        self._belief.expect_gnss((lasts.item(0), lasts.item(1), lasts.item(2)), kept)
+        self._belief.expect_gnss((lasts * north, lasts * east, lasts * down), kept)
         self._claimed_s = said.at_s
 
     def _start(self, said: Solution, rows: Rows) -> None:

@@ -7,6 +7,7 @@ All that judging and fusing a fix needs, made once, before anything is fused.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -124,9 +125,8 @@ class Border:
         c, belief, track = self._config, self._belief, self._track
         fault = TOO_LATE if lag_s > LATE_MAX_S else place_fault(fix, c) or stuck[0]
         if not fault:
-            then = belief.position_ned_m - belief.velocity_ned_m_s * lag_s
-            near = self._anchor.take(fix, at_s - lag_s, then if located else None)
-            fault = "" if near else FAR
+            then = partial(_stood, belief, lag_s) if located else None
+            fault = "" if self._anchor.take(fix, at_s - lag_s, then) else FAR
         struck = self._impacts.near(at_s, belief.watch, c.gnss_delay_max_s)
         no_speed = fault or speed_fault(fix, c) or stuck[1] or (BEFORE_IMPACT if struck else "")
         place = _NOWHERE if fault else self._anchor.to_ned(fix)
@@ -155,6 +155,11 @@ class Border:
             held=self._spin.held,
             way=_way(belief, track, at_s, lag_s),
         )
+
+
+def _stood(belief: Belief, lag_s: float) -> Array:
+    """Return where the belief was lag_s ago (3,) [m]."""
+    return belief.position_ned_m - belief.velocity_ned_m_s * lag_s
 
 
 def _way(belief: Belief, track: ImuTrack, at_s: float, lag_s: float) -> Way:
