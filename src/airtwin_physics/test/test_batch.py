@@ -185,7 +185,7 @@ def test_batch_is_one_after_another_to_the_bit() -> None:
         correction.judge(a, b, h[2:], measured[2:3] - shown[2:], np.ones(1), 9.0)
         models.gnss_velocity(a, fixes.acceleration[k], 0.1, h, shown)
         correction.judge(a, b, h, measured[3:] - shown, np.ones(3), 9.0)
-        head_m, unsure_m2 = models.head(a, b, np.zeros(6))
+        head_m, unsure_m2 = models.head(a, b, np.zeros((3, 2)))
         residual = np.array([altitude[k] - models.barometer(a, 0.0, head_m, h[0])])
         unsure_m2 *= a[kernel.X_SUCTION] ** 2 + b[kernel.SUCTION, kernel.SUCTION]
         correction.judge(a, b, h[:1], residual, noise[:1] + unsure_m2, 9.0)

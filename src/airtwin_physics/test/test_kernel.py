@@ -8,7 +8,7 @@ import pytest
 
 from airtwin_core import frames
 from airtwin_core.types import Array
-from airtwin_physics.ekf import correction, kernel, models, reference
+from airtwin_physics.ekf import correction, kernel, models, reference, wind
 
 from filter_states import (  # isort: skip
     CONSTANTS,
@@ -151,7 +151,7 @@ def test_head_is_what_a_tube_in_that_wind_shows_over_one_at_rest() -> None:
     rng = np.random.default_rng(1)
     x, p, wind = random_state(rng), random_covariance(rng), rng.normal(size=(2,)) * 5.0
     about = rng.normal(size=(2, 2))
-    known = np.concatenate([wind, (about @ about.T).ravel()])
+    known = np.vstack([wind, about @ about.T])
     w = np.array([*wind, 0.0])
 
     def shown(v: Array, w: Array) -> float:
@@ -166,6 +166,22 @@ def test_head_is_what_a_tube_in_that_wind_shows_over_one_at_rest() -> None:
     assert unsure_m2 == pytest.approx(expected, rel=1e-6)
     x[3:6] = 0.0
     assert models.head(x, p, known)[0] == 0.0  # standing in a wind shows none of it
+
+
+@pytest.mark.parametrize("most_m", [0.1, np.inf])
+@pytest.mark.parametrize("by_force", [1.0, 0.0])
+def test_barometer_in_wind_is_its_parts(by_force: float, most_m: float) -> None:
+    rng = np.random.default_rng(2)
+    x, p = random_state(rng), random_covariance(rng)
+    law = np.array([x[kernel.X_DRAG], 0.02, 0.02, 0.02, by_force, 1.0])
+    h, row, air = np.empty((1, N)), np.empty(N), np.empty((6, 2))
+    wind.winds(x, p, law, air)
+    head_m, unsure_m2 = models.head(x, p, air[3:])
+    least_m = float(np.clip(head_m, -most_m, most_m))
+    expected = models.barometer(x, 0.02, least_m, row), least_m, unsure_m2
+    assert abs(head_m) > 0.1
+    assert models.barometer_in_wind(x, p, law, 0.02, most_m, h) == expected
+    np.testing.assert_array_equal(h[0], row)
 
 
 @pytest.mark.parametrize("seed", range(6))

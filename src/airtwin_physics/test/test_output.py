@@ -8,7 +8,7 @@ import pytest
 
 from airtwin_core import frames
 from airtwin_core.types.belief import N_ERROR
-from airtwin_physics.ekf import kernel, output, steps
+from airtwin_physics.ekf import imu_noise, kernel, output, steps
 from airtwin_physics.ekf.imu import N_ENTRY
 from airtwin_physics.ekf.steps import forecast
 from airtwin_physics.estimator import Estimator
@@ -34,9 +34,11 @@ def test_present_equals_plain_numpy(seed: int) -> None:
     measured, aside = rng.normal(size=6), np.diag([4.0, 5.0, 0.0])
     now, cov = np.empty(kernel.N_NOMINAL), np.empty((N, N))
     forecast(x, p, ring, 1, 6, constants, now, cov)
-    row, covariance = np.empty(output.N_ROW), np.empty((N_ERROR, N_ERROR))
+    row, air, covariance = np.empty(output.N_ROW), np.empty((6, 2)), np.empty((N_ERROR, N_ERROR))
+    rest = np.zeros(imu_noise.N_REST)
+    rest[imu_noise.LAST : imu_noise.LAST + 6] = measured
     held = np.array([0.15, 0.01, 0.01, 0.01, 0.0])  # the wind itself
-    output.present(x, p, held, ring, 1, 6, constants, measured, aside, row, covariance)
+    output.present(x, p, held, ring, 1, 6, constants, rest, aside, row, air, covariance)
     q = now[6:10] if now[6] >= 0.0 else -now[6:10]
     force_ned = frames.rotation_from_quat(q) @ (measured[3:6] - now[13:16])
     both = cov[WIND, WIND] + cov[GUST, GUST] + cov[WIND, GUST] + cov[GUST, WIND]
@@ -47,13 +49,11 @@ def test_present_equals_plain_numpy(seed: int) -> None:
             now[10:],
             measured[:3] - now[10:13],
             force_ned - kernel.GRAVITY_M_S2 * np.array([0.0, 0.0, -1.0]),
-            now[22:24] + now[27:29],
-            both.ravel(),
-            now[22:24],
-            cov[WIND, WIND].ravel(),
         ]
     )
     np.testing.assert_allclose(row, expected, atol=1e-12)
+    blown = now[22:24] + now[27:29], both, now[22:24], cov[WIND, WIND]
+    np.testing.assert_allclose(air, np.vstack(blown), atol=1e-12)
     cov[:3, :3] += aside
     np.testing.assert_array_equal(covariance, cov[:N_ERROR, :N_ERROR])
     np.testing.assert_array_equal(covariance, covariance.T)

@@ -64,19 +64,19 @@ def _slope(x: Array, error: int, value: Callable[[Array], Array]) -> Array:
 
 
 def _winds(states: WindStates, x: Array, p: Array) -> Array:
-    """Return wind now, its covariance, mean wind, its covariance (12,), checked by slopes."""
-    out = np.empty(12)
+    """Return wind now, its covariance, mean wind, its covariance (6, 2), checked by slopes."""
+    out = np.empty((6, 2))
     winds(x, p, states.law, out)
-    for k, gust in ((0, 1.0), (6, 0.0)):
+    for k, gust in ((0, 1.0), (3, 0.0)):
 
         def wind(y: Array, k: int = k) -> Array:
-            scratch = np.empty(12)
+            scratch = np.empty((6, 2))
             winds(y, p, states.law, scratch)
-            return scratch[k : k + 2]
+            return scratch[k]
 
         h = np.stack([_slope(x, error, wind) for error in range(N)], axis=1)
         assert np.any(h[:, GUST]) == bool(gust)
-        np.testing.assert_allclose(out[k + 2 : k + 6].reshape(2, 2), h @ p @ h.T, atol=1e-5)
+        np.testing.assert_allclose(out[k + 1 : k + 3], h @ p @ h.T, atol=1e-5)
     return out
 
 
@@ -181,7 +181,7 @@ def test_gusts_are_drydens_in_this_wind(by_force: bool) -> None:
     states = WindStates(FIRST, BEND)
     if not by_force:
         states.hold_wind(x, p)
-    mean = _winds(states, x, p)[6:8]
+    mean = _winds(states, x, p)[3]
     for known, height_m in ((1.0, 50.0), (1e4, 30.0)):
         p[25, 25] = known
         gusts(x, p, states.law, constants, 1.0, 0.0)
@@ -221,7 +221,7 @@ def test_a_change_of_what_the_states_hold_changes_no_wind(seed: int) -> None:
     states = WindStates(FIRST, BEND)
     found = _winds(states, x, p)
     states.hold_wind(x, p)
-    np.testing.assert_allclose(x[22:24], found[6:8], atol=1e-12)
+    np.testing.assert_allclose(x[22:24], found[3], atol=1e-12)
     np.testing.assert_allclose(_winds(states, x, p), found, atol=1e-10)
     held, before = p.copy(), x.copy()
     states.hold_force(x, p)

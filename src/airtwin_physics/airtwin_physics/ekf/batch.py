@@ -75,7 +75,7 @@ def barometer(
     x: Array, p: Array, altitude: Array, variance: Array, due: Mask, limit: float, nis: Array
 ) -> None:
     """Fuse pressure altitudes (n,) [m] of now, in still air; variance (n,) [m^2], nis (n,)."""
-    h, residual, noise, still = np.empty((1, _N)), np.empty(1), np.empty(1), np.zeros(6)
+    h, residual, noise, still = np.empty((1, _N)), np.empty(1), np.empty(1), np.zeros((3, 2))
     for k in range(x.shape[0]):
         nis[k] = np.nan
         if due[k]:

@@ -46,6 +46,8 @@ class Sensors:
         self.pose = Pose(config, belief, self.gnss, self.heading)
         others = (self.gnss.xy, self.gnss.velocity.gate, self.pose.position.gate)
         self.ground = Ground(config, belief, track, others)
+        self._moved_by = (*others, self.pose.velocity.gate, self.ground.flow.gate)
+        self._blown_by = (self.air.drag.gate, self.air.airspeed.gate, self.air.sideslip.gate)
         self._shown_by = (self.gnss.xy, self.gnss.z, self.gnss.velocity.gate)
         self._always = (
             self.gnss.position,
@@ -216,18 +218,13 @@ class Sensors:
 
     def _moved_s(self) -> float:
         """Return when something outside the aircraft last showed its motion."""
-        return max(
-            self.gnss.xy.passed_s,
-            self.gnss.velocity.gate.passed_s,
-            self.pose.position.gate.passed_s,
-            self.pose.velocity.gate.passed_s,
-            self.ground.flow.gate.passed_s,
-        )
+        xy, speed, place, pace, flow = self._moved_by
+        return max(xy.passed_s, speed.passed_s, place.passed_s, pace.passed_s, flow.passed_s)
 
     def wind_shown_s(self) -> float:
         """Return when something last showed the wind."""
-        air = self.air
-        return max(air.drag.gate.passed_s, air.airspeed.gate.passed_s, air.sideslip.gate.passed_s)
+        drag, airspeed, sideslip = self._blown_by
+        return max(drag.passed_s, airspeed.passed_s, sideslip.passed_s)
 
     def wind_fits(self, at_s: float) -> bool:
         """Return whether no law of the air is contradicted by its own innovations."""
@@ -240,7 +237,8 @@ class Sensors:
 
     def horizontal(self, since_s: float) -> bool:
         """Return whether something has shown the horizontal position since, undisputed."""
-        shown = self.gnss.xy.passed_s > since_s and not self._disputed(self.gnss.xy, since_s)
+        xy = self.gnss.xy
+        shown = xy.passed_s > since_s and not self._disputed(xy, since_s)
         return shown or self.pose.position.gate.passed_s > since_s
 
     def vertical(self, since_s: float) -> bool:
@@ -256,5 +254,7 @@ class Sensors:
 
     def _disputed(self, gate: Gate, since_s: float) -> bool:
         """Return whether a receiver of one piece has contradicted the filter for a while."""
+        if gate.shut_since_s is None:
+            return False
         at_s = since_s + self._config.valid_s
         return self.gnss.receiver.heard and gate.shut_for_s(at_s) > _UNAIDED_S

@@ -39,6 +39,7 @@ from airtwin_physics.ekf.kernel import (
     N,
     rotation,
 )
+from airtwin_physics.ekf.wind import winds
 
 
 @njit(cache=True)
@@ -75,12 +76,15 @@ def head(x: Array, p: Array, wind: Array) -> tuple[float, float]:
     """Return (|v - w|^2 - |w|^2) / 2g [m], and its variance [m^2].
 
     How much higher than at rest in this wind the air stands in a tube that meets it: a dynamic
-    pressure as a height. wind: (2,) [m/s] NE, then its covariance (2, 2) row by row.
+    pressure as a height. wind (3, 2): [m/s] NE, then its covariance.
     """
     north, east, down = x[X_VEL], x[X_VEL + 1], x[X_VEL + 2]
-    by = (north - wind[0], east - wind[1], down)
-    shown = north * (0.5 * north - wind[0]) + east * (0.5 * east - wind[1]) + 0.5 * down * down
-    unsure = north * north * wind[2] + 2.0 * north * east * wind[3] + east * east * wind[5]
+    wind_north, wind_east = wind[0, 0], wind[0, 1]
+    by = (north - wind_north, east - wind_east, down)
+    shown = north * (0.5 * north - wind_north) + east * (0.5 * east - wind_east)
+    shown += 0.5 * down * down
+    unsure = north * north * wind[1, 0] + 2.0 * north * east * wind[1, 1]
+    unsure += east * east * wind[2, 1]
     for i in range(3):
         for j in range(3):
             unsure += by[i] * p[VEL + i, VEL + j] * by[j]
@@ -102,6 +106,22 @@ def barometer(x: Array, lag: float, head_m: float, h: Array) -> float:
     predicted: float = -(x[X_POS + 2] - x[X_VEL + 2] * lag) + x[X_BARO] + x[X_WASH]
     predicted += x[X_SUCTION] * head_m
     return predicted
+
+
+@njit(cache=True)
+def barometer_in_wind(
+    x: Array, p: Array, law: Array, lag: float, most_m: float, h: Array
+) -> tuple[float, float, float]:
+    """Write the row (1, 32) of a barometer in the wind that is believed, ``law`` of ``wind``.
+
+    Returns the predicted pressure altitude [m], the ``head`` [m] in it, at most ``most_m``, and
+    the variance [m^2] of that.
+    """
+    air = np.empty((6, 2))
+    winds(x, p, law, air)
+    head_m, unsure_m2 = head(x, p, air[3:])
+    head_m = min(max(head_m, -most_m), most_m)
+    return barometer(x, lag, head_m, h[0]), head_m, unsure_m2
 
 
 @njit(cache=True)

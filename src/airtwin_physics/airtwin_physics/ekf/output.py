@@ -15,6 +15,7 @@ from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.clocks import Clocks
 from airtwin_physics.ekf.fusion import Sensors
 from airtwin_physics.ekf.imu import ImuTrack
+from airtwin_physics.ekf.imu_noise import LAST
 from airtwin_physics.ekf.steps import forecast
 from airtwin_physics.ekf.tally import NEVER_S
 
@@ -23,14 +24,12 @@ _LOST_SAID_S = 10.0  # for so long a lost state is spoken of
 
 # Places in the row that ``present`` writes: the nominal state first, then what follows from it.
 _N = kernel.N_NOMINAL
-_RATE, _ACCELERATION, _AIR, _AIR_COV = _N, _N + 3, _N + 6, _N + 8
-N_ROW = _N + 18
+_RATE, _ACCELERATION = _N, _N + 3
+N_ROW = _N + 6
 _POSITION, _VELOCITY = kernel.X_POSITION, kernel.X_VELOCITY
 _QUATERNION = kernel.X_QUATERNION
 _GYRO_BIAS, _ACCEL_BIAS = slice(10, 13), slice(13, 16)
 _TURNING, _FORCED = slice(_RATE, _RATE + 3), slice(_ACCELERATION, _ACCELERATION + 3)
-_BLOWN, _BLOWN_COV = slice(_AIR, _AIR + 2), slice(_AIR_COV, _AIR_COV + 4)
-_MEAN, _MEAN_COV = slice(_AIR + 6, _AIR + 8), slice(_AIR + 8, _AIR + 12)
 
 _acceleration = kernel.acceleration
 _N_ERRORS, _Q = kernel.N, kernel.X_Q
@@ -47,27 +46,28 @@ def present(
     first: int,
     last: int,
     constants: Array,
-    imu: Array,
+    rest: Array,
     aside: Array,
     row: Array,
+    air: Array,
     covariance: Array,
 ) -> None:
-    """Write the state of now into row (48,) and covariance (15, 15) of its first errors.
+    """Write the state of now into row (39,) and covariance (15, 15) of its first errors.
 
-    x to constants: as of ``forecast``. imu (6,): angular rate [rad/s] and specific force
-    [m/s^2] of now, FRD. aside (3, 3) [m^2]: doubt of the position that P does not hold.
-    row: nominal state (33,), q with w >= 0; rate (3,) [rad/s] FRD; acceleration (3,) [m/s^2] NED;
-    then what ``wind.winds`` writes; law (6,): as there.
+    x to constants: as of ``forecast``. rest: of ``imu_noise``, holds the IMU sample of now.
+    aside (3, 3) [m^2]: doubt of the position that P does not hold. row: nominal state (33,), q
+    with w >= 0; rate (3,) [rad/s] FRD; acceleration (3,) [m/s^2] NED. air (6, 2): what
+    ``wind.winds`` writes; law (6,): as there.
     """
     cov = np.empty((_N_ERRORS, _N_ERRORS))
     forecast(x, p, ring, first, last, constants, row[:_N], cov)
-    _acceleration(row, imu[3:6], row[_ACCELERATION : _ACCELERATION + 3])
+    _acceleration(row, rest[LAST + 3 : LAST + 6], row[_ACCELERATION : _ACCELERATION + 3])
     if not row[_Q] >= 0.0:
         for i in range(4):
             row[_Q + i] = -row[_Q + i]
     for i in range(3):
-        row[_RATE + i] = imu[i] - row[_BIAS + i]
-    _winds(row, cov, law, row[_AIR:])
+        row[_RATE + i] = rest[LAST + i] - row[_BIAS + i]
+    _winds(row, cov, law, air)
     for i in range(N_ERROR):
         for j in range(N_ERROR):
             covariance[i, j] = cov[i, j]
@@ -110,7 +110,7 @@ class Output:
         imu = track.newest
         if not belief.begun or imu is None:
             return None
-        row, covariance = np.empty(N_ROW), np.empty((N_ERROR, N_ERROR))
+        row, air, covariance = np.empty(N_ROW), np.empty((6, 2)), np.empty((N_ERROR, N_ERROR))
         present(
             belief.x,
             belief.p,
@@ -119,9 +119,10 @@ class Output:
             track.first,
             track.last,
             belief.constants,
-            track.last_imu,
+            track.rest,
             sensors.pose.aside,
             row,
+            air,
             covariance,
         )
         at_s = track.reached_s
@@ -129,44 +130,43 @@ class Output:
         if at_s - self._looked_s >= _LOOK_S:
             self._look(at_s)
         sound = not (track.crowded or sensors.imu.said)
+        horizontal_valid = sound and sensors.horizontal(since_s)
+        vertical_valid = sound and sensors.vertical(since_s)
+        velocity_valid = sound and sensors.velocity(since_s)
+        heading_valid = sound and sensors.heading.passed_s > since_s
+        # by place: by name it takes a microsecond more, at each of 50 states in a second
         return TwinState(
-            stamp_ns=imu.stamp_ns,
-            received_ns=imu.received_ns,
-            position_ned_m=row[_POSITION],
-            velocity_ned_m_s=row[_VELOCITY],
-            q_ned_frd=row[_QUATERNION],
-            rate_frd_rad_s=row[_TURNING],
-            acceleration_ned_m_s2=row[_FORCED],
-            gyro_bias_frd_rad_s=row[_GYRO_BIAS],
-            accel_bias_frd_m_s2=row[_ACCEL_BIAS],
-            covariance=covariance,
-            origin=self._anchor.origin,
-            aligned=sound,
-            horizontal_valid=sound and sensors.horizontal(since_s),
-            vertical_valid=sound and sensors.vertical(since_s),
-            velocity_valid=sound and sensors.velocity(since_s),
-            heading_valid=sound and sensors.heading.passed_s > since_s,
-            fusions=sensors.fusions(),
-            wind=self._wind(row, at_s),
-            health=self._health,
-            notice=self._notice,
+            imu.stamp_ns,
+            imu.received_ns,
+            row[_POSITION],
+            row[_VELOCITY],
+            row[_QUATERNION],
+            row[_TURNING],
+            row[_FORCED],
+            row[_GYRO_BIAS],
+            row[_ACCEL_BIAS],
+            covariance,
+            self._anchor.origin,
+            sound,
+            horizontal_valid,
+            vertical_valid,
+            velocity_valid,
+            heading_valid,
+            sensors.fusions(),
+            self._wind(air, at_s),
+            self._health,
+            self._notice,
         )
 
-    def _wind(self, row: Array, at_s: float) -> WindEstimate | None:
-        """Return wind and gust; None if nothing ever showed them."""
-        c, sensors = self._config, self._sensors
-        shown_s = sensors.wind_shown_s()
+    def _wind(self, air: Array, at_s: float) -> WindEstimate | None:
+        """Return wind and gust, air (6, 2) of ``wind.winds``; None if nothing ever showed them."""
+        shown_s = self._sensors.wind_shown_s()
         if shown_s == NEVER_S:
             return None
-        sure = row.item(_AIR_COV) + row.item(_AIR_COV + 3) < 2.0 * c.wind_valid_m_s**2
+        c = self._config
+        sure = air.item(2) + air.item(5) < 2.0 * c.wind_valid_m_s**2
         valid = sure and at_s - shown_s < c.valid_s and self._wind_fits
-        return WindEstimate(
-            row[_BLOWN],
-            row[_BLOWN_COV].reshape(2, 2),
-            valid,
-            row[_MEAN],
-            row[_MEAN_COV].reshape(2, 2),
-        )
+        return WindEstimate(air[0], air[1:3], valid, air[3], air[4:6])
 
     def _look(self, at_s: float) -> None:
         """Look how the sensors fare."""

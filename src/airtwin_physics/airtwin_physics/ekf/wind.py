@@ -195,7 +195,7 @@ def drag_shown(
 def winds(x: Array, p: Array, law: Array, out: Array) -> None:
     """Write wind now (2,) [m/s] NE, its covariance (2, 2), mean wind (2,), its covariance (2, 2).
 
-    x (33,) or more, P (32, 32). out (12,) or more.
+    x (33,) or more, P (32, 32). out (6, 2), row by row.
     """
     wind = np.empty(N_BLOWN)
     share = np.exp(law[0] - x[X_DRAG])
@@ -213,16 +213,16 @@ def winds(x: Array, p: Array, law: Array, out: Array) -> None:
         ee = p[WIND + 1, WIND + 1] + gust * (2.0 * p[WIND + 1, GUST + 1] + p[GUST + 1, GUST + 1])
         dn = p[WIND, DRAG] + gust * p[GUST, DRAG]
         de = p[WIND + 1, DRAG] + gust * p[GUST + 1, DRAG]
-        at = 6 * k
-        out[at], out[at + 1] = wind[0], wind[1]
+        at = 3 * k
+        out[at, 0], out[at, 1] = wind[0], wind[1]
         for i in range(2):
             an, ae, ad = wind[2 + i], wind[3 + i], wind[5 + i]
             for j in range(i + 1):
                 bn, be, bd = wind[2 + j], wind[3 + j], wind[5 + j]
                 value = an * (nn * bn + ne * be + dn * bd) + ae * (ne * bn + ee * be + de * bd)
                 value += ad * (dn * bn + de * be + p[DRAG, DRAG] * bd)
-                out[at + 2 + 2 * i + j] = value
-                out[at + 2 + 2 * j + i] = value
+                out[at + 1 + i, j] = value
+                out[at + 1 + j, i] = value
 
 
 @njit(cache=True)

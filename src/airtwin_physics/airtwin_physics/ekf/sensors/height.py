@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from airtwin_core.types import Barometer
+from airtwin_core.types import Array, Barometer
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf import kernel, models, wind
+from airtwin_physics.ekf import kernel, models
 from airtwin_physics.ekf.belief import Belief
 from airtwin_physics.ekf.sensors.rest import Rest
 from airtwin_physics.ekf.source import Source
@@ -19,7 +19,6 @@ from airtwin_physics.ekf.wash import Sample, Wash
 
 _FRESH_S = 1.0
 _RUNAWAY = 5.0  # sigmas of two altitudes: the height that is believed leaves the barometer's
-_N_WINDS, _MEAN_WIND = 12, slice(6, 12)  # of ``wind.winds``
 _WASH = kernel.WANDER.index(kernel.WASH)  # its place in ``sigma``
 
 
@@ -32,7 +31,6 @@ class Height:
         self._rest = rest
         self.wash = Wash(config.barometer_noise_m, config.barometer_wash_s)
         self.barometer = Source("barometer", 1, config)
-        self._winds = np.zeros(_N_WINDS)
         self.start_over()
 
     def start_over(self) -> None:
@@ -66,12 +64,14 @@ class Height:
         if source.unusable(at_s, lag_s, sample.altitude_m, belief):
             return
         self._altitude_m, self._seen_s = sample.altitude_m, at_s
-        head_m, unsure_m2 = self._head(at_s)
+        # beside GNSS its corrections move nothing level that counts
+        alone, was_shut = self._alone(at_s), source.gate.shut_since_s is not None
+        h = np.empty((1, kernel.N))
+        shown_m, head_m, unsure_m2 = self._expect(lag_s, h, alone=alone)
         suction = belief.x.item(kernel.X_SUCTION)
         climbed_m = belief.x.item(kernel.X_VEL + 2) * lag_s
-        self._learn(at_s, sample.altitude_m - climbed_m - suction * head_m)
-        h = np.empty((1, kernel.N))
-        residual = sample.altitude_m - models.barometer(belief.x, lag_s, head_m, h[0])
+        self._learn(at_s, sample.altitude_m - climbed_m - suction * head_m, alone=alone)
+        residual = sample.altitude_m - shown_m
         if not self._started:
             belief.tie_barometer(residual)
             self._started = True
@@ -80,8 +80,6 @@ class Height:
             return
         unsure_m2 *= suction**2 + belief.p.item(kernel.SUCTION, kernel.SUCTION)
         left, noise = np.array([residual]), np.array([c.barometer_noise_m**2 + unsure_m2])
-        # beside GNSS its corrections move nothing level that counts
-        alone, was_shut = self._alone(at_s), source.gate.shut_since_s is not None
         if source.judge(belief, h, left, noise, at_s, sample.stamp_ns, north=not alone):
             return
         if not was_shut:
@@ -97,39 +95,40 @@ class Height:
                 belief.tie_barometer(residual)
             source.take_back(at_s)
 
-    def _head(self, at_s: float) -> tuple[float, float]:
-        """Return the dynamic pressure as a height [m], and its variance [m^2].
+    def _expect(self, lag_s: float, h: Array, *, alone: bool) -> tuple[float, float, float]:
+        """Return the pressure altitude to expect, the dynamic pressure in it as a height [m], and
+        the variance [m^2] of that; write the row h (1, 32).
 
         While nothing else shows the speed no more of it than was seen before: an IMU that carries
         the speed away must not explain by it why the barometer does not follow.
         """
-        x, p = self._belief.x, self._belief.p
-        wind.winds(x, p, self._belief.wind.law, self._winds)
-        head_m, unsure_m2 = models.head(x, p, self._winds[_MEAN_WIND])
-        if self._alone(at_s):
-            most_m = self._head_seen_m
-            return min(max(head_m, -most_m), most_m), min(unsure_m2, most_m**2)
-        self._head_seen_m = max(self._head_seen_m, abs(head_m))
-        return head_m, unsure_m2
+        belief, seen_m = self._belief, self._head_seen_m
+        x, p, law = belief.x, belief.p, belief.wind.law
+        most_m = seen_m if alone else math.inf
+        shown_m, head_m, unsure_m2 = models.barometer_in_wind(x, p, law, lag_s, most_m, h)
+        if alone:
+            return shown_m, head_m, min(unsure_m2, seen_m**2)
+        self._head_seen_m = max(seen_m, abs(head_m))
+        return shown_m, head_m, unsure_m2
 
     def _alone(self, at_s: float) -> bool:
         """Return whether nothing else has shown the speed down lately."""
         return at_s - self.climb_s > self._config.valid_s
 
-    def _learn(self, at_s: float, altitude_m: float) -> None:
+    def _learn(self, at_s: float, altitude_m: float, *, alone: bool) -> None:
         """Learn from a pressure altitude of now how large the wash is."""
         belief, watch = self._belief, self._belief.watch
         sample = Sample(
             at_s,
             altitude_m,
-            watch.item(BEFORE + 2) - watch[CORRECTED].item(2),
+            watch.item(BEFORE + 2) - watch.item(CORRECTED.start + 2),
             self._config.accel_noise**2 * at_s + watch.item(SHAKEN),
         )
         bias_m_s2 = math.sqrt(belief.p.item(kernel.ACCEL_BIAS + 2, kernel.ACCEL_BIAS + 2))
         flying = at_s - self._rest.passed_s > _FRESH_S
         self.wash.take(sample, bias_m_s2, flying=flying)
         size_m = self.wash.size_m
-        if self._alone(at_s):
+        if alone:
             # nothing else holds the speed down: of two evils the barometer is the lesser
             size_m = min(size_m, self._config.barometer_noise_m)
         belief.sigma[_WASH] = size_m
