@@ -73,7 +73,8 @@ class Estimator:
         self._output = Output(
             c, self._track, self._belief, self._sensors, self._anchor, self._arrivals.clocks
         )
-        self._handlers: dict[type, Callable[..., TwinState | None]] = {
+        self._due_s = c.publish_period_s - 1e-4
+        handlers: dict[type, Callable[..., TwinState | None]] = {
             Imu: self._on_imu,
             **self._arrivals.handlers,
             LocalPosition: self._on_local_position,
@@ -81,6 +82,7 @@ class Estimator:
             VehicleStatus: self._autopilot.on_status,
             VtolState: self._autopilot.on_vtol,
         }
+        self._handler_of = handlers.get
         self._start_over()
 
     @property
@@ -95,7 +97,7 @@ class Estimator:
 
     def on(self, sample: Sample) -> TwinState | None:
         """Take one sample; returns a state at most every ``publish_period_s`` of vehicle time."""
-        handler = self._handlers.get(type(sample))
+        handler = self._handler_of(type(sample))
         return handler(sample) if handler is not None else None
 
     def state(self) -> TwinState | None:
@@ -153,7 +155,7 @@ class Estimator:
         if not belief.begun:
             self._align(imu)
             return None
-        due = track.now_s - self._published_s >= self._config.publish_period_s - 1e-4
+        due = track.now_s - self._published_s >= self._due_s
         if due or track.full:
             self._advance()
         if not due or not belief.begun:
@@ -164,7 +166,7 @@ class Estimator:
     def _on_local_position(self, sample: LocalPosition) -> None:
         """Take over PX4's origin, or its height as zero while nothing else gives one."""
         belief, sensors = self._belief, self._sensors
-        px4_down_m = float(sample.position_ned_m[2])
+        px4_down_m = sample.position_ned_m.item(2)
         if sample.origin is not None:
             self._anchor.stands(0.0, None)
             shift = self._anchor.offer(sample.origin, px4_down_m if sample.z_valid else None)

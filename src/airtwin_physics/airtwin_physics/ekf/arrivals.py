@@ -57,6 +57,7 @@ class Arrivals:
         self._belief = belief
         self._sensors = sensors
         self.clocks = Clocks(track)
+        self._field2 = (config.field_min_gauss**2, config.field_max_gauss**2)
         self._sequence = itertools.count()
         self.handlers: dict[type, Callable[..., None]] = {
             GnssFix: self._on_gnss,
@@ -122,17 +123,19 @@ class Arrivals:
             self._enqueue(sample, c.barometer_delay_s, height.fuse, height.barometer)
 
     def _on_magnetometer(self, sample: Magnetometer) -> None:
-        c, heading = self._config, self._sensors.heading
-        if not c.field_min_gauss**2 <= square(sample.field_frd_gauss) <= c.field_max_gauss**2:
+        heading, (least2, most2) = self._sensors.heading, self._field2
+        x, y, z = sample.field_frd_gauss.tolist()
+        if not least2 <= x * x + y * y + z * z <= most2:
             heading.compass.tally.refuse("field strength is not Earth's")
             return
         self.field = sample
-        if self._due("magnetometer", c.magnetometer_period_s):
+        if self._due("magnetometer", self._config.magnetometer_period_s):
             self._enqueue(sample, 0.0, heading.magnetometer, heading.compass)
 
     def _on_attitude(self, sample: Attitude) -> None:
         heading = self._sensors.heading
-        if not abs(square(sample.q_ned_frd) - 1.0) < 0.01:
+        w, x, y, z = sample.q_ned_frd.tolist()
+        if not abs(w * w + x * x + y * y + z * z - 1.0) < 0.01:
             heading.px4.tally.refuse("not a unit quaternion")
             return
         self._attitude = sample

@@ -48,6 +48,10 @@ class Sensors:
         self.ground = Ground(config, belief, track, others)
         self._moved_by = (*others, self.pose.velocity.gate, self.ground.flow.gate)
         self._blown_by = (self.air.drag.gate, self.air.airspeed.gate, self.air.sideslip.gate)
+        self._gnss_parts = (
+            ("gnss_position", self.gnss.xy),
+            ("gnss_position height", self.gnss.z),
+        )
         self._shown_by = (self.gnss.xy, self.gnss.z, self.gnss.velocity.gate)
         self._always = (
             self.gnss.position,
@@ -169,13 +173,13 @@ class Sensors:
 
     def notice(self, at_s: float) -> str:
         """Return what the filter did of its own accord lately, "" if nothing."""
-        gates = [(source.tally.source, source.gate) for source in self._found]
-        gates += [("gnss_position", self.gnss.xy), ("gnss_position height", self.gnss.z)]
-        words = [
-            f"{name} taken at its word again after its gate was shut"
-            for name, gate in gates
-            if at_s - gate.recovered_s < RECOVERED_S
+        names = [
+            source.tally.source
+            for source in self._found
+            if at_s - source.gate.recovered_s < RECOVERED_S
         ]
+        names += [name for name, gate in self._gnss_parts if at_s - gate.recovered_s < RECOVERED_S]
+        words = [f"{name} taken at its word again after its gate was shut" for name in names]
         if self.imu.said:
             words.insert(0, f"IMU doubted: {self.imu.said}")
         elif self.imu.inverted:

@@ -68,7 +68,7 @@ class Gate:
     @property
     def factor(self) -> float:
         """Sigma of the noise over the sigma claimed [-]."""
-        return self._trusted * math.sqrt(self._noise[0])
+        return self._trusted * math.sqrt(self._noise.item(0))
 
     def judge(
         self,
@@ -85,32 +85,16 @@ class Gate:
 
         north: whether they can show it; false for what is alike at any heading (``symmetry``).
         """
-        nis = self._fuse(belief, h, residual, variance, held, north)
-        if nis > self.limit and self.factor < 1.0 and self._trusted < 1.0:
+        of = (belief.x, belief.p, h, residual, variance, self.limit, held)
+        nis: float = correction.gate(*of, self._noise, self._bounds, north)
+        if nis > self.limit and self._trusted < 1.0 and self.factor < 1.0:
             self._noise[:2] = 1.0 / self._trusted**2  # it is no better than it claims
-            nis = self._fuse(belief, h, residual, variance, held, north)
+            nis = correction.gate(*of, self._noise, self._bounds, north)
         if nis <= self.limit:
             self.open(at_s)
             return True, nis
         self.shut(at_s)
         return False, nis
-
-    def _fuse(
-        self, belief: Belief, h: Array, residual: Array, variance: Array, held: Held, north: bool
-    ) -> float:
-        nis: float = correction.gate(
-            belief.x,
-            belief.p,
-            h,
-            residual,
-            variance,
-            self.limit,
-            held,
-            self._noise,
-            self._bounds,
-            north,
-        )
-        return nis
 
     def refuse(
         self, belief: Belief, h: Array, residual: Array, variance: Array, at_s: float
