@@ -13,6 +13,7 @@ from airtwin_physics.ekf import (
     aiding_models,
     correction,
     disturbance,
+    doubt,
     imu_doubt,
     imu_noise,
     kernel,
@@ -70,6 +71,7 @@ def warm_up() -> None:
     aiding_models.flow(x, h[:2], np.empty(2))
     aiding_models.body_velocity(x, h, np.empty(3))
     aiding_models.antenna_heading(x, 0.0, h[0])
+    doubt.stray(np.zeros(5), (1.0, 1.0, 1.0), (0, 2), 1.0, 1.0, 1.0, 1.0)
     receiver.leaves_trend(np.zeros((4, 6)), 0, three, three, (1.0, 1.0, 1.0), 1.0, 1.0)
     correction.spread(p, h[1])
     correction.statistic(p, h, three, three)

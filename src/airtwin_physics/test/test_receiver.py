@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airtwin_core.types import Array
 from airtwin_physics.config import EstimatorConfig
-from airtwin_physics.ekf.doubt import Doubt
+from airtwin_physics.ekf.doubt import Doubt, Trail
 from airtwin_physics.ekf.kernel import GRAVITY_M_S2
 from airtwin_physics.ekf.receiver import (
     BY_BAROMETER,
@@ -285,3 +285,44 @@ def test_a_step_of_the_speed_is_found_as_in_plain_numpy(seed: int, period_s: flo
         )
         found += across > 1.0
     assert 0 < found < 60
+
+
+class PlainTrail:
+    """Where place less path is usually, and how far from there each fix lies."""
+
+    def __init__(self, axes: list[int]) -> None:
+        self.axes, self.claim_m, self.followed_s = axes, 0.0, 0.0
+
+    def off(self, apart: Array, claim_m: float, blur_m: float, step_s: float) -> float:
+        """Return the share of the bound [-]; what is usual is learnt over 20 s."""
+        if self.followed_s == 0.0:
+            self.home, self.claim_m = apart.copy(), claim_m
+        off = (apart - self.home)[self.axes]
+        blur_m += 0.1 * self.followed_s
+        share = float(np.linalg.norm(off)) / (5.0 * max(claim_m, self.claim_m) + blur_m)
+        if share <= 1.0:
+            self.followed_s = min(self.followed_s + max(step_s, 1e-3), 20.0)
+            self.home[self.axes] += min(step_s / self.followed_s, 1.0) * off
+            self.claim_m = max(claim_m, (1.0 - min(step_s / 20.0, 1.0)) * self.claim_m)
+        return share
+
+
+@pytest.mark.parametrize("axes", [[0, 1], [2]])
+def test_a_trail_is_left_and_learnt_as_in_plain_numpy(axes: list[int]) -> None:
+    rng = np.random.default_rng(7)
+    plain, trail, left = PlainTrail(axes), Trail(axes[0], axes[-1] + 1), 0
+    for k in range(300):
+        if k in (120, 240):
+            trail.begin()
+            plain = PlainTrail(axes)
+        apart = rng.normal(size=3) * 4.0 + 30.0 * (k % 50 > 40)
+        claim_m, blur_m = rng.uniform(1.0, 3.0), rng.uniform(0.0, 1.0)
+        step_s = 0.0 if k % 7 == 0 else rng.uniform(0.05, 3.0)
+        north, east, down = apart.tolist()
+        share = trail.off((north, east, down), claim_m, blur_m, step_s, 20.0)
+        assert share == pytest.approx(plain.off(apart, claim_m, blur_m, step_s), rel=1e-12)
+        left += share > 1.0
+        if k == 60:
+            trail.shift(np.array([100.0, -50.0, 7.0]))
+            plain.home += [100.0, -50.0, 7.0]
+    assert 20 < left < 200

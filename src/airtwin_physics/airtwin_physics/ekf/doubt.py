@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numba import njit
+
+from airtwin_core.types import Array
 from airtwin_physics.ekf.tally import NEVER_S
 
 BOUND = 5.0  # times what is claimed: the bound of what a sound receiver does
@@ -64,42 +68,72 @@ class Doubt:
         self.torn, self.odds = False, min(self.odds, 0.0)
 
 
+_N_TRAIL = 5
+_CLAIM, _FOLLOWED = 3, 4  # of a trail; before them the place less the integral
+
+
+@njit(cache=True)
+def stray(
+    trail: Array,
+    apart: tuple[float, float, float],
+    axes: tuple[int, int],
+    claim: float,
+    blur: float,
+    step: float,
+    usual: float,
+) -> float:
+    """Return by how much a fix is off a trail, as a share of its bound [-]; let the trail learn.
+
+    trail (5,): where the place less the integral was NED [m], the largest claim of late [m], for
+    how long it was followed [s]. apart: the place less the integral now; axes: from which up to
+    which; claim [m]: sigma of the place; blur [m]: what else may differ; step [s]: since the fix
+    before; usual [s]: over which it is learnt where the place is.
+    """
+    followed = trail[_FOLLOWED]
+    if followed == 0.0:
+        for i in range(3):
+            trail[i] = apart[i]
+        trail[_CLAIM] = claim
+    off = 0.0
+    for i in range(axes[0], axes[1]):
+        off = math.hypot(off, apart[i] - trail[i])
+    blur += _DRIFT_M_S * followed
+    share = off / (BOUND * max(claim, trail[_CLAIM]) + blur)
+    if share <= 1.0:
+        followed = min(followed + max(step, 1e-3), usual)
+        learnt = min(step / followed, 1.0)
+        for i in range(axes[0], axes[1]):
+            trail[i] += learnt * (apart[i] - trail[i])
+        fade = 1.0 - min(step / usual, 1.0)
+        trail[_CLAIM] = max(claim, fade * trail[_CLAIM])
+        trail[_FOLLOWED] = followed
+    return share
+
+
 class Trail:
     """Place less the integral of its own Doppler, along some axes: it stays where it was."""
 
-    def __init__(self, *axes: int) -> None:
-        self._axes = axes
-        self.begin()
+    def __init__(self, first: int, end: int) -> None:
+        """first, end: its axes of NED, from one up to another."""
+        self._axes = first, end
+        self._trail = np.zeros(_N_TRAIL)  # see ``stray``
 
     def begin(self) -> None:
         """Forget where it was."""
-        self._home = [0.0, 0.0, 0.0]
-        self._claim_m = 0.0  # largest of late
-        self._followed_s = 0.0
+        self._trail[:] = 0.0
 
-    def shift(self, by_ned_m: list[float]) -> None:
+    def shift(self, by_ned_m: Array) -> None:
         """Move with the origin of NED."""
-        self._home = [a + b for a, b in zip(self._home, by_ned_m, strict=True)]
+        self._trail[:3] += by_ned_m
 
     def off(
-        self, apart: list[float], claim_m: float, blur_m: float, step_s: float, usual_s: float
+        self,
+        apart: tuple[float, float, float],
+        claim_m: float,
+        blur_m: float,
+        step_s: float,
+        usual_s: float,
     ) -> float:
-        """Return by how much the newest fix is off, as a share of its bound [-].
-
-        apart (3,): place less integral [m] NED; claim_m: its sigma; blur_m: what else may differ;
-        step_s: since the fix before; usual_s: over which it is learnt where the place is.
-        """
-        if self._followed_s == 0.0:
-            self._home, self._claim_m = list(apart), claim_m
-        home, axes = self._home, self._axes
-        off = [apart[i] - home[i] for i in axes]
-        blur_m += _DRIFT_M_S * self._followed_s
-        share = math.hypot(*off) / (BOUND * max(claim_m, self._claim_m) + blur_m)
-        if share <= 1.0:
-            self._followed_s = min(self._followed_s + max(step_s, 1e-3), usual_s)
-            learnt = min(step_s / self._followed_s, 1.0)
-            for i, by in zip(axes, off, strict=True):
-                home[i] += learnt * by
-            fade = 1.0 - min(step_s / usual_s, 1.0)
-            self._claim_m = max(claim_m, fade * self._claim_m)
+        """Return by how much the newest fix is off, as a share of its bound [-]; see ``stray``."""
+        share: float = stray(self._trail, apart, self._axes, claim_m, blur_m, step_s, usual_s)
         return share

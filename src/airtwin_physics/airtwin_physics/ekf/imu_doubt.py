@@ -50,7 +50,7 @@ N_SINCE, N_PUSH = 12, 8
 _AT, _APART, _DOPPLER, _HIDDEN = 0, 1, 4, 7  # of a push; see ``pushed``
 _KEPT = 64  # of them: a receiver at 25 Hz fills the time
 _STUCK_S = 0.35  # seen four times in a row
-_PARTS = {"gyro": slice(0, 3), "accelerometer": slice(3, 6)}  # of a sample
+_PARTS = {"gyro": slice(0, 24), "accelerometer": slice(24, 48)}  # bytes of a sample
 _AGAIN_S = 30.0  # a filter cured twice within it has a broken IMU
 
 
@@ -238,8 +238,9 @@ class ImuDoubt:
 
     def stuck(self, at_s: float, *, moving: bool) -> None:
         """Look whether gyro or accelerometer repeats itself to the bit while all moves."""
+        newest = self._track.last_imu.tobytes()
         for name, there in _PARTS.items():
-            value = self._track.last_imu[there].tobytes()
+            value = newest[there]
             before, since_s = self._repeats.get(name, (b"", at_s))
             same = moving and value == before
             self._repeats[name] = (value, since_s if same else at_s)

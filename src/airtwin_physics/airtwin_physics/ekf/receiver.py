@@ -172,7 +172,7 @@ class Receiver:
         self._stuck = False  # its Doppler
         self._velocity = [0.0, 0.0, 0.0]
         self._above_m = float("nan")  # usual height over pressure altitude
-        self._across, self._up = Trail(0, 1), Trail(2)
+        self._across, self._up = Trail(0, 2), Trail(2, 3)
         self._misses = np.zeros((_MISSES, 6))  # of Doppler from the IMU, see ``leaves_trend``
         self._begin()
 
@@ -189,8 +189,8 @@ class Receiver:
 
     def shift(self, by_ned_m: Array) -> None:
         """Move with the origin of NED."""
-        self._across.shift(by_ned_m.tolist())
-        self._up.shift(by_ned_m.tolist())
+        self._across.shift(by_ned_m)
+        self._up.shift(by_ned_m)
         self._above_m -= float(by_ned_m[2])
 
     def struck(self) -> None:
@@ -276,7 +276,7 @@ class Receiver:
         step_s, (north, east, down) = self._step_s, self._velocity
         usual_s = self._config.gnss_doubt_s / 3.0 if look.doppler else 1.0
         place, path = look.place.tolist(), self._path
-        apart = [place[0] - path[0], place[1] - path[1], place[2] - path[2]]
+        apart = (place[0] - path[0], place[1] - path[1], place[2] - path[2])
         # curves between fixes, a place later than its speed
         blur = 0.25 * step_s * math.hypot(turned[0], turned[1]) + _LATE_S * math.hypot(north, east)
         across = self._across.off(apart, max(look.claim[0], _CLAIM_MIN_M), blur, step_s, usual_s)

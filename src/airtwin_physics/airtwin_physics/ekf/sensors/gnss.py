@@ -237,9 +237,8 @@ class Gnss:
         if not self.started:
             self._start(said, rows)
             return True
-        noise = rows.variance.copy()
-        noise[_LEVEL] *= self.xy.scale
-        noise[_DOWN] *= self.z.scale
+        (north, east, down), level = rows.variance.tolist(), self.xy.scale
+        noise = np.array([north * level, east * level, down * self.z.scale])
         tally.tested(correction.statistic(belief.p, rows.h, rows.residual, noise), rows.residual)
         receiver = self.receiver
         # a place that goes with a speed that is torn has shown nothing
