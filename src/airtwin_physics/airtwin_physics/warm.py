@@ -54,7 +54,7 @@ def warm_up() -> None:
     output.present(x, p, law, ring, 0, 2, constants, rest, aside, row, air, covariance)
     models.gnss_position(x, 0.0, h, np.empty(3))
     three_more = np.empty(3), np.empty(3)
-    solution.fill_place(x, 0.0, three, three, three, (0.1, 0.1, 0.1), h, *three_more)
+    solution.fill_place(x, 0.0, three, three, (1.0, 1.0, 1.0), (0.1, 0.1, 0.1), h, *three_more)
     solution.fill_speed(x, three, 0.0, three, three, (0.1, 0.1, 0.1), h, *three_more)
     models.barometer_in_wind(x, p, law, 0.0, 1.0, h[:1])
     seen, look = np.zeros(disturbance.N_SEEN), np.empty(disturbance.N_LOOK)
@@ -84,7 +84,9 @@ def warm_up() -> None:
     symmetry.carry(x, x, p)
     steps.settle(x, p, watch)
     imu_doubt.follow(np.zeros(imu_doubt.N_SINCE), ring, 0, 1)
-    imu_doubt.pushed(np.zeros((2, imu_doubt.N_PUSH)), 0, three, three, (1.0, 1.0, 1.0))
+    pushes, since = np.zeros((2, imu_doubt.N_PUSH)), np.zeros(imu_doubt.N_SINCE)
+    imu_doubt.felt(three, aside, since)
+    imu_doubt.pushed(pushes, 0, three, three, aside, since, (1.0, 1.0, 1.0))
     motion_heading.follow(x[6:10], np.zeros(3), ring, 0, 1, np.zeros(3))
 
 

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from airtwin_core.types import Array, Attitude, GnssFix, Imu, Sample, TwinState
 from airtwin_physics.ekf import imu_doubt
 from airtwin_physics.ekf.imu import N_ENTRY
+from airtwin_physics.ekf.kernel import GRAVITY_M_S2
 from airtwin_physics.estimator import Estimator
 
 import simulate  # isort: skip
@@ -75,8 +76,13 @@ def test_two_velocities_part_as_the_formula_says() -> None:
     for k in range(60):
         # first so often that the table is full, later so seldom that the oldest are forgotten
         at_s = (0.15 * k if k < 30 else 0.5 * k - 10.5) + 0.02 * rng.random()
-        doppler, carried, hidden = rng.normal(size=3), rng.normal(size=3), 0.01 * k
-        kept, share, down = imu_doubt.pushed(rows, kept, doppler, carried, (at_s, hidden, 0.2))
+        doppler, velocity, hidden = rng.normal(size=3), rng.normal(size=3), 0.01 * k
+        to_ned, since = rng.normal(size=(3, 3)), 0.3 * rng.normal(size=imu_doubt.N_SINCE)
+        carried = velocity + to_ned @ since[4:7] + [0.0, 0.0, GRAVITY_M_S2 * since[7]]
+        assert imu_doubt.felt(velocity, to_ned, since) == pytest.approx(tuple(carried))
+        kept, share, down = imu_doubt.pushed(
+            rows, kept, doppler, velocity, to_ned, since, (at_s, hidden, 0.2)
+        )
         seen = [row for row in seen if at_s - row[0] <= 2.2][-7:]
         expected = expected_down = -1.0
         if seen and at_s - seen[0][0] >= 1.0:

@@ -65,7 +65,10 @@ def test_rows_are_the_equations_of_the_page(seed: int, lag: float) -> None:
     )
     v = x[kernel.X_VEL : kernel.X_VEL + 3]
 
-    fill_place(x, lag, said, bent, sigma, (new, jitter, doubt), h, residual, variance)
+    north, east, down = sigma.tolist()
+    fill_place(
+        x, lag, said, bent, (north, east, down), (new, jitter, doubt), h, residual, variance
+    )
     models.gnss_position(x, lag, slope, shown)
     np.testing.assert_array_equal(h, slope)
     np.testing.assert_allclose(residual, said - shown - bent, atol=1e-12)

@@ -98,7 +98,7 @@ def stray(
     for i in range(axes[0], axes[1]):
         off = math.hypot(off, apart[i] - trail[i])
     blur += _DRIFT_M_S * followed
-    share = off / (BOUND * max(claim, trail[_CLAIM]) + blur)
+    share: float = off / (BOUND * max(claim, trail[_CLAIM]) + blur)
     if share <= 1.0:
         followed = min(followed + max(step, 1e-3), usual)
         learnt = min(step / followed, 1.0)

@@ -82,10 +82,30 @@ def follow(since: Array, ring: Array, begin: int, end: int) -> None:
 
 
 @njit(cache=True)
+def felt(velocity: Array, to_ned: Array, since: Array) -> tuple[float, float, float]:
+    """Return a velocity (3,) [m/s] NED that the accelerometer and gravity have carried on.
+
+    to_ned (3, 3): of the body when ``since`` began; since (12,): see ``follow``.
+    """
+    moved = (since[4], since[5], since[6])
+    north = to_ned[0, 0] * moved[0] + to_ned[0, 1] * moved[1] + to_ned[0, 2] * moved[2]
+    east = to_ned[1, 0] * moved[0] + to_ned[1, 1] * moved[1] + to_ned[1, 2] * moved[2]
+    down = to_ned[2, 0] * moved[0] + to_ned[2, 1] * moved[1] + to_ned[2, 2] * moved[2]
+    down += GRAVITY_M_S2 * since[7]
+    return velocity[0] + north, velocity[1] + east, velocity[2] + down
+
+
+@njit(cache=True)
 def pushed(
-    pushes: Array, kept: int, doppler: Array, carried: Array, look: tuple[float, float, float]
+    pushes: Array,
+    kept: int,
+    doppler: Array,
+    velocity: Array,
+    to_ned: Array,
+    since: Array,
+    look: tuple[float, float, float],
 ) -> tuple[int, float, float]:
-    """Note a receiver's velocity (3,) beside the accelerometer's, ``carried`` (3,) [m/s].
+    """Note a receiver's velocity (3,) [m/s] beside the accelerometer's, which is ``felt``.
 
     Returns how many are kept, and by how much they have parted since the oldest, and parted down,
     as shares of the bound [-]; -1 where that is too young. pushes (n, 8), the first ``kept`` hold,
@@ -101,7 +121,7 @@ def pushed(
     for i in range(kept):
         for k in range(N_PUSH):
             pushes[i, k] = pushes[i + gone, k]
-    now, then = pushes[kept], pushes[0]
+    now, then, carried = pushes[kept], pushes[0], felt(velocity, to_ned, since)
     now[_AT], now[_HIDDEN] = when, hidden
     for k in range(3):
         now[_DOPPLER + k] = doppler[k]
@@ -188,7 +208,7 @@ class ImuDoubt:
             sigma_rad = math.sqrt(max(float(np.trace(cov) - up @ cov @ up), 0.0))
             angle = _between(up, _up(sample.q_ned_frd))
             self._tilts.weigh(angle / (_DOWN_OFF_RAD + BOUND * sigma_rad), step_s, at_s)
-            self._velocity = self._felt()
+            self._velocity = np.array(felt(self._velocity, self._to_ned, since))
             self._hidden += since.item(11)
         twist = frames.quat_multiply(q, frames.quat_conjugate(sample.q_ned_frd))
         azimuth = 2.0 * math.atan2(float(twist[3]), float(twist[0]))
@@ -206,7 +226,9 @@ class ImuDoubt:
             return
         newest_s = self._pushed.item(self._kept - 1, _AT)
         look = at_s, self._hidden + since.item(11), sigma_m_s
-        self._kept, share, down = pushed(self._pushed, self._kept, doppler, self._felt(), look)
+        self._kept, share, down = pushed(
+            self._pushed, self._kept, doppler, self._velocity, self._to_ned, since, look
+        )
         if share >= 0.0:
             self._pushes.weigh(share, at_s - newest_s, at_s)
             self._sinks = down > 1.0 or (self._sinks and self._pushes.torn)
@@ -286,12 +308,6 @@ class ImuDoubt:
         else:
             follow(self._since, track.ring, self._next, track.first)
         self._next = track.first
-
-    def _felt(self) -> Array:
-        """Return the velocity (3,) [m/s] NED by accelerometer, gravity and PX4's tilt."""
-        moved = self._to_ned @ self._since[4:7]
-        moved[2] += GRAVITY_M_S2 * self._since.item(7)
-        return self._velocity + moved
 
 
 def _up(q_ned_frd: Array) -> Array:

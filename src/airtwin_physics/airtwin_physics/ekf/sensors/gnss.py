@@ -134,7 +134,7 @@ class Gnss:
             velocity=believed if said.no_speed else said.velocity,
             doppler=not said.no_speed,
             stuck=said.no_speed == STUCK,
-            claim=(said.sigma.item(0), said.sigma.item(2), said.speed_sigma),
+            claim=(said.sigma[0], said.sigma[2], said.speed_sigma),
             inertial=believed - watch[CORRECTED],
             turned_rad=watch.item(TURNED),
             accel_m_s2=math.sqrt(square(accel)),
@@ -259,7 +259,7 @@ class Gnss:
 
     def _expect(self, said: Solution) -> None:
         """Let the offset be as large as what lasts of the claim."""
-        north, east, down = said.sigma.tolist()
+        north, east, down = said.sigma
         lasts = math.sqrt(1.0 - self._config.gnss_white_share**2)
         passed_s = max(said.at_s - self._claimed_s, 0.0)
         kept = math.exp(-passed_s / _CLAIM_S) if self.started else 0.0

@@ -58,7 +58,7 @@ class Rest:
         self._way = kept * self._way + speed * passed_s
         self._gone = kept * self._gone + (place - (place if self._place is None else self._place))
         self._place = place
-        place_m = max(said.sigma.item(0), _CLAIM_MIN_M)
+        place_m = max(said.sigma[0], _CLAIM_MIN_M)
         if min(abs(self._way), abs(self._gone)) < BOUND * place_m:
             return
         self.carried = True

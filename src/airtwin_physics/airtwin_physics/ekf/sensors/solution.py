@@ -68,7 +68,7 @@ class Solution(NamedTuple):
     ``stamp_ns``: its stamp; ``at_s``: the time of the belief; ``lag_s``: how long before that it
     was true. ``no_place``, ``no_speed``: why one cannot be used, "" if it can; ``struck``: an
     impact was so near that the fix may be of before. ``place`` (3,) [m], ``velocity`` (3,) [m/s]:
-    of the IMU, NaN where unusable; ``sigma`` (3,) [m], ``speed_sigma`` [m/s]: claimed, as far as
+    of the IMU, NaN where unusable; ``sigma`` [m] NED, ``speed_sigma`` [m/s]: claimed, as far as
     a claim is ever believed. ``lever``: to its antenna, None if untold or at the IMU;
     ``swing_m_s``: by which an untold one may circle; ``held``: what the fix must not correct.
     ``way``: since it was true.
@@ -82,7 +82,7 @@ class Solution(NamedTuple):
     struck: bool
     place: Array
     velocity: Array
-    sigma: Array
+    sigma: tuple[float, float, float]
     speed_sigma: float
     lever: Lever | None
     swing_m_s: float
@@ -138,7 +138,8 @@ class Border:
             arm = lever(fix.antenna_frd_m, belief, track, lag_s)
             place, velocity = place - arm.place, velocity - arm.speed
         self._spin.look(at_s, belief, track, told=fix.antenna_frd_m is not None)
-        eph, epv = max(fix.eph_m, c.gnss_eph_min_m), max(fix.epv_m, c.gnss_epv_min_m)
+        eph = float(max(fix.eph_m, c.gnss_eph_min_m))
+        epv = float(max(fix.epv_m, c.gnss_epv_min_m))
         return Solution(
             stamp_ns=fix.stamp_ns,
             at_s=at_s,
@@ -148,7 +149,7 @@ class Border:
             struck=struck,
             place=place,
             velocity=velocity,
-            sigma=np.array([eph, eph, epv]),
+            sigma=(eph, eph, epv),
             speed_sigma=max(fix.speed_accuracy_m_s, c.gnss_speed_min_m_s),
             lever=arm,
             swing_m_s=self._spin.swing_m_s,
@@ -200,7 +201,7 @@ def fill_place(
     lag: float,
     place: Array,
     bent: Array,
-    sigma: Array,
+    sigma: tuple[float, float, float],
     noise: tuple[float, float, float],
     h: Array,
     residual: Array,
@@ -208,7 +209,7 @@ def fill_place(
 ) -> None:
     """Write h (3, 32), residual, variance (3,) of a place (3,) [m], ``lag`` [s] before x (33,).
 
-    bent (3,) [m]: over the model; sigma (3,) [m]: claimed. noise: share of it that is new [-];
+    bent (3,) [m]: over the model; sigma [m]: claimed. noise: share of it that is new [-];
     by which the time of a fix jitters [s]; variance of the speed since [m^2/s^2].
     """
     new, jitter, doubt = noise
