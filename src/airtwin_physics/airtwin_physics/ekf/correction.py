@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from airtwin_core.types import Array
@@ -56,6 +57,17 @@ def _learn(p: Array, ph: Array, left: Array, gain: Array) -> None:
 
 
 @njit(cache=True)
+def _places(row: Array, at: npt.NDArray[np.int64]) -> int:
+    """Write to at (32,) where a row (32,) is not zero; return how many places these are."""
+    count = 0
+    for k in range(N):
+        if row[k] != 0.0:
+            at[count] = k
+            count += 1
+    return count
+
+
+@njit(cache=True)
 def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, held: Held) -> None:
     """Fuse m scalars, one after another in Joseph form; h (m, 32), residual, variance (m,).
 
@@ -66,11 +78,7 @@ def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, held:
     ph, left, gain = np.empty(N), np.empty(N), np.empty(N)
     at = np.empty(N, dtype=np.int64)
     for row in range(m):
-        count = 0
-        for k in range(N):
-            if h[row, k] != 0.0:
-                at[count] = k
-                count += 1
+        count = _places(h[row], at)
         ph[:] = 0.0
         for c in range(count):
             k = at[c]
@@ -104,15 +112,18 @@ def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, held:
 def _innovation_covariance(p: Array, h: Array, variance: Array, s: Array) -> None:
     """Write the lower triangle of H P H^T + R (m, m)."""
     m = h.shape[0]
+    at, counts = np.empty((m, N), dtype=np.int64), np.empty(m, dtype=np.int64)
     s[:, :] = 0.0
     for i in range(m):
-        for a in range(N):
-            if h[i, a] != 0.0:
-                for j in range(i + 1):
-                    total = 0.0
-                    for b in range(N):
-                        total += p[a, b] * h[j, b]
-                    s[i, j] += h[i, a] * total
+        counts[i] = _places(h[i], at[i])
+        for c in range(counts[i]):
+            a = at[i, c]
+            for j in range(i + 1):
+                total = 0.0
+                for d in range(counts[j]):
+                    b = at[j, d]
+                    total += p[a, b] * h[j, b]
+                s[i, j] += h[i, a] * total
         s[i, i] += variance[i]
 
 
@@ -215,11 +226,14 @@ def gate(
 @njit(cache=True)
 def spread(p: Array, row: Array) -> float:
     """Return row P row^T, the variance of a linear function (32,) of the error."""
+    at = np.empty(N, dtype=np.int64)
+    count = _places(row, at)
     total = 0.0
-    for i in range(N):
-        if row[i] != 0.0:
-            for j in range(N):
-                total += row[i] * p[i, j] * row[j]
+    for c in range(count):
+        i = at[c]
+        for d in range(count):
+            j = at[d]
+            total += row[i] * p[i, j] * row[j]
     return total
 
 

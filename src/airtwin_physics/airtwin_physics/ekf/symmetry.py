@@ -92,4 +92,6 @@ def carry(before: Array, x: Array, p: Array) -> None:
     for i in range(N):
         for j in range(i + 1):
             p[i, j] += m[i] * by_turn[j] + by_turn[i] * m[j] + turn2 * m[i] * m[j]
+    for i in range(N):  # on its own, as the compiler vectorises the rows then
+        for j in range(i):
             p[j, i] = p[i, j]
