@@ -168,6 +168,18 @@ def test_head_is_what_a_tube_in_that_wind_shows_over_one_at_rest() -> None:
     assert models.head(x, p, known)[0] == 0.0  # standing in a wind shows none of it
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_statistic_and_spread_miss_nothing_of_a_row(share: float) -> None:
+    rng = np.random.default_rng(3)
+    p, h = random_covariance(rng), rng.normal(size=(3, N)) * (rng.random((3, N)) < share)
+    residual, variance = rng.normal(size=3), rng.uniform(0.5, 2.0, size=3)
+    both = h @ p @ h.T
+    nis = residual @ np.linalg.solve(both + np.diag(variance), residual)
+    assert correction.statistic(p, h, residual, variance) == pytest.approx(nis, rel=1e-9)
+    for i in range(3):
+        assert correction.spread(p, h[i]) == pytest.approx(both[i, i], rel=1e-9)
+
+
 @pytest.mark.parametrize("most_m", [0.1, np.inf])
 @pytest.mark.parametrize("by_force", [1.0, 0.0])
 def test_barometer_in_wind_is_its_parts(by_force: float, most_m: float) -> None:
