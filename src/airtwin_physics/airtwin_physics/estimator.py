@@ -74,7 +74,7 @@ class Estimator:
             c, self._track, self._belief, self._sensors, self._anchor, self._arrivals.clocks
         )
         self._due_s = c.publish_period_s - 1e-4
-        handlers: dict[type, Callable[..., TwinState | None]] = {
+        self._handlers: dict[type, Callable[..., TwinState | None]] = {
             Imu: self._on_imu,
             **self._arrivals.handlers,
             LocalPosition: self._on_local_position,
@@ -82,7 +82,6 @@ class Estimator:
             VehicleStatus: self._autopilot.on_status,
             VtolState: self._autopilot.on_vtol,
         }
-        self._handler_of = handlers.get
         self._start_over()
 
     @property
@@ -97,7 +96,7 @@ class Estimator:
 
     def on(self, sample: Sample) -> TwinState | None:
         """Take one sample; returns a state at most every ``publish_period_s`` of vehicle time."""
-        handler = self._handler_of(type(sample))
+        handler = self._handlers.get(type(sample))
         return handler(sample) if handler is not None else None
 
     def state(self) -> TwinState | None:
