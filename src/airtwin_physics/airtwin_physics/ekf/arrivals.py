@@ -124,8 +124,7 @@ class Arrivals:
 
     def _on_magnetometer(self, sample: Magnetometer) -> None:
         heading, (least2, most2) = self._sensors.heading, self._field2
-        x, y, z = sample.field_frd_gauss.tolist()
-        if not least2 <= x * x + y * y + z * z <= most2:
+        if not least2 <= square(sample.field_frd_gauss) <= most2:
             heading.compass.tally.refuse("field strength is not Earth's")
             return
         self.field = sample
@@ -134,8 +133,7 @@ class Arrivals:
 
     def _on_attitude(self, sample: Attitude) -> None:
         heading = self._sensors.heading
-        w, x, y, z = sample.q_ned_frd.tolist()
-        if not abs(w * w + x * x + y * y + z * z - 1.0) < 0.01:
+        if not abs(square(sample.q_ned_frd) - 1.0) < 0.01:
             heading.px4.tally.refuse("not a unit quaternion")
             return
         self._attitude = sample

@@ -162,13 +162,13 @@ class ImuDoubt:
         self._next = -1
         self._turns, self._pushes, self._tilts = (Doubt(self._patience_s) for _ in range(3))
         self._before: Attitude | None = None
-        self._before_s = self._pushed_s = NEVER_S
+        self._before_s = NEVER_S
         self._sinks = False  # it is contradicted in down, where no heading matters
         self._to_ned = np.eye(3)  # R_ned_frd: tilt by PX4, heading by the filter
         self._velocity = np.zeros(3)  # by the accelerometer, up to _before
         self._hidden = 0.0  # its variance
         self._kept = 0  # of _pushed
-        self._resting_s = self._cured_s = self._borne_out_s = NEVER_S
+        self._resting_s = self._cured_s = self._contested_s = NEVER_S
         self._repeats: dict[str, tuple[bytes, float]] = {}  # newest value, since when
         self._at_rest = self._astray = self._accused = ""
         self.said = ""
@@ -279,7 +279,7 @@ class ImuDoubt:
     def conclude(self, at_s: float, *, borne_out: bool, receiver_sound: bool) -> None:
         """Weigh it all; borne_out: what shows the motion agrees with the filter."""
         if not borne_out or self._resting_s > NEVER_S:
-            self._borne_out_s = at_s
+            self._contested_s = at_s
         accused = [
             f"{name} is stuck"
             for name, (_, since_s) in self._repeats.items()
@@ -292,7 +292,7 @@ class ImuDoubt:
                 accused.append("accelerometer does not push as GNSS moves (axes, sign or unit?)")
             if self._tilts.torn:
                 accused.append("its attitude parts from PX4's, and nothing bears it out")
-        if at_s - self._borne_out_s > self._patience_s:
+        if at_s - self._contested_s > self._patience_s:
             self._at_rest = self._astray = self._accused = ""
         if accused or not receiver_sound:
             self._accused = ", ".join(accused)

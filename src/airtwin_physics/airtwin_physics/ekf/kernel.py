@@ -65,8 +65,11 @@ N_MOVED = 9  # position, velocity, attitude: the rows that F changes
 IMPACT = 12  # in an IMU step: (force times dt)^2 [m^2/s^2] of an impact, else 0
 N_WANDER = 7  # what comes back: offsets of GNSS (3) and heading, gust (2), wash
 WANDER = (16, 17, 18, 19, 26, 27, 28)  # their errors; in x one further
-DENSITY, SIGMA, TAU, CAP = slice(0, 11), slice(11, 18), slice(18, 25), slice(25, 57)
-N_CONSTANTS = 57
+_SIGMA_AT = 11  # of ``constants``; densities come before it
+_TAU_AT, _CAP_AT = _SIGMA_AT + N_WANDER, _SIGMA_AT + 2 * N_WANDER
+N_CONSTANTS = _CAP_AT + N
+DENSITY, SIGMA = slice(0, _SIGMA_AT), slice(_SIGMA_AT, _TAU_AT)
+TAU, CAP = slice(_TAU_AT, _CAP_AT), slice(_CAP_AT, N_CONSTANTS)
 _SMALL = 1e-3  # [rad^2] of half an angle: up to here four terms of a series are exact
 GRAVITY_M_S2 = 9.80665
 """Standard gravity; latitude changes it by 0.3 %, which the accelerometer bias takes up."""
@@ -334,7 +337,7 @@ def process_noise(constants: Array, dt: float, shaken: Array, decay: Array, nois
         noise[GYRO_BIAS + i] = c[2] * c[2] * dt
         noise[ACCEL_BIAS + i] = c[3] * c[3] * dt
     for i in range(N_WANDER):
-        sigma = c[11 + i]
+        sigma = c[_SIGMA_AT + i]
         noise[WANDER[i]] = sigma * sigma * (1.0 - decay[i] * decay[i])
     noise[BARO] = c[4] * c[4] * dt
     noise[DELAY] = 0.0
@@ -350,7 +353,7 @@ def process_noise(constants: Array, dt: float, shaken: Array, decay: Array, nois
 def decays(constants: Array, dt: float, out: Array) -> None:
     """Write exp(-dt / tau) (7,) of what wanders; constants[TAU] [s]."""
     for i in range(N_WANDER):
-        out[i] = np.exp(-dt / constants[18 + i])
+        out[i] = np.exp(-dt / constants[_TAU_AT + i])
 
 
 @njit(cache=True)
@@ -369,8 +372,8 @@ def predict_covariance(x: Array, p: Array, imu: Array, constants: Array, decay: 
     process_noise(constants, dt, imu[7:11], decay, noise)
     propagate(p, b, dt, decay, noise)
     for i in range(N):
-        if p[i, i] > constants[25 + i]:
-            shrink = np.sqrt(constants[25 + i] / p[i, i])
+        if p[i, i] > constants[_CAP_AT + i]:
+            shrink = np.sqrt(constants[_CAP_AT + i] / p[i, i])
             for j in range(N):
                 p[i, j] *= shrink
                 p[j, i] *= shrink
