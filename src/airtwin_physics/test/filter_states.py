@@ -18,7 +18,7 @@ CONSTANTS = np.concatenate([DENSITY, SIGMA, TAU, CAP])
 
 
 def random_state(rng: np.random.Generator) -> Array:
-    """Return x (33,)."""
+    """Return x (N + 1,)."""
     x = rng.normal(size=kernel.N_NOMINAL)
     x[0:3] *= 100.0
     x[3:6] *= 10.0
@@ -31,7 +31,7 @@ def random_state(rng: np.random.Generator) -> Array:
 
 
 def random_covariance(rng: np.random.Generator) -> Array:
-    """Return P (32, 32), all errors correlated."""
+    """Return P (N, N), all errors correlated."""
     a = rng.normal(size=(N, N)) * np.array(
         [1.0] * 3
         + [0.3] * 3

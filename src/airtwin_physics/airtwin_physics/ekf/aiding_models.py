@@ -27,7 +27,7 @@ from airtwin_physics.ekf.kernel import (
 
 @njit(cache=True)
 def rangefinder(x: Array, lag: float, h: Array) -> float:
-    """Write the row h (32,) of a distance [m] along FRD z to level ground, ``lag`` [s] ago.
+    """Write the row h (N,) of a distance [m] along FRD z to level ground, ``lag`` [s] ago.
 
     d = (terrain - p_d + v_d lag) / R_33; returns d.
     """
@@ -47,7 +47,7 @@ def rangefinder(x: Array, lag: float, h: Array) -> float:
 
 @njit(cache=True)
 def flow(x: Array, h: Array, shown: Array) -> None:
-    """Write rows h (2, 32) and ``shown`` (2,) [rad/s]: the flow that translation makes.
+    """Write rows h (2, N) and ``shown`` (2,) [rad/s]: the flow that translation makes.
 
     shown = (-v_y, v_x) R_33 / (terrain - p_d) with v = R^T v_ned: PX4's ``pixel_flow`` over its
     time, less the camera's own turn. The sensor is taken to be at the IMU.
@@ -80,7 +80,7 @@ def flow(x: Array, h: Array, shown: Array) -> None:
 
 @njit(cache=True)
 def body_velocity(x: Array, h: Array, shown: Array) -> None:
-    """Write rows h (3, 32) and ``shown`` (3,) [m/s]: the velocity in FRD, R^T v."""
+    """Write rows h (3, N) and ``shown`` (3,) [m/s]: the velocity in FRD, R^T v."""
     r = np.empty((3, 3))
     rotation(x[X_Q : X_Q + 4], r)
     h[:, :] = 0.0
@@ -96,7 +96,7 @@ def body_velocity(x: Array, h: Array, shown: Array) -> None:
 
 @njit(cache=True)
 def antenna_heading(x: Array, yaw_frd: float, h: Array) -> tuple[float, float]:
-    """Write the row h (32,) of the heading of a line at ``yaw_frd`` [rad] in the body's xy plane.
+    """Write the row h (N,) of the heading of a line at ``yaw_frd`` [rad] in the body's xy plane.
 
     Returns its heading [rad] from true north and the length of its level part [-]; exact in the
     tilt, which swings a line that is not the body's x or y axis.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many filters in one call, on the kernels of one: for fleets and for Monte Carlo.
 
-x (n, 33), p (n, 32, 32), each aircraft as in ``kernel``; changed in place. ``due`` (n,) [bool]
+x (n, N + 1), p (n, N, N), each aircraft as in ``kernel``; changed in place. ``due`` (n,) [bool]
 says which aircraft have the measurement; ``nis`` gets the statistic of each, NaN where none was
 due, and what exceeds its limit is not fused.
 """
@@ -38,7 +38,7 @@ class Fixes(NamedTuple):
 
 @njit(cache=True)
 def predict(x: Array, p: Array, imu: Array, constants: Array) -> None:
-    """Move n aircraft over one IMU step each; imu (n, 11), constants (57,)."""
+    """Move n aircraft over one IMU step each; imu (n, 11), constants (N_CONSTANTS,)."""
     for k in range(x.shape[0]):
         _predict(x[k], p[k], imu[k], constants)
 

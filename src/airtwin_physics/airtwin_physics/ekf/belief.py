@@ -38,7 +38,7 @@ _TILT_BY_FORCE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
 class Belief:
-    """``x`` (33,), ``p`` (32, 32), ``constants`` (57,) of ``kernel``; ``begun``: since alignment.
+    """``x`` (N + 1,), ``p`` (N, N), ``constants`` of ``kernel``; ``begun``: since alignment.
 
     ``watch`` (26,): what the steps leave for the sensors, by names of ``steps``. The arrays live
     as long as the object: ``start_over`` clears them in place, so that sensors may keep them.

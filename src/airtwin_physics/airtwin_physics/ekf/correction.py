@@ -43,7 +43,7 @@ _ROBUST = 9.0  # no innovation counts for more than three of its sigmas
 
 @njit(cache=True)
 def _learn(p: Array, ph: Array, left: Array, gain: Array) -> None:
-    """Add the symmetric part of left gain^T - gain ph^T, all (32,), to P (32, 32)."""
+    """Add the symmetric part of left gain^T - gain ph^T, all (N,), to P (N, N)."""
     # the lower triangle row by row, which the compiler vectorises, then its mirror image
     for i in range(N):
         left_i, gain_i, ph_i = left[i], gain[i], ph[i]
@@ -58,7 +58,7 @@ def _learn(p: Array, ph: Array, left: Array, gain: Array) -> None:
 
 @njit(cache=True)
 def _places(row: Array, at: npt.NDArray[np.int64]) -> int:
-    """Write to at (32,) where a row (32,) is not zero; return how many places these are."""
+    """Write to at (N,) where a row (N,) is not zero; return how many places these are."""
     count = 0
     for k in range(N):
         if row[k] != 0.0:
@@ -69,7 +69,7 @@ def _places(row: Array, at: npt.NDArray[np.int64]) -> int:
 
 @njit(cache=True)
 def update(x: Array, p: Array, h: Array, residual: Array, variance: Array, held: Held) -> None:
-    """Fuse m scalars, one after another in Joseph form; h (m, 32), residual, variance (m,).
+    """Fuse m scalars, one after another in Joseph form; h (m, N), residual, variance (m,).
 
     P <- (I - K h) P (I - K h)^T + K r K^T, K = P h^T / s; only where h is not zero costs time.
     """
@@ -129,7 +129,7 @@ def _innovation_covariance(p: Array, h: Array, variance: Array, s: Array) -> Non
 
 @njit(cache=True)
 def statistic(p: Array, h: Array, residual: Array, variance: Array) -> float:
-    """Return r^T (H P H^T + R)^-1 r [-]; h (m, 32), residual (m,), variance (m,).
+    """Return r^T (H P H^T + R)^-1 r [-]; h (m, N), residual (m,), variance (m,).
 
     NaN if the innovation covariance is not positive definite.
     """
@@ -225,7 +225,7 @@ def gate(
 
 @njit(cache=True)
 def spread(p: Array, row: Array) -> float:
-    """Return row P row^T, the variance of a linear function (32,) of the error."""
+    """Return row P row^T, the variance of a linear function (N,) of the error."""
     at = np.empty(N, dtype=np.int64)
     count = _places(row, at)
     total = 0.0
@@ -239,7 +239,7 @@ def spread(p: Array, row: Array) -> float:
 
 @njit(cache=True)
 def inject(x: Array, p: Array, error: Array) -> None:
-    """Move the error (32,) into x, and the frame of the attitude error with it."""
+    """Move the error (N,) into x, and the frame of the attitude error with it."""
     for i in range(3):
         x[X_POS + i] += error[POS + i]
         x[X_VEL + i] += error[VEL + i]

@@ -97,7 +97,7 @@ def look(
 ) -> bool:
     """Look at a field (3,) [any unit] FRD; return whether it shows north at all.
 
-    Writes the row h (32,) of ``models.magnetic_declination`` and out (5,): the declination shown;
+    Writes the row h (N,) of ``models.magnetic_declination`` and out (5,): the declination shown;
     the variance of it by noise2 [rad^2] and tilt; that of the heading believed; by how much the
     field may turn the heading for long, and now, beyond what noise and tilt explain.
     """

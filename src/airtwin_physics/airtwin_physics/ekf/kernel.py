@@ -3,7 +3,7 @@
 
 Layout (everything in the filter goes by these names; append, never renumber)::
 
-    nominal x (33,)   error (32,)
+    nominal x (N + 1,)    error (N,), N = 32
     X_POS        0:3  POS        0:3    position NED [m]
     X_VEL        3:6  VEL        3:6    velocity NED [m/s]
     X_Q         6:10  ATT        6:9    q_ned_frd [-]; error: rotation vector [rad] in FRD
@@ -22,15 +22,15 @@ Layout (everything in the filter goes by these names; append, never renumber)::
     X_SUCTION     30  SUCTION    29     share of the dynamic pressure missing at its port [-]
     X_LEAN     31:33  LEAN       30:32  thrust along x and y FRD over that along -z [-]
 
-``R_true = R @ exp(skew(error))``; ``P`` (32, 32) is the error's covariance; the first 15 are
+``R_true = R @ exp(skew(error))``; ``P`` (N, N) is the error's covariance; the first 15 are
 those of ``types.TwinState``. The offsets of GNSS and heading, gust and wash wander and come back:
 first-order Gauss-Markov processes; barometer, wind, drag, scale, terrain, suction and lean walk;
 the delay is a constant.
 A state that nothing observes keeps its prior and costs little: ``predict`` multiplies only the
 rows that move (position, velocity, attitude) and ``correction.update`` only where h is not zero.
 
-``constants`` (57,) holds what seldom changes from step to step: DENSITY, SIGMA, TAU, CAP, see
-``process_noise`` and ``predict``.
+``constants`` (N_CONSTANTS,) holds what seldom changes from step to step: DENSITY, SIGMA, TAU, CAP,
+see ``process_noise`` and ``predict``.
 
 README.md gives the equations; ``reference.py`` says the same slowly, and the tests compare them.
 Source: Sola, "Quaternion kinematics for the error-state Kalman filter" (2017), ch. 5 to 7.
@@ -46,8 +46,8 @@ from airtwin_core.types import Array
 Row = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 
-N_NOMINAL = 33
 N = 32
+N_NOMINAL = N + 1  # an attitude is four numbers with three errors
 X_POS, X_VEL, X_Q, X_GYRO_BIAS, X_ACCEL_BIAS = 0, 3, 6, 10, 13
 X_BARO, X_GNSS, X_HEADING, X_DELAY = 16, 17, 20, 21
 X_WIND, X_DRAG, X_SCALE, X_TERRAIN, X_GUST, X_WASH = 22, 24, 25, 26, 27, 29
@@ -248,7 +248,7 @@ def blocks(x: Array, gyro: Array, accel: Array, dt: float, out: Array) -> None:
 
 @njit(cache=True)
 def _rows(p: Array, b: Array, dt: float, w: Array) -> None:
-    """Write F P (9, 32), the rows that F changes."""
+    """Write F P (9, N), the rows that F changes."""
     for i in range(3):
         # in names of their own, so that the compiler need not fear that w overwrites them
         a0, a1, a2 = b[0, i, 0], b[0, i, 1], b[0, i, 2]
@@ -300,7 +300,7 @@ def _columns(p: Array, b: Array, dt: float, w: Array) -> None:
 def propagate(p: Array, b: Array, dt: float, decay: Array, noise: Array) -> None:
     """Replace P by F P F^T + diag(noise); P stays symmetric to the bit.
 
-    b (5, 3, 3): F as ``blocks`` writes it; decay (7,), noise (32,) variances.
+    b (5, 3, 3): F as ``blocks`` writes it; decay (7,), noise (N,) variances.
     """
     w = np.empty((N_MOVED, N))
     _rows(p, b, dt, w)
@@ -319,7 +319,7 @@ def propagate(p: Array, b: Array, dt: float, decay: Array, noise: Array) -> None
 
 @njit(cache=True)
 def process_noise(constants: Array, dt: float, shaken: Array, decay: Array, noise: Array) -> None:
-    """Write the variances (32,) that one step adds.
+    """Write the variances (N,) that one step adds.
 
     constants[DENSITY] (11,): white noise of gyro [rad/s/sqrt(Hz)], of accelerometer
     [m/s^2/sqrt(Hz)], random walk of gyro bias [rad/s/sqrt(s)], accelerometer bias
@@ -361,7 +361,7 @@ def predict_covariance(x: Array, p: Array, imu: Array, constants: Array, decay: 
     """Move the covariance over one IMU step from x; write ``decay`` (7,) as of ``advance``.
 
     imu (11,): dt [s], gyro (3,) [rad/s], accel (3,) [m/s^2], ``shaken`` (4,), see
-    ``process_noise``. constants[CAP] (32,): no variance grows beyond it, so that hours without
+    ``process_noise``. constants[CAP] (N,): no variance grows beyond it, so that hours without
     aid stay finite; the whole row and column shrink, which keeps P positive definite.
     """
     dt = imu[0]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the sensors should show, and how that changes with the error: rows of H, compiled.
 
-State and error as in ``kernel``. A model of one number writes its row ``h`` (32,) and returns
+State and error as in ``kernel``. A model of one number writes its row ``h`` (N,) and returns
 what is predicted, or, for a heading, the residual; one of several writes both.
 """
 
@@ -44,7 +44,7 @@ from airtwin_physics.ekf.wind import winds
 
 @njit(cache=True)
 def gnss_position(x: Array, lag: float, h: Array, predicted: Array) -> None:
-    """Write rows h (3, 32) and ``predicted`` (3,) [m] of a GNSS position ``lag`` [s] before x.
+    """Write rows h (3, N) and ``predicted`` (3,) [m] of a GNSS position ``lag`` [s] before x.
 
     p - v lag + offset. ``lag`` holds the estimated delay, so an error of the delay shows as minus
     the velocity.
@@ -60,7 +60,7 @@ def gnss_position(x: Array, lag: float, h: Array, predicted: Array) -> None:
 
 @njit(cache=True)
 def gnss_velocity(x: Array, acceleration: Array, lag: float, h: Array, predicted: Array) -> None:
-    """Write rows h (3, 32) and ``predicted`` (3,) [m/s] of a GNSS velocity ``lag`` [s] before x.
+    """Write rows h (3, N) and ``predicted`` (3,) [m/s] of a GNSS velocity ``lag`` [s] before x.
 
     acceleration: (3,) [m/s^2] NED, smooth.
     """
@@ -93,7 +93,7 @@ def head(x: Array, p: Array, wind: Array) -> tuple[float, float]:
 
 @njit(cache=True)
 def barometer(x: Array, lag: float, head_m: float, h: Array) -> float:
-    """Write the row h (32,) of a barometer; returns the predicted pressure altitude [m].
+    """Write the row h (N,) of a barometer; returns the predicted pressure altitude [m].
 
     head_m: see ``head``.
     """
@@ -112,7 +112,7 @@ def barometer(x: Array, lag: float, head_m: float, h: Array) -> float:
 def barometer_in_wind(
     x: Array, p: Array, law: Array, lag: float, most_m: float, h: Array
 ) -> tuple[float, float, float]:
-    """Write the row (1, 32) of a barometer in the wind that is believed, ``law`` of ``wind``.
+    """Write the row (1, N) of a barometer in the wind that is believed, ``law`` of ``wind``.
 
     Returns the predicted pressure altitude [m], the ``head`` [m] in it, at most ``most_m``, and
     the variance [m^2] of that.
@@ -126,12 +126,12 @@ def barometer_in_wind(
 
 @njit(cache=True)
 def magnetic_declination(x: Array, field: Array, h: Array, tilted: Array) -> float:
-    """Write the row h (32,) of the declination that the field (3,) [any unit] FRD shows.
+    """Write the row h (N,) of the declination that the field (3,) [any unit] FRD shows.
 
     Returns atan2(east, north) [rad] of the field turned by the estimated attitude, less the
     heading offset; it equals the true declination when both are right. ``h`` is its derivative
     for turns about the vertical only: a disturbed field must not tilt the aircraft. What the tilt
-    error does is the rest of the exact derivative, ``tilted`` (32,), for the noise.
+    error does is the rest of the exact derivative, ``tilted`` (N,), for the noise.
     """
     r = np.empty((3, 3))
     rotation(x[X_Q : X_Q + 4], r)
@@ -156,7 +156,7 @@ def magnetic_declination(x: Array, field: Array, h: Array, tilted: Array) -> flo
 
 @njit(cache=True)
 def heading(x: Array, q_measured: Array, h: Array) -> float:
-    """Write the row h (32,) of a heading taken from another attitude; return its residual [rad].
+    """Write the row h (N,) of a heading taken from another attitude; return its residual [rad].
 
     The residual is the turn about the vertical that carries the estimate into ``q_measured``
     (4,), plus the heading offset, by which the measured one is too small. No Euler angle, so it
@@ -184,7 +184,7 @@ def heading(x: Array, q_measured: Array, h: Array) -> float:
 def air_velocity(x: Array, h: Array) -> tuple[float, float, float]:
     """Return the velocity through the air FRD [m/s], R^T (v - w), wind and gust w being level.
 
-    h (3, 32): its rows; turning the aircraft by theta turns it by -theta: d / d theta = [.]x.
+    h (3, N): its rows; turning the aircraft by theta turns it by -theta: d / d theta = [.]x.
     """
     r = np.empty((3, 3))
     rotation(x[X_Q : X_Q + 4], r)
@@ -209,7 +209,7 @@ def air_velocity(x: Array, h: Array) -> tuple[float, float, float]:
 
 @njit(cache=True)
 def airspeed(x: Array, h: Array) -> float:
-    """Write the row h (32,) of a true airspeed; returns |v - w| exp(-scale) [m/s]."""
+    """Write the row h (N,) of a true airspeed; returns |v - w| exp(-scale) [m/s]."""
     n = x[X_VEL] - x[X_WIND] - x[X_GUST]
     e = x[X_VEL + 1] - x[X_WIND + 1] - x[X_GUST + 1]
     d = x[X_VEL + 2]
@@ -227,7 +227,7 @@ def airspeed(x: Array, h: Array) -> float:
 
 @njit(cache=True)
 def sideslip(x: Array, h: Array) -> float:
-    """Write the row h (32,) of v_y / v_x, the sideslip [rad] of the velocity through the air."""
+    """Write the row h (N,) of v_y / v_x, the sideslip [rad] of the velocity through the air."""
     rows = np.empty((3, N))
     u, v, _ = air_velocity(x, rows)
     for j in range(N):

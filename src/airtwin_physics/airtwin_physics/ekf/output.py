@@ -55,7 +55,7 @@ def present(
     """Write the state of now into row (39,) and covariance (15, 15) of its first errors.
 
     x to constants: as of ``forecast``. rest: of ``imu_noise``, holds the IMU sample of now.
-    aside (3, 3) [m^2]: doubt of the position that P does not hold. row: nominal state (33,), q
+    aside (3, 3) [m^2]: doubt of the position that P does not hold. row: nominal state (N + 1,), q
     with w >= 0; rate (3,) [rad/s] FRD; acceleration (3,) [m/s^2] NED. air (6, 2): what
     ``wind.winds`` writes; law (6,): as there.
     """

@@ -17,14 +17,14 @@ GRAVITY_NED = np.array([0.0, 0.0, GRAVITY_M_S2])
 
 
 def boxplus(x: Array, error: Array) -> Array:
-    """Return the state x (33,) moved by the error (32,): x + error, R exp(skew(theta))."""
+    """Return the state x (N + 1,) moved by the error (N,): x + error, R exp(skew(theta))."""
     turn = frames.quat_from_rotation_vector(error[6:9])
     q = frames.quat_normalise(frames.quat_multiply(x[6:10], turn))
     return np.concatenate([x[0:6] + error[0:6], q, x[10:] + error[9:]])
 
 
 def boxminus(a: Array, b: Array) -> Array:
-    """Return the error (32,) with ``boxplus(b, error) == a``."""
+    """Return the error (N,) with ``boxplus(b, error) == a``."""
     turn = frames.quat_multiply(frames.quat_conjugate(b[6:10]), a[6:10])
     theta = frames.rotation_vector_from_quat(turn)
     return np.concatenate([a[0:6] - b[0:6], theta, a[10:] - b[10:]])
@@ -46,7 +46,7 @@ def advance(x: Array, gyro: Array, accel: Array, dt: float, decay: Array) -> Arr
 
 
 def transition(x: Array, gyro: Array, accel: Array, dt: float, decay: Array) -> Array:
-    """Return F (32, 32) by central differences of ``advance``."""
+    """Return F (N, N) by central differences of ``advance``."""
     f = np.zeros((N, N))
     step = 1e-6
     before = advance(x, gyro, accel, dt, decay)
@@ -60,14 +60,14 @@ def transition(x: Array, gyro: Array, accel: Array, dt: float, decay: Array) -> 
 
 
 def predict(x: Array, p: Array, imu: Array, noise: Array, decay: Array) -> tuple[Array, Array]:
-    """Return state and covariance after one IMU step; noise (32,): variances added."""
+    """Return state and covariance after one IMU step; noise (N,): variances added."""
     dt = float(imu[0])
     f = transition(x, imu[1:4], imu[4:7], dt, decay)
     return advance(x, imu[1:4], imu[4:7], dt, decay), f @ p @ f.T + np.diag(noise)
 
 
 def dense(b: Array, dt: float, decay: Array) -> Array:
-    """Return F (32, 32) of what ``kernel.blocks`` wrote: b (5, 3, 3); decay (7,)."""
+    """Return F (N, N) of what ``kernel.blocks`` wrote: b (5, 3, 3); decay (7,)."""
     f = np.eye(N)
     f[3:6, 6:15] = np.concatenate([b[0], b[1], b[2]], axis=1)
     f[0:3, 3:6] = np.eye(3) * dt
@@ -83,7 +83,7 @@ def update(
 ) -> tuple[Array, Array, float]:
     """Return state, covariance and NIS after fusing m values at once in Joseph form.
 
-    h (m, 32), residual (m,), variance (m,).
+    h (m, N), residual (m,), variance (m,).
     """
     r = np.diag(variance)
     s = h @ p @ h.T + r

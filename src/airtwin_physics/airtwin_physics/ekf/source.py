@@ -81,7 +81,7 @@ class Gate:
         *,
         north: bool = True,
     ) -> tuple[bool, float]:
-        """Gate and fuse; return whether it passed and the statistic. h (m, 32), others (m,).
+        """Gate and fuse; return whether it passed and the statistic. h (m, N), others (m,).
 
         north: whether they can show it; false for what is alike at any heading (``symmetry``).
         """
@@ -196,7 +196,7 @@ class Source:
         at_s: float,
         cause: str,
     ) -> None:
-        """Test and count, fuse nothing. h (m, 32), residual, variance (m,)."""
+        """Test and count, fuse nothing. h (m, N), residual, variance (m,)."""
         nis = self.gate.refuse(belief, h, residual, variance, at_s)
         self.tally.tested(nis, residual)
         self.tally.refuse(cause)

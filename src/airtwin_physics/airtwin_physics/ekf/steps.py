@@ -141,7 +141,7 @@ def step_until(
 def before(
     x: Array, ring: Array, first: int, last: int, watch: Array, when: float, then: Array
 ) -> float:
-    """Write to then (33,) where x was at ``when`` [s], by the steps that it has taken.
+    """Write to then (N + 1,) where x was at ``when`` [s], by the steps that it has taken.
 
     Returns by how much these doubt its speed [m^2/s^2]. Stops where the ring begins.
     """
@@ -193,7 +193,7 @@ def forecast(
     now: Array,
     cov: Array,
 ) -> None:
-    """Carry copies of x and P from the filter's horizon to now; write them to now (33,), cov."""
+    """Carry copies of x and P from the filter's horizon to now: now (N + 1,), cov (N, N)."""
     # one by one: copying as a whole compiles its error message, for a second or two
     for i in range(now.size):
         now[i] = x[i]

@@ -40,7 +40,7 @@ _TURNED = ((POS, X_POS), (VEL, X_VEL), (WIND, X_WIND), (GUST, X_GUST))
 
 @njit(cache=True)
 def direction(x: Array, out: Array) -> None:
-    """Write the error (32,) per rad of a turn about down, all that turns along with the heading.
+    """Write the error (N,) per rad of a turn about down, all that turns along with the heading.
 
     e_3 x (.) of position, velocity, wind and gust, R^T e_3 of the attitude.
     """
@@ -55,7 +55,7 @@ def direction(x: Array, out: Array) -> None:
 
 @njit(cache=True)
 def blind(x: Array, h: Array) -> None:
-    """Take out of rows h (m, 32) what they would show of ``direction``: by the turn's own slope.
+    """Take out of rows h (m, N) what they would show of ``direction``: by the turn's own slope.
 
     For what is the same at any heading, but whose slopes leave something out or say it in NED.
     """
@@ -71,7 +71,7 @@ def blind(x: Array, h: Array) -> None:
 
 @njit(cache=True)
 def carry(before: Array, x: Array, p: Array) -> None:
-    """Carry P (32, 32) along with a correction from ``before`` to x (33,) that saw no north.
+    """Carry P (N, N) along with a correction from ``before`` to x (N + 1,) that saw no north.
 
     P <- T P T^T, T = I + m n_a^T with n_a the attitude's part of ``direction`` at x and m the
     change of ``direction``, less what ``correction.inject`` has turned of the attitude's: half.

@@ -102,7 +102,7 @@ def drag(x: Array, thrust: float, law: Array, h: Array, predicted: Array) -> Non
     """Write what an accelerometer shows across the rotor discs, (2,) [m/s^2] FRD x and y.
 
     thrust e_i - c (1 + B_i |a_i|) a_i + accelerometer bias; e the lean [-], c = exp(state) [1/s],
-    a the velocity through the air. thrust [m/s^2]: along FRD -z. h (2, 32): its rows without the
+    a the velocity through the air. thrust [m/s^2]: along FRD -z. h (2, N): its rows without the
     gust.
 
     Source: PX4 v1.18, EKF2, ``drag_fusion.cpp``: a linear (rotors) and a quadratic (body) part,
@@ -154,7 +154,7 @@ def drag_shown(
     residual: Array,
     variance: Array,
 ) -> None:
-    """Write rows h (2, 32), innovation (2,) [m/s^2] of the mean force since the last look, and
+    """Write rows h (2, N), innovation (2,) [m/s^2] of the mean force since the last look, and
     its variance (2,) [m^2/s^4].
 
     watch: see ``steps``; noise [m/s^2] of it beside vibration and what is doubtful of the law;
@@ -195,7 +195,7 @@ def drag_shown(
 def winds(x: Array, p: Array, law: Array, out: Array) -> None:
     """Write wind now (2,) [m/s] NE, its covariance (2, 2), mean wind (2,), its covariance (2, 2).
 
-    x (33,) or more, P (32, 32). out (6, 2), row by row.
+    x (N + 1,) or more, P (N, N). out (6, 2), row by row.
     """
     wind = np.empty(N_BLOWN)
     share = np.exp(law[0] - x[X_DRAG])
@@ -231,7 +231,7 @@ def gusts(
 ) -> None:
     """Let gusts be as strong and as quick as the wind and the speed through it make them.
 
-    Writes SIGMA and TAU of the gust into ``constants`` (57,). intensity [-] multiplies the gusts
+    Writes SIGMA and TAU of the gust into ``constants``. intensity [-] multiplies the gusts
     of MIL-F-8785C. shown [s]: for so long drag has shown gusts since the last call. Their size is
     held against what was seen of them in the last ``_GUSTS_S`` by one step of expectation and
     maximisation (Shumway, Stoffer 1982): the variance of a gust is the mean of its square and of

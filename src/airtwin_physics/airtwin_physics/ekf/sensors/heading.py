@@ -119,7 +119,7 @@ class Heading:
         *,
         may_turn: bool,
     ) -> None:
-        """Fuse how far a pose says that the heading is off; h (1, 32) is ``models.heading``'s.
+        """Fuse how far a pose says that the heading is off; h (1, N) is ``models.heading``'s.
 
         ``may_turn``: it may take over from a compass, as nothing ties the position to true north.
         """
@@ -245,7 +245,7 @@ class Heading:
         return self.using in ("", self.antennas.tally.source) and unsure2 < _FOUND_RAD**2
 
     def _unsure2(self, h: Array) -> float:
-        """Return the variance [rad^2] of the heading itself; h (1, 32) of whatever shows it."""
+        """Return the variance [rad^2] of the heading itself; h (1, N) of whatever shows it."""
         row = h[0].copy()
         row[kernel.HEADING] = 0.0
         variance: float = correction.spread(self._belief.p, row)
@@ -302,7 +302,7 @@ class Heading:
         return bool(self.using) and at_s - self._disturbed_s < self._config.heading_wander_s
 
     def _may_turn(self, angle_rad: float, h: Array) -> bool:
-        """Return whether the heading that the gyro holds may be off by so much; h (1, 32)."""
+        """Return whether the heading that the gyro holds may be off by so much; h (1, N)."""
         c = self._config
         doubt2 = self._unsure2(h) + c.heading_noise_rad**2 + c.heading_offset_rad**2
         return frames.wrap_pi(angle_rad) ** 2 <= self.px4.gate.limit * doubt2

@@ -97,7 +97,7 @@ class Height:
 
     def _expect(self, lag_s: float, h: Array, *, alone: bool) -> tuple[float, float, float]:
         """Return the pressure altitude to expect, the dynamic pressure in it as a height [m], and
-        the variance [m^2] of that; write the row h (1, 32).
+        the variance [m^2] of that; write the row h (1, N).
 
         While nothing else shows the speed no more of it than was seen before: an IMU that carries
         the speed away must not explain by it why the barometer does not follow.

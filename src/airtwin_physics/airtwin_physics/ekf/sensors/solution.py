@@ -36,7 +36,7 @@ _NOWHERE = np.full(3, np.nan)
 
 
 class Rows(NamedTuple):
-    """Numbers measured at once, in one unit: slopes h (m, 32), residual, variance (m,)."""
+    """Numbers measured at once, in one unit: slopes h (m, N), residual, variance (m,)."""
 
     h: Array
     residual: Array
@@ -176,7 +176,7 @@ def _way(belief: Belief, track: ImuTrack, at_s: float, lag_s: float) -> Way:
 
 
 def place_rows(said: Solution, x: Array, config: EstimatorConfig) -> Rows:
-    """Return the place against the state x (33,), [m]: the claim's white share is its noise."""
+    """Return the place against the state x (N + 1,), [m]: the claim's white share is its noise."""
     rows, way = Rows(np.empty((3, kernel.N)), np.empty(3), np.empty(3)), said.way
     noise = config.gnss_white_share, config.gnss_jitter_s, way.doubt
     fill_place(x, said.lag_s, said.place, way.place, said.sigma, noise, *rows)
@@ -186,7 +186,7 @@ def place_rows(said: Solution, x: Array, config: EstimatorConfig) -> Rows:
 
 
 def speed_rows(said: Solution, x: Array, acceleration: Array) -> Rows:
-    """Return the velocity against x (33,) [m/s]; acceleration (3,) [m/s^2] NED, smooth."""
+    """Return the velocity against x (N + 1,) [m/s]; acceleration (3,) [m/s^2] NED, smooth."""
     rows, way = Rows(np.empty((3, kernel.N)), np.empty(3), np.empty(3)), said.way
     noise = said.speed_sigma, said.swing_m_s, way.doubt
     fill_speed(x, acceleration, said.lag_s, said.velocity, way.velocity, noise, *rows)
@@ -207,7 +207,7 @@ def fill_place(
     residual: Array,
     variance: Array,
 ) -> None:
-    """Write h (3, 32), residual, variance (3,) of a place (3,) [m], ``lag`` [s] before x (33,).
+    """Write h (3, N), residual, variance (3,) of a place (3,) [m], ``lag`` [s] before x (N + 1,).
 
     bent (3,) [m]: over the model; sigma [m]: claimed. noise: share of it that is new [-];
     by which the time of a fix jitters [s]; variance of the speed since [m^2/s^2].
@@ -232,7 +232,7 @@ def fill_speed(
     residual: Array,
     variance: Array,
 ) -> None:
-    """Write h (3, 32), residual, variance (3,) of a velocity (3,) [m/s], ``lag`` [s] before x.
+    """Write h (3, N), residual, variance (3,) of a velocity (3,) [m/s], ``lag`` [s] before x.
 
     acceleration (3,) [m/s^2] NED, smooth; bent (3,) [m/s]: over the model. noise: sigma claimed,
     swing of the antenna [m/s]; variance of the speed since [m^2/s^2].
