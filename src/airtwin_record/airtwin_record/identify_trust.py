@@ -42,17 +42,17 @@ def judged(parameters: tuple[Parameter, ...], held_out: Array, how: str) -> tupl
     share, missed = held_out[0], float(held_out[1, 2])
     lift = f"force z of {how} is foreseen to {missed:.2f} m/s², {_percent(share[2])} of its swings"
     add(_LIFT, good=bool(share[2] >= 0.0 or missed <= _LIFT_M_S2), why=lift)
-    best = int(np.argmax(share[:2]))
+    best = int(np.argmax(np.nan_to_num(share[:2], nan=-np.inf)))
     level = f"of the swings of {AXES[best]} {_percent(share[best])} are foreseen"
     add(_DRAG, good=bool(share[best] >= 0.0), why=level)
     places = "turns have gone with the commands as the file's places of the rotors say"
     unseen = [AXES[k] for k in (3, 4, 5) if not share[k] >= 0.0]
     if unseen:
         places += (
-            f"; block by block {' and '.join(unseen)} cannot be foreseen: motor commands are "
-            "published too seldom for that, and the intervals know it"
+            f"; block by block {' and '.join(unseen)} cannot be foreseen (motor commands published "
+            "too seldom, or an inertia that is not the file's), which the intervals hold"
         )
-    add(_PLACES, good=True, why=places)
+    add(_PLACES, good=True, why=places)  # known at all only where turns have shown it
     return tuple(out)
 
 

@@ -50,3 +50,10 @@ def test_drag_that_foresees_no_force_is_not_to_be_trusted():
 
 def test_what_is_unknown_gets_no_verdict():
     assert judged(told("inertia_yaw"), held(*[0.9] * 6), HOW) == ()
+
+
+def test_drag_is_judged_by_the_axis_that_swung():
+    """A flight north and south never moves force y: of that nothing can be said."""
+    (one,) = judged(told("rotor_drag"), held(0.6, np.nan, 0.9, 0.5, 0.5, 0.5), HOW)
+    assert one.good
+    assert "force x 60 %" in one.why
