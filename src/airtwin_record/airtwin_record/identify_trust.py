@@ -49,8 +49,8 @@ def judged(parameters: tuple[Parameter, ...], held_out: Array, how: str) -> tupl
     unseen = [AXES[k] for k in (3, 4, 5) if not share[k] >= 0.0]
     if unseen:
         places += (
-            f"; block by block {' and '.join(unseen)} cannot be foreseen (motor commands published "
-            "too seldom, or an inertia that is not the file's), which the intervals hold"
+            f"; block by block {' and '.join(unseen)} cannot be foreseen (motor commands "
+            "published too seldom, or an inertia that is not the file's), which the intervals hold"
         )
     add(_PLACES, good=True, why=places)  # known at all only where turns have shown it
     return tuple(out)
